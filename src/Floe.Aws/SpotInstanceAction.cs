@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Floe.Aws;
+
+/// <summary>
+/// The answer of <c>spot/instance-action</c>: EC2 takes the instance back. Source: EC2 User Guide, "Spot Instance interruption notices".
+/// </summary>
+/// <param name="Action">terminate, stop or hibernate; another word is kept as it came.</param>
+/// <param name="Time">When it happens, by the service's clock; null when the answer had no readable time.</param>
+/// <param name="ServerTime">The service's clock when it answered (the Date header, to the second); null when it sent none.</param>
+public sealed record SpotInstanceAction(string Action, DateTimeOffset? Time, DateTimeOffset? ServerTime)
+{
+    /// <summary>Null when the text is not a JSON object with an action: not a notice. A missing or unreadable time is not fatal.</summary>
+    public static SpotInstanceAction? TryParse(string text, DateTimeOffset? serverTime)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        SpotInstanceActionJson? json;
+        try
+        {
+            json = JsonSerializer.Deserialize(text, ImdsJson.Default.SpotInstanceActionJson);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+
+        if (json?.Action is not { ValueKind: JsonValueKind.String } action || action.GetString() is not { Length: > 0 and <= 64 } name)
+        {
+            return null;
+        }
+
+        var time = json.Time is { ValueKind: JsonValueKind.String } element ? ImdsTime.TryParse(element.GetString()!) : null;
+        return new SpotInstanceAction(name, time, serverTime);
+    }
+}
+
+internal static class ImdsTime
+{
+    /// <summary>ISO 8601 as EC2 writes it; without an offset it is UTC.</summary>
+    public static DateTimeOffset? TryParse(string text) =>
+        text.Length <= 64
+        && DateTimeOffset.TryParse(
+            text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
+            ? time
+            : null;
+}
+
+// The values are elements so that a member of a wrong type is seen and passed over, not thrown on.
+internal sealed class SpotInstanceActionJson
+{
+    [JsonPropertyName("action")]
+    public JsonElement? Action { get; set; }
+
+    [JsonPropertyName("time")]
+    public JsonElement? Time { get; set; }
+}
+
+internal sealed class RebalanceJson
+{
+    [JsonPropertyName("noticeTime")]
+    public JsonElement? NoticeTime { get; set; }
+}
+
+[JsonSerializable(typeof(SpotInstanceActionJson))]
+[JsonSerializable(typeof(RebalanceJson))]
+internal sealed partial class ImdsJson : JsonSerializerContext;
