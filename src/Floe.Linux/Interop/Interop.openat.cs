@@ -7,14 +7,9 @@ public static partial class Interop
 {
     public const int AT_FDCWD = -100;
 
-    public const int O_RDONLY = 0;
-    public const int O_WRONLY = 1;
-    public const int O_RDWR = 2;
     public const int O_CREAT = 0x40;
     public const int O_EXCL = 0x80;
     public const int O_TRUNC = 0x200;
-    public const int O_NONBLOCK = 0x800;
-    public const int O_CLOEXEC = 0x80000;
     public const int O_PATH = 0x200000;
 
     // arm64 numbers these its own way (arch/arm64/include/uapi/asm/fcntl.h).
