@@ -31,6 +31,19 @@ public sealed unsafe class ChildProcess
     /// <exception cref="LinuxException">The program cannot be started: ENOENT, EACCES, …</exception>
     public static ChildProcess Start(ChildProcessOptions options)
     {
+        lock (Orphans.Gate)
+        {
+            return Adopt(Spawn(options));
+        }
+    }
+
+    /// <summary>
+    /// Only starts the program and returns its pid, which the caller passes to <see cref="Adopt"/>: for a thread that can start
+    /// no other thread, because its children live in another pid namespace.
+    /// </summary>
+    /// <exception cref="LinuxException">The program cannot be started.</exception>
+    public static int Spawn(ChildProcessOptions options)
+    {
         byte* actions = stackalloc byte[Interop.SpawnStructBytes];
         byte* attributes = stackalloc byte[Interop.SpawnStructBytes];
         byte* signals = stackalloc byte[128];
@@ -85,14 +98,8 @@ public sealed unsafe class ChildProcess
             var argv = strings.AddArray(options.Arguments);
             var envp = strings.AddArray(options.Environment ?? OwnEnvironment());
             int pid;
-            ChildProcess child;
-            lock (Orphans.Gate)
-            {
-                Check(Interop.posix_spawn(&pid, strings.Add(options.Path), actions, attributes, argv, envp), Encoding.UTF8.GetString(options.Path));
-                child = Adopt(pid);
-            }
-
-            return child;
+            Check(Interop.posix_spawn(&pid, strings.Add(options.Path), actions, attributes, argv, envp), Encoding.UTF8.GetString(options.Path));
+            return pid;
         }
         finally
         {
