@@ -32,10 +32,13 @@ public interface IObjectStore : IAsyncDisposable
     /// </summary>
     Task<ETag> PutAsync(ObjectKey key, ReadOnlyMemory<byte> content, PutCondition condition, CancellationToken cancellationToken);
 
-    /// <summary>All objects below <paramref name="prefix"/> in key order, in pages behind the scenes.</summary>
+    /// <summary>All objects whose key starts with <paramref name="prefix"/>, in the byte order of their UTF-8 keys, in pages behind the scenes.</summary>
     IAsyncEnumerable<ObjectInfo> ListAsync(ObjectKey prefix, CancellationToken cancellationToken);
 
-    /// <summary>The folders (text up to the next '/') directly below <paramref name="prefix"/>, which ends in '/' or is empty.</summary>
+    /// <summary>
+    /// The folders directly below <paramref name="prefix"/>, which ends in '/' or is empty: prefix, the text up to the next '/', and that '/',
+    /// so that each is a prefix for <see cref="ListAsync"/>. In key order; a folder without objects is not one.
+    /// </summary>
     IAsyncEnumerable<ObjectKey> ListFoldersAsync(ObjectKey prefix, CancellationToken cancellationToken);
 
     /// <summary>Deletes objects; those that do not exist count as deleted.</summary>
