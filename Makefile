@@ -1,0 +1,33 @@
+# Everything that is made here. `make help` lists the targets. The scripts behind them are in eng/.
+SHELL := /bin/bash
+export FLOE_CACHE ?= $(CURDIR)/.cache
+export FLOE_BUNDLE ?= $(CURDIR)/dist/floe
+export DOTNET_CLI_TELEMETRY_OPTOUT := 1
+export DOTNET_NOLOGO := 1
+
+.PHONY: help tools bundle check bench demo soak clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+tools: ## install what the build and the tests need (Debian packages; root), or say what is missing
+	@eng/tools build test
+
+bundle: ## build dist/floe: the program, CRIU with everything it needs, tini; runs from any path of any Linux root
+	@eng/tools build
+	@eng/bundle
+
+check: ## run all tests: unit tests, then those that need root, real CRIU, machines and servers
+	@eng/check
+
+bench: bundle ## run the benchmarks; one line each, and JSON in artifacts/bench.json
+	@dotnet run --project bench/Floe.Bench -c Release -v q
+
+demo: ## freeze a real computation on one machine and finish it on another
+	@eng/demo/demo
+
+soak: ## reserved for the long-running tests
+	@echo "make soak: there are no long-running tests yet" >&2; exit 1
+
+clean: ## remove what was built; downloads in $(FLOE_CACHE) are kept
+	@rm -rf artifacts dist
