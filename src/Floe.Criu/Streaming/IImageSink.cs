@@ -1,0 +1,34 @@
+namespace Floe.Criu.Streaming;
+
+/// <summary>
+/// Where a dump's images go. Called from one thread, the capture server's; a call that blocks holds CRIU back, and an
+/// exception aborts the dump (the task then runs on). Names are CRIU's own file names, such as <c>core-1000.img</c>.
+/// </summary>
+public interface IImageSink
+{
+    /// <summary>An image of at most <see cref="ImageStreamLimits.MaxSmallImageBytes"/>, whole. The array's ownership passes.</summary>
+    void AddSmallImage(string name, byte[] content);
+
+    /// <summary>Starts an image that is larger: shared-memory pages, unlinked files, pipe and socket data, very long pagemaps.</summary>
+    IImageStream OpenStream(string name);
+}
+
+/// <summary>One large image on its way into the sink.</summary>
+public interface IImageStream
+{
+    /// <summary>The next bytes. The span is borrowed for the call.</summary>
+    void Append(ReadOnlySpan<byte> data);
+
+    /// <summary>The image is whole. A stream that is never completed belongs to a dump that failed.</summary>
+    void Complete();
+}
+
+/// <summary>Sizes of the image stream.</summary>
+public static class ImageStreamLimits
+{
+    /// <summary>1 MiB. A larger image is a stream.</summary>
+    public const int MaxSmallImageBytes = 1 << 20;
+
+    /// <summary>CRIU's image names are short; anything longer is not one.</summary>
+    public const int MaxNameBytes = 255;
+}
