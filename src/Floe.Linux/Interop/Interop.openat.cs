@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Floe.Linux;
 
-public static partial class Interop
+public static unsafe partial class Interop
 {
     public const int AT_FDCWD = -100;
 
@@ -11,6 +11,7 @@ public static partial class Interop
     public const int O_EXCL = 0x80;
     public const int O_TRUNC = 0x200;
     public const int O_PATH = 0x200000;
+    public const int O_NOATIME = 0x40000;
 
     // arm64 numbers these its own way (arch/arm64/include/uapi/asm/fcntl.h).
     public static readonly int O_DIRECTORY = IsArm64 ? 0x4000 : 0x10000;
@@ -24,4 +25,8 @@ public static partial class Interop
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial SafeFileHandle openat(SafeFileHandle directory, string path, int flags, uint mode);
+
+    /// <summary>The form for names that are bytes. Zero-terminated; the caller closes the descriptor.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int openat(int directory, byte* path, int flags, uint mode);
 }

@@ -3,8 +3,12 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Floe.Linux;
 
-public static partial class Interop
+public static unsafe partial class Interop
 {
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int renameat(SafeFileHandle fromDirectory, string from, SafeFileHandle toDirectory, string to);
+
+    /// <summary>The form for names that are bytes. Zero-terminated.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int renameat(int fromDirectory, byte* from, int toDirectory, byte* to);
 }

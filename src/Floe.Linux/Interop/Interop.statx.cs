@@ -7,10 +7,19 @@ public static unsafe partial class Interop
 {
     public const int AT_SYMLINK_NOFOLLOW = 0x100;
     public const int AT_EMPTY_PATH = 0x1000;
+    public const int AT_NO_AUTOMOUNT = 0x800;
     public const uint STATX_BASIC_STATS = 0x7FF;
+
+    /// <summary>stx_mnt_id; kernels before 5.8 leave the bit clear in stx_mask.</summary>
+    public const uint STATX_MNT_ID = 0x1000;
     public const uint S_IFMT = 0xF000;
     public const uint S_IFREG = 0x8000;
     public const uint S_IFDIR = 0x4000;
+    public const uint S_IFLNK = 0xA000;
+    public const uint S_IFIFO = 0x1000;
+    public const uint S_IFSOCK = 0xC000;
+    public const uint S_IFCHR = 0x2000;
+    public const uint S_IFBLK = 0x6000;
 
     public struct StatxTimestamp
     {
@@ -43,8 +52,13 @@ public static unsafe partial class Interop
         public uint stx_rdev_minor;
         public uint stx_dev_major;
         public uint stx_dev_minor;
+        public ulong stx_mnt_id;
     }
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int statx(SafeFileHandle directory, string path, int flags, uint mask, StatxBuffer* buffer);
+
+    /// <summary>The form for names that are bytes. Zero-terminated.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int statx(int directory, byte* path, int flags, uint mask, StatxBuffer* buffer);
 }
