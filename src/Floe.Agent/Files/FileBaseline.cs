@@ -1,0 +1,141 @@
+using System.Runtime.InteropServices;
+using Floe.Linux;
+
+namespace Floe.Agent.Files;
+
+/// <summary>
+/// The listing of everything in scope at the start, before the task ran: a sorted file of paths and signatures in the agent's
+/// state directory. What differs from it later is what the task wrote; what is missing is what it removed.
+/// </summary>
+public sealed class FileBaseline
+{
+    internal const uint Magic = 0x42464C46;
+    internal const uint Version = 1;
+
+    private FileBaseline(string stateFilePath, long entryCount)
+    {
+        StateFilePath = stateFilePath;
+        EntryCount = entryCount;
+    }
+
+    public string StateFilePath { get; }
+
+    public long EntryCount { get; private set; }
+
+    /// <summary>Lists the scope and writes the listing to <paramref name="stateFilePath"/>, replacing what is there. Take it before files are put back and before the task starts.</summary>
+    /// <exception cref="FileStateException">A directory in scope cannot be listed.</exception>
+    public static Task<FileBaseline> TakeAsync(FileScope scope, string stateFilePath, CancellationToken cancellationToken) =>
+        Task.Run(() => Take(scope, stateFilePath, cancellationToken), cancellationToken);
+
+    /// <summary>A listing taken earlier on this machine, for going back in place.</summary>
+    /// <exception cref="FileStateException">The file is damaged or of another version.</exception>
+    public static FileBaseline Open(string stateFilePath)
+    {
+        using var reader = new BaselineReader(stateFilePath);
+        long count = 0;
+        while (reader.MoveNext())
+        {
+            count++;
+        }
+
+        return new FileBaseline(stateFilePath, count);
+    }
+
+    internal BaselineReader OpenReader() => new(StateFilePath);
+
+    /// <summary>
+    /// Adds paths that a snapshot removed and that this machine never had. Without them a later snapshot, put back on a machine
+    /// that has them, would bring them back.
+    /// </summary>
+    internal void AddAbsent(IEnumerable<byte[]> sortedPaths)
+    {
+        long count = 0;
+        using (var reader = OpenReader())
+        using (var writer = new BaselineWriter(StateFilePath + ".new", reader.Instant))
+        {
+            var more = reader.MoveNext();
+            foreach (var path in sortedPaths)
+            {
+                while (more && KernelPath.Compare(reader.Path, path) < 0)
+                {
+                    writer.Write(reader.Path, reader.Signature);
+                    more = reader.MoveNext();
+                }
+
+                if (!more || !reader.Path.SequenceEqual(path))
+                {
+                    writer.Write(path, default);
+                }
+            }
+
+            for (; more; more = reader.MoveNext())
+            {
+                writer.Write(reader.Path, reader.Signature);
+            }
+
+            writer.Finish();
+            count = writer.Count;
+        }
+
+        File.Move(StateFilePath + ".new", StateFilePath, overwrite: true);
+        EntryCount = count;
+    }
+
+    private static unsafe FileBaseline Take(FileScope scope, string stateFilePath, CancellationToken cancellationToken)
+    {
+        Interop.Timespec instant;
+        if (Interop.clock_gettime(Interop.CLOCK_REALTIME_COARSE, &instant) != 0)
+        {
+            throw LinuxException.Last("clock_gettime");
+        }
+
+        long count;
+        using (var walker = new TreeWalker(scope.Resolve()) { TolerateUnreadable = true })
+        using (var writer = new BaselineWriter(stateFilePath + ".new", instant))
+        {
+            while (walker.MoveNext())
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                writer.Write(walker.Path, new FileSignature(walker.Stat));
+            }
+
+            writer.Finish();
+            count = writer.Count;
+        }
+
+        File.Move(stateFilePath + ".new", stateFilePath, overwrite: true);
+        return new FileBaseline(stateFilePath, count);
+    }
+
+    private sealed class BaselineWriter : IDisposable
+    {
+        private readonly RecordWriter _writer;
+
+        public BaselineWriter(string path, Interop.Timespec instant)
+        {
+            _writer = new RecordWriter(new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0));
+            _writer.UInt32(Magic);
+            _writer.UInt32(Version);
+            _writer.Signed(instant.tv_sec);
+            _writer.Number((ulong)instant.tv_nsec);
+        }
+
+        public long Count { get; private set; }
+
+        public void Write(ReadOnlySpan<byte> path, in FileSignature signature)
+        {
+            Count++;
+            _writer.Byte(BaselineReader.EntryMark);
+            _writer.Path(path);
+            _writer.Raw(MemoryMarshal.AsBytes(new ReadOnlySpan<FileSignature>(in signature)));
+        }
+
+        public void Finish()
+        {
+            _writer.Byte(BaselineReader.EndMark);
+            _writer.Flush();
+        }
+
+        public void Dispose() => _writer.Dispose();
+    }
+}

@@ -1,0 +1,146 @@
+using System.Text;
+
+namespace Floe.Agent.Files;
+
+/// <summary>
+/// Which part of the file systems belongs to the task and travels with it. Mounts are out of scope unless they are a root;
+/// they are read anew from /proc/self/mountinfo for every scan, and no path on a FUSE mount is ever touched: its server may be
+/// this process.
+/// </summary>
+public sealed class FileScope
+{
+    private static readonly string[] s_kernelPaths = ["/proc", "/sys", "/dev"];
+
+    private readonly FileScopeOptions _options;
+    private readonly List<byte[]> _roots;
+    private readonly List<byte[]> _excluded;
+    private readonly List<byte[]> _agentPaths;
+
+    private FileScope(FileScopeOptions options)
+    {
+        _options = options;
+        var roots = options.Mode switch
+        {
+            FileScopeMode.Root => ["/", "/tmp", "/var/tmp", "/dev/shm"],
+            FileScopeMode.Work => [.. WorkingDirectory(options), "/tmp", "/dev/shm"],
+            _ => (string[])[],
+        };
+        _roots = [.. roots.Concat(options.Include).Select(Canonical)];
+        _excluded = [.. options.Exclude.Select(Canonical)];
+        _agentPaths = [.. options.AgentPaths.Select(Canonical)];
+    }
+
+    public FileScopeMode Mode => _options.Mode;
+
+    /// <summary>Mounts that are visible now and out of scope: what the task writes there stays behind. For a preflight report.</summary>
+    public IReadOnlyList<string> MountsOutOfScope()
+    {
+        var tree = Resolve();
+        return [.. MountTable.ReadSelf().Where(mount => !tree.Contains(mount.Path, out _, out _)).Select(mount => KernelPath.Display(mount.Path))];
+    }
+
+    /// <exception cref="FileStateException">An included directory cannot be taken.</exception>
+    public static FileScope Create(FileScopeOptions options)
+    {
+        foreach (var path in options.Include.Concat(options.Exclude).Concat(options.AgentPaths).Concat(WorkingDirectory(options)))
+        {
+            if (!path.StartsWith('/') || path.Contains('\0', StringComparison.Ordinal))
+            {
+                throw new FileStateException($"'{path}' is not an absolute path: give the directory from / on");
+            }
+        }
+
+        // Before paths are followed: following one onto a mount of ours would already ask its server.
+        var mounts = MountTable.ReadSelf();
+        foreach (var path in options.Include)
+        {
+            RefuseFuse(mounts, KernelPath.FromText(Path.GetFullPath(path)), path);
+        }
+
+        var scope = new FileScope(options);
+        scope.Resolve(mounts);
+        return scope;
+    }
+
+    internal ScopeTree Resolve() => Resolve(MountTable.ReadSelf());
+
+    private ScopeTree Resolve(IReadOnlyList<VisibleMount> mounts)
+    {
+        var tree = new ScopeTree();
+        foreach (var mount in mounts)
+        {
+            tree.MarkExcluded(mount.Path, $"it is on the {mount.Type} mount {KernelPath.Display(mount.Path)}: include that directory if it belongs to the task");
+        }
+
+        foreach (var path in s_kernelPaths)
+        {
+            tree.MarkExcluded(KernelPath.FromText(path), $"{path} is the kernel's");
+        }
+
+        foreach (var root in _roots)
+        {
+            if (IsOnFuse(mounts, root))
+            {
+                // A default root such as /tmp that became a FUSE mount stays excluded like any other mount.
+                if (_options.Include.Any(include => Canonical(include).AsSpan().SequenceEqual(root)))
+                {
+                    RefuseFuse(mounts, root, KernelPath.Display(root));
+                }
+
+                continue;
+            }
+
+            tree.MarkRoot(root);
+        }
+
+        foreach (var path in _excluded)
+        {
+            tree.MarkExcluded(path, $"{KernelPath.Display(path)} is excluded");
+        }
+
+        foreach (var path in _agentPaths)
+        {
+            tree.MarkExcluded(path, $"{KernelPath.Display(path)} is Floe's own");
+        }
+
+        tree.Top.ComputeRootsBelow();
+        return tree;
+    }
+
+    /// <summary>Whether the deepest mount at or above the path is FUSE. The one at "/" does not count: this process lives on it and cannot be its server.</summary>
+    private static bool IsOnFuse(IReadOnlyList<VisibleMount> mounts, byte[] path)
+    {
+        var deepest = mounts.Where(mount => KernelPath.IsAtOrBelow(path, mount.Path)).MaxBy(mount => mount.Path.Length);
+        return deepest.Path is { Length: > 0 } && deepest.IsFuse;
+    }
+
+    private static void RefuseFuse(IReadOnlyList<VisibleMount> mounts, byte[] path, string shown)
+    {
+        if (IsOnFuse(mounts, path))
+        {
+            throw new FileStateException($"{shown} lies on a FUSE mount, whose files cannot be captured: do not include it");
+        }
+    }
+
+    private static IEnumerable<string> WorkingDirectory(FileScopeOptions options) =>
+        options.Mode == FileScopeMode.Work && options.WorkingDirectory is { } path && path.Trim('/').Length > 0 ? [path] : [];
+
+    /// <summary>Symbolic links followed as far as the path exists, because the walk itself follows none.</summary>
+    private static byte[] Canonical(string path)
+    {
+        var existing = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        var missing = new Stack<string>();
+        while (existing != "/")
+        {
+            if (RealPath.TryResolve(existing) is { } real)
+            {
+                return KernelPath.FromText(Path.Combine([real, .. missing]));
+            }
+
+            missing.Push(Path.GetFileName(existing));
+            existing = Path.GetDirectoryName(existing) ?? "/";
+        }
+
+        return Encoding.UTF8.GetBytes(string.Join('/', missing));
+    }
+}

@@ -1,0 +1,56 @@
+using System.Runtime.InteropServices;
+using Floe.Linux;
+
+namespace Floe.Agent.Files;
+
+/// <summary>
+/// What tells that a file was written, replaced or re-attributed: the kernel stamps the change time on all of these, and no
+/// program can set it back. Laid out as it is stored in the baseline, little-endian.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+internal readonly record struct FileSignature
+{
+    public FileSignature(in Interop.StatxBuffer stat)
+    {
+        Inode = stat.stx_ino;
+        ByteCount = stat.stx_size;
+        ModifiedSeconds = stat.stx_mtime.tv_sec;
+        ChangedSeconds = stat.stx_ctime.tv_sec;
+        ModifiedNanoseconds = stat.stx_mtime.tv_nsec;
+        ChangedNanoseconds = stat.stx_ctime.tv_nsec;
+        Uid = stat.stx_uid;
+        Gid = stat.stx_gid;
+        Mode = stat.stx_mode;
+    }
+
+    public ulong Inode { get; }
+
+    public ulong ByteCount { get; }
+
+    public long ModifiedSeconds { get; }
+
+    public long ChangedSeconds { get; }
+
+    public uint ModifiedNanoseconds { get; }
+
+    public uint ChangedNanoseconds { get; }
+
+    public uint Uid { get; }
+
+    public uint Gid { get; }
+
+    /// <summary>st_mode: type and permissions.</summary>
+    public uint Mode { get; }
+
+    public bool IsDirectory => (Mode & Interop.S_IFMT) == Interop.S_IFDIR;
+
+    /// <summary>
+    /// Whether a change later than <paramref name="instant"/> could leave the change time as it is here: inodes are stamped with
+    /// the coarse clock, whose ticks are milliseconds apart.
+    /// </summary>
+    public bool MayHideChangesAfter(in Interop.Timespec instant) =>
+        ChangedSeconds > instant.tv_sec || (ChangedSeconds == instant.tv_sec && ChangedNanoseconds >= instant.tv_nsec);
+
+    /// <summary>Directories: same type, mode and owner. Times and size change with what is in them.</summary>
+    public bool IsSameDirectory(in FileSignature other) => Mode == other.Mode && Uid == other.Uid && Gid == other.Gid;
+}

@@ -1,0 +1,181 @@
+namespace Floe.Agent.Files;
+
+internal enum ScopeMark
+{
+    /// <summary>As the directory above.</summary>
+    Inherited,
+
+    /// <summary>In scope from here down, even when it is a mount of its own.</summary>
+    Root,
+
+    /// <summary>Out of scope from here down.</summary>
+    Excluded,
+}
+
+/// <summary>A marked path, or one on the way to it.</summary>
+internal sealed class ScopeNode
+{
+    private readonly SortedList<byte[], ScopeNode> _children = new(Comparer<byte[]>.Create(static (a, b) => a.AsSpan().SequenceCompareTo(b)));
+
+    public ScopeMark Mark { get; set; }
+
+    /// <summary>Why it is excluded, for messages.</summary>
+    public string Reason { get; set; } = "";
+
+    /// <summary>Whether a root lies below, which is reached through this directory even if it is excluded itself.</summary>
+    public bool HasRootBelow { get; private set; }
+
+    /// <summary>Sorted by name.</summary>
+    public IList<byte[]> ChildNames => _children.Keys;
+
+    public IList<ScopeNode> Children => _children.Values;
+
+    public ScopeNode? Find(ReadOnlySpan<byte> name)
+    {
+        // A handful at most: mounts and named directories.
+        foreach (var (key, node) in _children)
+        {
+            if (name.SequenceEqual(key))
+            {
+                return node;
+            }
+        }
+
+        return null;
+    }
+
+    public ScopeNode FindOrAdd(byte[] name)
+    {
+        if (!_children.TryGetValue(name, out var node))
+        {
+            node = new ScopeNode();
+            _children.Add(name, node);
+        }
+
+        return node;
+    }
+
+    public void ComputeRootsBelow()
+    {
+        foreach (var child in _children.Values)
+        {
+            child.ComputeRootsBelow();
+            HasRootBelow |= child.Mark == ScopeMark.Root || child.HasRootBelow;
+        }
+    }
+}
+
+/// <summary>The scope at one moment: which paths are the task's, with the mounts that exist now.</summary>
+internal sealed class ScopeTree
+{
+    /// <summary>Name of the directory in each root where put-back prepares files before it moves them into place; never captured.</summary>
+    public static ReadOnlySpan<byte> StagingName => ".floe-putback"u8;
+
+    private readonly ScopeNode _top = new() { Mark = ScopeMark.Excluded, Reason = "it is not in the task's scope" };
+
+    public ScopeNode Top => _top;
+
+    public List<byte[]> Roots { get; } = [];
+
+    public void MarkRoot(byte[] path)
+    {
+        var node = FindOrAdd(path);
+        if (node.Mark != ScopeMark.Root)
+        {
+            node.Mark = ScopeMark.Root;
+            Roots.Add(path);
+            var staging = node.FindOrAdd(StagingName.ToArray());
+            staging.Mark = ScopeMark.Excluded;
+            staging.Reason = "the name is reserved for putting files back";
+        }
+    }
+
+    public void MarkExcluded(byte[] path, string reason)
+    {
+        var node = FindOrAdd(path);
+        if (node.Mark == ScopeMark.Root)
+        {
+            Roots.RemoveAll(root => root.AsSpan().SequenceEqual(path));
+        }
+
+        node.Mark = ScopeMark.Excluded;
+        node.Reason = reason;
+    }
+
+    public bool IsRoot(ReadOnlySpan<byte> path) => Locate(path, out _, out var end) && end == path.Length;
+
+    /// <summary>Whether the path is in scope; if so <paramref name="root"/> is the path of the root that it belongs to, otherwise <paramref name="reason"/> says why not.</summary>
+    public bool Contains(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> root, out string reason)
+    {
+        var inScope = Locate(path, out reason, out var end);
+        root = path[..end];
+        return inScope;
+    }
+
+    private bool Locate(ReadOnlySpan<byte> path, out string reason, out int rootEnd)
+    {
+        var node = _top;
+        var deciding = node;
+        rootEnd = 0;
+        for (var start = 0; start < path.Length;)
+        {
+            var slash = path[start..].IndexOf((byte)'/');
+            var end = slash < 0 ? path.Length : start + slash;
+            node = node.Find(path[start..end]);
+            if (node is null)
+            {
+                break;
+            }
+
+            if (node.Mark != ScopeMark.Inherited)
+            {
+                deciding = node;
+                rootEnd = end;
+            }
+
+            start = end + 1;
+        }
+
+        reason = deciding.Reason;
+        return deciding.Mark == ScopeMark.Root;
+    }
+
+    /// <summary>An excluded path below a directory, which must not be removed with it; null when there is none.</summary>
+    public ScopeNode? MarkedBelow(ReadOnlySpan<byte> directory)
+    {
+        var node = Find(directory);
+        return node is { Children.Count: > 0 } ? node : null;
+    }
+
+    private ScopeNode? Find(ReadOnlySpan<byte> path)
+    {
+        var node = _top;
+        foreach (var range in path.Split((byte)'/'))
+        {
+            if (path.IsEmpty || node is null)
+            {
+                break;
+            }
+
+            node = node.Find(path[range]);
+        }
+
+        return node;
+    }
+
+    private ScopeNode FindOrAdd(ReadOnlySpan<byte> path)
+    {
+        var node = _top;
+        if (path.IsEmpty)
+        {
+            return node;
+        }
+
+        foreach (var range in path.Split((byte)'/'))
+        {
+            node = node.FindOrAdd(path[range].ToArray());
+        }
+
+        return node;
+    }
+}
