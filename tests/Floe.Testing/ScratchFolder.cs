@@ -1,0 +1,79 @@
+using System.Globalization;
+
+namespace Floe.Testing;
+
+/// <summary>
+/// A private folder in the system's temp folder, removed on disposal. Folders of test programs that died are removed by the next
+/// one: the name carries the owner's pid and start time.
+/// </summary>
+public sealed class ScratchFolder : IDisposable
+{
+    private static readonly string s_parent = System.IO.Path.Combine(System.IO.Path.GetTempPath(), "floe-tests");
+    private static int s_last;
+
+    static ScratchFolder() => RemoveThoseOfTheDead();
+
+    public ScratchFolder()
+    {
+        var owner = $"{Environment.ProcessId}-{StartTime(Environment.ProcessId)}";
+        Path = System.IO.Path.Combine(s_parent, owner, Interlocked.Increment(ref s_last).ToString(CultureInfo.InvariantCulture));
+        Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    public string Path { get; }
+
+    public string this[string name] => System.IO.Path.Combine(Path, name);
+
+    /// <summary>Makes a folder in it and returns its path.</summary>
+    public string Folder(string name) => Directory.CreateDirectory(this[name]).FullName;
+
+    public void Dispose()
+    {
+        Directory.Delete(Path, recursive: true);
+        TryRemoveEmpty(System.IO.Path.GetDirectoryName(Path)!);
+        TryRemoveEmpty(s_parent);
+    }
+
+    private static void RemoveThoseOfTheDead()
+    {
+        if (!Directory.Exists(s_parent))
+        {
+            return;
+        }
+
+        foreach (var folder in Directory.EnumerateDirectories(s_parent))
+        {
+            var name = System.IO.Path.GetFileName(folder).Split('-');
+            if (name.Length == 2 && int.TryParse(name[0], NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && StartTime(pid) != name[1])
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    /// <summary>Field 22 of /proc/PID/stat, clock ticks since boot; empty when there is no such process.</summary>
+    private static string StartTime(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+
+    private static void TryRemoveEmpty(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder);
+        }
+        catch (IOException)
+        {
+            // Another folder of this program, or of another one, lies in it.
+        }
+    }
+}
