@@ -41,6 +41,13 @@ internal static class ObjectKeyRules
     /// <summary>Whether a key that a listing returned is one of Floe's: anything else in the folder or bucket is left alone.</summary>
     public static bool IsKey(string text) => Fault(text, mayBePrefix: false) is null;
 
+    /// <summary>The order of keys: that of their UTF-8 bytes, as S3 lists them.</summary>
+    public static int Compare(string a, string b) =>
+        // UTF-16 and UTF-8 order differ only where surrogates meet U+E000 and above.
+        Ascii.IsValid(a) && Ascii.IsValid(b)
+            ? string.CompareOrdinal(a, b)
+            : Encoding.UTF8.GetBytes(a).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(b));
+
     private static string? Fault(string? text, bool mayBePrefix)
     {
         if (text is null)

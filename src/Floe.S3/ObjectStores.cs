@@ -11,13 +11,15 @@ public static class ObjectStores
     /// Opens the store without touching the network: a bad endpoint, bucket or credential shows at the first operation.
     /// A folder is made if it is not there. Errors: <see cref="ObjectStoreException"/>.
     /// </summary>
+    /// <param name="credentials">Null: the AWS chain, which is first asked when the first request is made.</param>
     public static IMultipartStore Open(
-        StoreUrl url, ObjectStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
+        StoreUrl url, ObjectStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null,
+        ICredentialSource? credentials = null)
     {
         loggerFactory ??= NullLoggerFactory.Instance;
         timeProvider ??= TimeProvider.System;
         return url.Scheme == "s3"
-            ? throw new ObjectStoreException(ObjectStoreErrorKind.Unsupported, "s3:// stores are not in this version")
+            ? new S3ObjectStore(url, options, credentials ?? new AwsCredentialChain(), timeProvider, loggerFactory.CreateLogger("Floe.S3"))
             : FolderObjectStore.Open(url, timeProvider);
     }
 }

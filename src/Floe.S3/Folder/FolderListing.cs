@@ -1,6 +1,5 @@
 using System.IO.Enumeration;
 using System.Runtime.CompilerServices;
-using System.Text;
 using Floe.Linux;
 using Microsoft.Win32.SafeHandles;
 
@@ -106,7 +105,7 @@ internal sealed class FolderListing(StoreUrl store, SafeFileHandle root)
             // Removed while it was read: its objects were deleted.
         }
 
-        entries.Sort((a, b) => CompareUtf8(a.SortKey, b.SortKey));
+        entries.Sort((a, b) => ObjectKeyRules.Compare(a.SortKey, b.SortKey));
         return entries;
     }
 
@@ -114,13 +113,4 @@ internal sealed class FolderListing(StoreUrl store, SafeFileHandle root)
         path,
         (ref entry) => entry.FileName.ToString(),
         new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false, RecurseSubdirectories = false });
-
-    private static int CompareUtf8(string a, string b)
-    {
-        // UTF-16 and UTF-8 order differ only where surrogates meet U+E000 and above.
-        var order = string.CompareOrdinal(a, b);
-        return Ascii.IsValid(a) && Ascii.IsValid(b)
-            ? order
-            : Encoding.UTF8.GetBytes(a).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(b));
-    }
 }

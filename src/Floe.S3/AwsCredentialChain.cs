@@ -1,0 +1,88 @@
+using Amazon.Runtime;
+using Amazon.Runtime.Credentials;
+
+namespace Floe.S3;
+
+/// <summary>
+/// The AWS SDK's chain: environment, web identity, profile, container endpoint, instance metadata. Asked for when first needed, off the caller's
+/// thread; the SDK renews temporary keys by itself before they expire.
+/// </summary>
+internal sealed class AwsCredentialChain : ICredentialSource
+{
+    private const string Advice =
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE), or give the job or instance a role";
+
+    private readonly Lock _lock = new();
+    private Task<AWSCredentials>? _source;
+    private volatile AccessKeys? _refused;
+
+    public async ValueTask<AccessKeys> GetAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var source = Source();
+            var keys = await ReadAsync(source, cancellationToken).ConfigureAwait(false);
+            if (keys == _refused)
+            {
+                // The SDK still holds what the service refused: resolve the chain anew.
+                lock (_lock)
+                {
+                    _source = _source == source ? null : _source;
+                }
+
+                keys = await ReadAsync(Source(), cancellationToken).ConfigureAwait(false);
+            }
+
+            return keys;
+        }
+        catch (Exception e) when (e is AmazonClientException or AmazonServiceException or InvalidOperationException or HttpRequestException
+            or IOException or ArgumentException)
+        {
+            throw new ObjectStoreException(
+                ObjectStoreErrorKind.Credentials, $"no AWS credentials: {OneLine(e.Message)}; {Advice}", e);
+        }
+    }
+
+    public bool Invalidate(AccessKeys refused)
+    {
+        lock (_lock)
+        {
+            _refused = refused;
+            _source = null;
+        }
+
+        return true;
+    }
+
+    public async ValueTask<string?> FindRegionAsync(CancellationToken cancellationToken)
+    {
+        // Synchronous in the SDK, and it may ask instance metadata.
+        var region = await Task.Run(() => FallbackRegionFactory.GetRegionEndpoint(includeInstanceMetadata: true), cancellationToken)
+            .WaitAsync(cancellationToken).ConfigureAwait(false);
+        return region?.SystemName;
+    }
+
+    /// <summary>One resolution for all callers; a failed one is not kept.</summary>
+    private Task<AWSCredentials> Source()
+    {
+        lock (_lock)
+        {
+            return _source is { IsFaulted: false, IsCanceled: false } source
+                ? source
+                : _source = Task.Run(() => DefaultAWSCredentialsIdentityResolver.GetCredentialsAsync());
+        }
+    }
+
+    private static async Task<AccessKeys> ReadAsync(Task<AWSCredentials> source, CancellationToken cancellationToken)
+    {
+        var credentials = await source.WaitAsync(cancellationToken).ConfigureAwait(false);
+        var keys = await credentials.GetCredentialsAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        return new AccessKeys(keys.AccessKey, keys.SecretKey, keys.UseToken ? keys.Token : null);
+    }
+
+    private static string OneLine(string text)
+    {
+        var end = text.AsSpan().IndexOfAny('\r', '\n');
+        return (end < 0 ? text : text[..end]).TrimEnd('.', ' ');
+    }
+}

@@ -1,0 +1,230 @@
+using System.Net;
+using System.Security.Authentication;
+using System.Xml;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.S3;
+
+/// <summary>
+/// Sends requests to one bucket: signs, bounds how many go at once, retries with jittered exponential pauses, and mends what can be mended
+/// (clock, keys, region). What is left over is an <see cref="ObjectStoreException"/> whose inner exception is the last <see cref="S3Fault"/>.
+/// </summary>
+internal sealed partial class S3Client : IDisposable
+{
+    /// <summary>Connections for small calls, beside those of the transfers.</summary>
+    private const int ControlConnections = 4;
+
+    private const int MaxErrorBytes = 64 << 10;
+
+    private readonly StoreUrl _store;
+    private readonly ObjectStoreOptions _options;
+    private readonly ICredentialSource _credentials;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly HttpMessageInvoker _http;
+    private readonly SigV4 _signer = new();
+    private readonly SemaphoreSlim _bulkSlots;
+    private readonly SemaphoreSlim _controlSlots = new(ControlConnections);
+
+    private volatile S3Address? _address;
+    private long _clockOffsetTicks;
+
+    public S3Client(StoreUrl store, ObjectStoreOptions options, ICredentialSource credentials, TimeProvider time, ILogger logger)
+    {
+        _store = store;
+        _options = options;
+        _credentials = credentials;
+        _time = time;
+        _logger = logger;
+        _bulkSlots = new SemaphoreSlim(options.MaxConnections);
+        _http = S3Transport.Create(options.MaxConnections + ControlConnections, options.ConnectTimeout);
+    }
+
+    /// <summary>
+    /// Sends until <paramref name="read"/> has taken a successful answer to its end. The reader runs once for each answer, so what it gathers must
+    /// bear repetition; it throws <see cref="S3Fault"/> for an answer that makes no sense, to have it retried.
+    /// </summary>
+    public Task<T> SendAsync<T>(S3Request request, Func<S3Answer, Task<T>> read, CancellationToken cancellationToken) =>
+        SendAsync(() => request, read, cancellationToken);
+
+    /// <summary>As above for a request that changes from attempt to attempt: a download that goes on where it broke off.</summary>
+    public async Task<T> SendAsync<T>(Func<S3Request> request, Func<S3Answer, Task<T>> read, CancellationToken cancellationToken)
+    {
+        var slots = request().IsBulk ? _bulkSlots : _controlSlots;
+        await slots.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await SendInSlotAsync(request, read, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            slots.Release();
+        }
+    }
+
+    public void Dispose()
+    {
+        _http.Dispose();
+        _bulkSlots.Dispose();
+        _controlSlots.Dispose();
+    }
+
+    private async Task<T> SendInSlotAsync<T>(Func<S3Request> next, Func<S3Answer, Task<T>> read, CancellationToken cancellationToken)
+    {
+        var (clockSets, keyRenewals, moves) = (0, 0, 0);
+        for (var attempt = 1; ; attempt++)
+        {
+            var request = next();
+            var address = await AddressAsync(cancellationToken).ConfigureAwait(false);
+            var keys = await _credentials.GetAsync(cancellationToken).ConfigureAwait(false);
+            var signedAt = _time.GetUtcNow() + TimeSpan.FromTicks(Interlocked.Read(ref _clockOffsetTicks));
+            S3Fault fault;
+            try
+            {
+                return await AttemptAsync(request, address, keys, signedAt, read, cancellationToken).ConfigureAwait(false);
+            }
+            catch (S3Fault e)
+            {
+                fault = e;
+            }
+
+            switch (fault.Remedy(signedAt))
+            {
+                case S3Remedy.SetClock when clockSets++ < 2 && fault.ServerTime is { } serverTime:
+                    Interlocked.Exchange(ref _clockOffsetTicks, (serverTime - _time.GetUtcNow()).Ticks);
+                    LogClockOffset((serverTime - _time.GetUtcNow()).TotalSeconds);
+                    continue;
+
+                case S3Remedy.RenewKeys when keyRenewals++ == 0 && _credentials.Invalidate(keys):
+                    continue;
+
+                case S3Remedy.ChangeRegion when moves++ == 0 && IsRegion(fault.Region) && fault.Region != address.Region:
+                    _address = S3Address.For(_store.Container, _options, fault.Region!);
+                    LogRegion(_store.Container, fault.Region!);
+                    continue;
+
+                case S3Remedy.Retry when attempt < _options.MaxAttempts && !fault.IsForGood:
+                    var pause = Pause(attempt, fault.RetryAfter);
+                    LogRetry(request.Action, request.Key, S3Errors.Clean(fault.Message), attempt + 1, _options.MaxAttempts, (long)pause.TotalMilliseconds);
+                    await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
+                    continue;
+
+                default:
+                    throw S3Errors.Map(fault, address, _store, request.Action, request.Key, attempt);
+            }
+        }
+    }
+
+    private async Task<T> AttemptAsync<T>(
+        S3Request request, S3Address address, AccessKeys keys, DateTimeOffset signedAt, Func<S3Answer, Task<T>> read, CancellationToken cancellationToken)
+    {
+        using var watch = new ProgressWatch(_options.NoProgressTimeout, _time, cancellationToken);
+        try
+        {
+            var path = address.PathOf(request.Key);
+            using var message = new HttpRequestMessage(request.Method, address.UriOf(path, request.Query)) { Version = HttpVersion.Version11 };
+            foreach (var (name, value) in request.Headers)
+            {
+                message.Headers.TryAddWithoutValidation(name, value);
+            }
+
+            if (request.Body is { } body)
+            {
+                message.Content = new MemoryContent(body, watch.Touch);
+            }
+
+            _signer.Sign(message, address.Authority, path, request.Query, request.PayloadHash, keys, address.Region, signedAt);
+            using var response = await _http.SendAsync(message, watch.Token).ConfigureAwait(false);
+            watch.Touch();
+            var answer = new S3Answer(response, watch);
+            if (!response.IsSuccessStatusCode)
+            {
+                throw await FaultAsync(request, response, answer).ConfigureAwait(false);
+            }
+
+            return await read(answer).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested && watch.HasExpired)
+        {
+            throw new S3Fault($"no byte moved for {_options.NoProgressTimeout.TotalSeconds:0.#} s");
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancellationToken);
+        }
+        catch (OperationCanceledException e)
+        {
+            // The handler's own limit on connecting.
+            throw new S3Fault("connecting took too long", e);
+        }
+        catch (HttpRequestException e)
+        {
+            // A certificate that is not trusted stays so; everything else may be the network's mood.
+            throw new S3Fault(e.Message, e) { IsForGood = e.InnerException is AuthenticationException { InnerException: null } };
+        }
+        catch (IOException e)
+        {
+            throw new S3Fault(e.Message, e);
+        }
+        catch (XmlException e)
+        {
+            throw new S3Fault($"the answer is no valid XML: {e.Message}", e);
+        }
+    }
+
+    private static async Task<S3Fault> FaultAsync(S3Request request, HttpResponseMessage response, S3Answer answer)
+    {
+        var body = new S3ErrorBody(null, null, null);
+        var isHead = request.Method == HttpMethod.Head;
+        if (!isHead && await answer.ReadAllAsync(MaxErrorBytes).ConfigureAwait(false) is { Length: > 0 } bytes)
+        {
+            try
+            {
+                body = S3Xml.ReadError(bytes);
+            }
+            catch (XmlException)
+            {
+                // A proxy's page: the status has to do.
+            }
+        }
+
+        var retryAfter = response.Headers.RetryAfter?.Delta;
+        return new S3Fault(response.StatusCode, body, answer.Header("x-amz-bucket-region"), answer.ServerTime, retryAfter, isHead);
+    }
+
+    /// <summary>Regions come from the network and become part of a host name.</summary>
+    private static bool IsRegion(string? text) =>
+        text is { Length: > 0 and <= 32 } && text.All(c => c is >= 'a' and <= 'z' or >= '0' and <= '9' or '-');
+
+    private async ValueTask<S3Address> AddressAsync(CancellationToken cancellationToken)
+    {
+        if (_address is { } known)
+        {
+            return known;
+        }
+
+        var region = _options.Region
+            ?? (_options.Endpoint is null ? await _credentials.FindRegionAsync(cancellationToken).ConfigureAwait(false) : null)
+            ?? "us-east-1";
+        return IsRegion(region)
+            ? _address = S3Address.For(_store.Container, _options, region)
+            : throw new ObjectStoreException(ObjectStoreErrorKind.Unsupported, $"'{S3Errors.Clean(region)}' is no AWS region; check AWS_REGION");
+    }
+
+    /// <summary>About 100 ms at first, doubling; half of it random, so that ten thousand tasks do not come back at once.</summary>
+    private TimeSpan Pause(int attempt, TimeSpan? retryAfter)
+    {
+        var full = Math.Min(100 * Math.Pow(2, Math.Min(attempt - 1, 20)), _options.MaxBackoff.TotalMilliseconds);
+        var pause = TimeSpan.FromMilliseconds(full * (0.5 + (Random.Shared.NextDouble() / 2)));
+        return retryAfter > pause ? TimeSpan.FromTicks(Math.Min(retryAfter.Value.Ticks, _options.MaxBackoff.Ticks)) : pause;
+    }
+
+    [LoggerMessage(1101, LogLevel.Warning, "{Action} {Key}: {Reason}; try {Attempt} of {MaxAttempts} in {PauseMillis} ms")]
+    private partial void LogRetry(string action, string key, string reason, int attempt, int maxAttempts, long pauseMillis);
+
+    [LoggerMessage(1102, LogLevel.Warning, "This machine's clock is {Seconds:0} s off the object store's; requests are signed with the store's time")]
+    private partial void LogClockOffset(double seconds);
+
+    [LoggerMessage(1103, LogLevel.Warning, "Bucket {Bucket} lies in region {Region}; set AWS_REGION to it to save a request")]
+    private partial void LogRegion(string bucket, string region);
+}

@@ -1,0 +1,108 @@
+using System.Security.Cryptography;
+
+namespace Floe.S3;
+
+/// <summary>Deletes by the thousand, or one by one where the service has no DeleteObjects.</summary>
+internal sealed class S3Deletion(S3Client client, StoreUrl store)
+{
+    private const int MaxKeysPerCall = 1000;
+    private const int MaxRounds = 5;
+    private const int SinglesAtOnce = 8;
+    private const string Action = "s3:DeleteObject";
+
+    private volatile bool _hasBatches = true;
+
+    public async Task DeleteAsync(string[] fullKeys, CancellationToken cancellationToken)
+    {
+        foreach (var batch in fullKeys.Chunk(MaxKeysPerCall))
+        {
+            if (batch.Length == 1 || !_hasBatches || !await TryDeleteBatchAsync(batch, cancellationToken).ConfigureAwait(false))
+            {
+                await Parallel.ForEachAsync(
+                    batch,
+                    new ParallelOptions { MaxDegreeOfParallelism = SinglesAtOnce, CancellationToken = cancellationToken },
+                    async (key, token) => await DeleteOneAsync(key, token).ConfigureAwait(false)).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task DeleteOneAsync(string key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.SendAsync(
+                new S3Request(HttpMethod.Delete, key, Action), _ => Task.FromResult(true), cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.InnerException is S3Fault { IsNotFound: true })
+        {
+            // Some services say so; it is what was wanted.
+        }
+    }
+
+    /// <summary>False where the service does not know the call.</summary>
+    private async Task<bool> TryDeleteBatchAsync(string[] keys, CancellationToken cancellationToken)
+    {
+        // S3 answers 200 and lists single failures: those that may pass are asked for again.
+        for (var round = 1; ; round++)
+        {
+            List<(string Key, string Code, string Message)> errors;
+            try
+            {
+                errors = await SendBatchAsync(keys, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.Unsupported)
+            {
+                _hasBatches = false;
+                return false;
+            }
+
+            errors.RemoveAll(e => e.Code == "NoSuchKey");
+            if (errors.Count == 0)
+            {
+                return true;
+            }
+
+            if (errors.Find(e => e.Code is not ("InternalError" or "SlowDown" or "ServiceUnavailable")) is { Key: not null } final)
+            {
+                throw Failed(final, final.Code == "AccessDenied" ? ObjectStoreErrorKind.AccessDenied : ObjectStoreErrorKind.Unavailable);
+            }
+
+            if (round == MaxRounds)
+            {
+                throw Failed(errors[0], ObjectStoreErrorKind.Unavailable);
+            }
+
+            // Only keys that we asked for; the answer cannot name others.
+            keys = [.. keys.Intersect(errors.Select(e => e.Key))];
+            if (keys.Length == 0)
+            {
+                throw Failed(errors[0], ObjectStoreErrorKind.Unavailable);
+            }
+        }
+    }
+
+    private Task<List<(string Key, string Code, string Message)>> SendBatchAsync(string[] keys, CancellationToken cancellationToken)
+    {
+        var body = S3Xml.WriteDelete(keys);
+        var request = S3Request.With(
+            new S3Request(HttpMethod.Post, "", Action)
+            {
+                Query = S3Request.QueryOf(("delete", "")),
+                // Required by the call; unlike the newer checksums every service knows it.
+#pragma warning disable CA5351 // No security rests on it.
+                Headers = [("Content-MD5", Convert.ToBase64String(MD5.HashData(body)))],
+#pragma warning restore CA5351
+            },
+            body) with
+        { IsBulk = false };
+        return client.SendAsync(request, async answer =>
+        {
+            var text = await answer.ReadAllAsync(S3Xml.MaxAnswerBytes).ConfigureAwait(false) ?? throw new S3Fault("the answer is too long");
+            return text.Length == 0 ? [] : S3Xml.ReadDeleteErrors(text);
+        }, cancellationToken);
+    }
+
+    private ObjectStoreException Failed((string Key, string Code, string Message) error, ObjectStoreErrorKind kind) => new(
+        kind,
+        $"s3://{store.Container}/{S3Errors.Clean(error.Key)}: not deleted: {S3Errors.Clean($"{error.Code} {error.Message}")}; it needs {Action}");
+}

@@ -1,0 +1,39 @@
+using System.Security.Cryptography;
+
+namespace Floe.S3;
+
+/// <summary>One S3 call, to be signed anew for every attempt. The body is borrowed until the call ends.</summary>
+internal sealed record S3Request(HttpMethod Method, string Key, string Action)
+{
+    /// <summary>Bodies up to this size are signed; hashing larger ones costs more CPU than sending them, so those carry a CRC32C instead.</summary>
+    public const int MaxSignedPayloadBytes = 64 << 10;
+
+    /// <summary>Encoded, parameters sorted by name, each with '='.</summary>
+    public string Query { get; init; } = "";
+
+    public IReadOnlyList<(string Name, string Value)> Headers { get; init; } = [];
+
+    /// <summary>Null: no body (as against an empty one).</summary>
+    public ReadOnlyMemory<byte>? Body { get; init; }
+
+    /// <summary>Queues with the transfers, so that small calls (a lease's renewal) are not held up behind them.</summary>
+    public bool IsBulk { get; init; }
+
+    /// <summary>The value of x-amz-content-sha256.</summary>
+    public string PayloadHash { get; private init; } = SigV4.EmptyPayload;
+
+    public static S3Request With(S3Request request, ReadOnlyMemory<byte> body) => request with
+    {
+        Body = body,
+        IsBulk = body.Length > MaxSignedPayloadBytes,
+        PayloadHash = body.Length == 0 ? SigV4.EmptyPayload
+            : body.Length <= MaxSignedPayloadBytes ? Convert.ToHexStringLower(SHA256.HashData(body.Span))
+            : SigV4.UnsignedPayload,
+    };
+
+    /// <summary>Joins parameters into a query: sorted and encoded as the signature wants them.</summary>
+    public static string QueryOf(params IEnumerable<(string Name, string? Value)> parameters) => string.Join('&', parameters
+        .Where(p => p.Value is not null)
+        .OrderBy(p => p.Name, StringComparer.Ordinal)
+        .Select(p => $"{p.Name}={SigV4.Encode(p.Value!, keepSlash: false)}"));
+}
