@@ -1,12 +1,206 @@
+using System.Globalization;
+using Floe.Criu.Errors;
+using Floe.Criu.Hook;
 using Floe.Criu.Streaming;
+using Floe.Linux;
+using Floe.Linux.Processes;
 using Microsoft.Extensions.Logging;
 
 namespace Floe.Criu.Dump;
 
-internal static class DumpSession
+/// <summary>
+/// One run of <c>criu dump</c>. The order that keeps the task safe: images whole → callback → verdict → CRIU kills the tree.
+/// </summary>
+internal sealed partial class DumpSession(TimeProvider time, ILogger logger, CriuInstallation criu, DumpRequest request)
 {
-    public static Task<DumpOutcome> RunAsync(
+    /// <summary>CRIU gives up by itself within this time once its pipes are closed; only then it is killed.</summary>
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(15);
+
+    public static async Task<DumpOutcome> RunAsync(
         TimeProvider time, ILogger logger, CriuInstallation criu, DumpRequest request, IImageSink sink,
         Func<FrozenTask, CancellationToken, Task> whileFrozen, CancellationToken cancellationToken)
-        => throw new NotImplementedException();
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        using var hook = new HookServer(request.WorkDirectory);
+        using var capture = new CaptureServer(request.WorkDirectory, sink);
+        try
+        {
+            return await new DumpSession(time, logger, criu, request).RunAsync(hook, capture, whileFrozen, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            capture.Abort();
+            await capture.Ended.ConfigureAwait(false);
+        }
+    }
+
+    private string LogPath => Path.Combine(request.WorkDirectory, "dump.log");
+
+    private async Task<DumpOutcome> RunAsync(HookServer hook, CaptureServer capture, Func<FrozenTask, CancellationToken, Task> whileFrozen, CancellationToken cancellationToken)
+    {
+        File.Delete(LogPath);
+        var started = time.GetTimestamp();
+        var process = Start(hook.Path);
+        LogStarted(logger, process.Pid, request.RootPid);
+
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _ = process.Exited.ContinueWith(_ => TryCancel(stop), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        IReadOnlyList<ProcessIdentity> tree = [];
+        Exception? failure = null;
+        var committed = false;
+        HookCall? call = null;
+        try
+        {
+            call = await NextPostDumpAsync(hook, capture, stop.Token).ConfigureAwait(false);
+            await capture.Complete.WaitAsync(stop.Token).ConfigureAwait(false);
+            var frozen = new FrozenTask(request.RootPid, process.Pid, capture.Catalog.Processes, capture.Catalog.Pagemaps);
+            frozen.EnsureFrozen();
+            tree = ProcessIdentity.Of(frozen.Processes);
+            await whileFrozen(frozen, stop.Token).ConfigureAwait(false);
+            committed = true;
+        }
+        catch (Exception error)
+        {
+            failure = error;
+        }
+
+        // A verdict that does not arrive fails the hook, as a refusal would.
+        call?.Answer(committed);
+        call?.Dispose();
+        if (!committed)
+        {
+            capture.Abort();
+        }
+
+        var status = await EndAsync(process, committed).ConfigureAwait(false);
+        var frozenFor = time.GetElapsedTime(started);
+        if (!committed)
+        {
+            throw Failure(failure!, status, capture, cancellationToken);
+        }
+
+        if (status.Success)
+        {
+            return new DumpOutcome(frozenFor, LogPath, null);
+        }
+
+        // The state is committed, so the tree must not run on from it a second time.
+        var note = $"CRIU ended with {status} after the snapshot was complete: {string.Join("; ", CriuLog.Errors(LogPath))}";
+        if (!request.LeaveRunning)
+        {
+            LogKilling(logger, note);
+            ProcessIdentity.Kill(tree);
+        }
+
+        return new DumpOutcome(frozenFor, LogPath, note);
+    }
+
+    private ChildProcess Start(string hookSocket)
+    {
+        var arguments = new List<string>
+        {
+            "dump", "--no-default-config", "-t", request.RootPid.ToString(CultureInfo.InvariantCulture), "-D", request.WorkDirectory, "-W", request.WorkDirectory,
+            "-o", LogPath, "-v2", "--stream", "--network-lock", "skip", "--link-remap", "--file-locks",
+            "--ghost-limit", request.GhostLimitBytes.ToString(CultureInfo.InvariantCulture),
+            "--timeout", Math.Max(1, (long)request.FreezeTimeout.TotalSeconds).ToString(CultureInfo.InvariantCulture),
+            request.Tcp == TcpMode.Close ? "--tcp-close" : "--tcp-established",
+            request.Cpu == CpuCheck.None ? "--cpu-cap=none" : "--cpu-cap=cpu",
+            "--action-script", request.HookProgram,
+        };
+        if (request.LeaveRunning)
+        {
+            arguments.Add("--leave-running");
+        }
+
+        arguments.AddRange(request.ExtraArguments);
+        using var output = File.OpenHandle(Path.Combine(request.WorkDirectory, "dump.out"), FileMode.Create, FileAccess.Write);
+        return CriuProcess.Start(criu, arguments, [$"{ActionHook.SocketVariable}={hookSocket}"], request.WorkDirectory, output, []);
+    }
+
+    /// <summary>Waits for CRIU to finish its images and ask, or for the image stream to break.</summary>
+    private static async Task<HookCall> NextPostDumpAsync(HookServer hook, CaptureServer capture, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var next = hook.NextAsync(waiting.Token);
+            if (!capture.Complete.IsCompletedSuccessfully)
+            {
+                await Task.WhenAny(next, capture.Complete).ConfigureAwait(false);
+                if (capture.Complete.IsFaulted && !next.IsCompleted)
+                {
+                    await waiting.CancelAsync().ConfigureAwait(false);
+                    await next.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
+                    await capture.Complete.ConfigureAwait(false);
+                }
+            }
+
+            var call = await next.ConfigureAwait(false);
+            if (call.Action == ActionHook.PostDump)
+            {
+                return call;
+            }
+
+            call.Answer(proceed: false);
+            call.Dispose();
+        }
+    }
+
+    private async Task<ExitStatus> EndAsync(ChildProcess process, bool committed)
+    {
+        if (!committed)
+        {
+            try
+            {
+                return await process.Exited.WaitAsync(s_grace, time).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                LogKillingCriu(logger, process.Pid);
+                process.Signal(Interop.SIGKILL);
+            }
+        }
+
+        return await process.Exited.ConfigureAwait(false);
+    }
+
+    /// <summary>What made the dump fail, first cause first: the caller's own wish or code, then CRIU's log.</summary>
+    private Exception Failure(Exception failure, ExitStatus status, CaptureServer capture, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return failure is OperationCanceledException ? new OperationCanceledException(cancellationToken) : failure;
+        }
+
+        // The sink's exception closed the pipes; CRIU only saw that they broke.
+        if (capture.Complete.IsFaulted && capture.Complete.Exception!.InnerException is { } cause and not ImageStreamException)
+        {
+            return cause;
+        }
+
+        return failure is OperationCanceledException or ImageStreamException
+            ? CriuErrors.Translate("dump", status, CriuLog.Errors(LogPath), failure)
+            : failure;
+    }
+
+    private static void TryCancel(CancellationTokenSource source)
+    {
+        try
+        {
+            source.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The dump is over.
+        }
+    }
+
+    [LoggerMessage(EventId = 3001, Level = LogLevel.Debug, Message = "CRIU {CriuPid} dumps the tree of {RootPid}")]
+    private static partial void LogStarted(ILogger logger, int criuPid, int rootPid);
+
+    [LoggerMessage(EventId = 3002, Level = LogLevel.Warning, Message = "{Note}; ending the tree")]
+    private static partial void LogKilling(ILogger logger, string note);
+
+    [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "CRIU {CriuPid} does not give up by itself; killing it")]
+    private static partial void LogKillingCriu(ILogger logger, int criuPid);
 }

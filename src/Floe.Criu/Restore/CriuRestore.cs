@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace Floe.Criu.Restore;
 
 /// <summary>Restores a task tree through CRIU's image stream.</summary>
-public sealed class CriuRestore(ILogger logger)
+public sealed class CriuRestore(TimeProvider time, ILogger logger)
 {
     /// <summary>
     /// Restores the tree with its old pids and lets it run. Its root becomes a child of this process, taken charge of before
@@ -13,5 +13,5 @@ public sealed class CriuRestore(ILogger logger)
     /// </summary>
     /// <exception cref="CriuException">CRIU could not restore the tree; what existed of it is gone.</exception>
     public Task<ChildProcess> RunAsync(CriuInstallation criu, RestoreRequest request, IImageSource source, CancellationToken cancellationToken)
-        => RestoreSession.RunAsync(logger, criu, request, source, cancellationToken);
+        => RestoreSession.RunAsync(time, logger, criu, request, source, cancellationToken);
 }

@@ -1,11 +1,143 @@
+using System.Runtime.InteropServices;
+using Floe.Criu.Dump;
+using Floe.Criu.Errors;
+using Floe.Criu.Hook;
+using Floe.Criu.Images;
 using Floe.Criu.Streaming;
+using Floe.Linux;
 using Floe.Linux.Processes;
 using Microsoft.Extensions.Logging;
 
 namespace Floe.Criu.Restore;
 
-internal static class RestoreSession
+/// <summary>
+/// One run of <c>criu restore</c>. CRIU asks through the hook before it lets the tree run ("post-restore"): there the root
+/// is taken charge of, and a tree whose images were not given whole is refused.
+/// </summary>
+internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, CriuInstallation criu, RestoreRequest request, IImageSource source)
 {
-    public static Task<ChildProcess> RunAsync(ILogger logger, CriuInstallation criu, RestoreRequest request, IImageSource source, CancellationToken cancellationToken)
-        => throw new NotImplementedException();
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(15);
+
+    public static async Task<ChildProcess> RunAsync(TimeProvider time, ILogger logger, CriuInstallation criu, RestoreRequest request, IImageSource source, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        using var hook = new HookServer(request.WorkDirectory);
+        using var serve = new ServeServer(request.WorkDirectory, source);
+        try
+        {
+            return await new RestoreSession(time, logger, criu, request, source).RunAsync(hook, serve, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            await serve.StopAsync().ConfigureAwait(false);
+        }
+    }
+
+    private string LogPath => Path.Combine(request.WorkDirectory, "restore.log");
+
+    private async Task<ChildProcess> RunAsync(HookServer hook, ServeServer serve, CancellationToken cancellationToken)
+    {
+        File.Delete(LogPath);
+        var process = Start(hook.Path);
+        LogStarted(logger, process.Pid);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var asked = hook.NextAsync(stop.Token);
+        ChildProcess? root = null;
+        await Task.WhenAny(asked, serve.Failed, process.Exited, Task.Delay(Timeout.Infinite, stop.Token)).ConfigureAwait(false);
+        if (asked.IsCompletedSuccessfully)
+        {
+            using var call = await asked.ConfigureAwait(false);
+            var accepted = call is { Action: ActionHook.PostRestore, RootPid: > 0 } && serve.Failure is null && !cancellationToken.IsCancellationRequested;
+            if (accepted)
+            {
+                root = ChildProcess.Adopt(call.RootPid);
+            }
+
+            call.Answer(accepted);
+        }
+        else if (!process.HasExited)
+        {
+            // The source failed or the caller wants no more. Without its images CRIU gives up and kills what it has made.
+            await serve.StopAsync().ConfigureAwait(false);
+        }
+
+        var status = await EndAsync(process, asked.IsCompletedSuccessfully).ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(false);
+        await asked.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
+        if (status.Success && root is not null)
+        {
+            return root;
+        }
+
+        // CRIU kills what it has made when it fails by itself.
+        root?.Signal(Interop.SIGKILL);
+        if (serve.Failure is { } cause)
+        {
+            throw cause;
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        throw CriuErrors.Translate("restore", status, CriuLog.Errors(LogPath), null);
+    }
+
+    private async Task<ExitStatus> EndAsync(ChildProcess process, bool answered)
+    {
+        if (!answered)
+        {
+            try
+            {
+                return await process.Exited.WaitAsync(s_grace, time).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                LogKilling(logger, process.Pid);
+                var since = ProcessIdentity.StartTicksOf(process.Pid);
+                process.Signal(Interop.SIGKILL);
+                await process.Exited.ConfigureAwait(false);
+                KillMadeSince(since);
+            }
+        }
+
+        return await process.Exited.ConfigureAwait(false);
+    }
+
+    /// <summary>A killed CRIU leaves what it has made: processes with the tree's pids that are younger than CRIU itself.</summary>
+    private void KillMadeSince(ulong? ticks)
+    {
+        if (ticks is null || !source.TryGetSmall(PstreeImage.Name, out var pstree))
+        {
+            return;
+        }
+
+        ProcessIdentity.Kill([.. ProcessIdentity.Of(PstreeImage.Parse(pstree.Span)).Where(p => p.StartTicks >= ticks)]);
+    }
+
+    private ChildProcess Start(string hookSocket)
+    {
+        var arguments = new List<string>
+        {
+            "restore", "--no-default-config", "-D", request.WorkDirectory, "-W", request.WorkDirectory, "-o", LogPath, "-v2",
+            "--stream", "-d", "-S", "--network-lock", "skip", "--link-remap", "--file-locks",
+            request.Tcp == TcpMode.Close ? "--tcp-close" : "--tcp-established",
+            request.Cpu == CpuCheck.None ? "--cpu-cap=none" : "--cpu-cap=cpu",
+            "--action-script", request.HookProgram,
+        };
+        var descriptors = new List<SafeHandle>();
+        foreach (var (handle, resource) in request.InheritDescriptors)
+        {
+            arguments.Add("--inherit-fd");
+            arguments.Add($"fd[{3 + descriptors.Count}]:{resource}");
+            descriptors.Add(handle);
+        }
+
+        arguments.AddRange(request.ExtraArguments);
+        using var output = File.OpenHandle(Path.Combine(request.WorkDirectory, "restore.out"), FileMode.Create, FileAccess.Write);
+        return CriuProcess.Start(criu, arguments, [$"{ActionHook.SocketVariable}={hookSocket}"], request.WorkDirectory, output, descriptors);
+    }
+
+    [LoggerMessage(EventId = 3012, Level = LogLevel.Warning, Message = "CRIU {CriuPid} does not give up by itself; killing it and what it has restored")]
+    private static partial void LogKilling(ILogger logger, int criuPid);
+
+    [LoggerMessage(EventId = 3011, Level = LogLevel.Debug, Message = "CRIU {CriuPid} restores")]
+    private static partial void LogStarted(ILogger logger, int criuPid);
 }

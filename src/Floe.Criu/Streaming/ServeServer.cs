@@ -1,0 +1,169 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Floe.Linux;
+using Microsoft.Win32.SafeHandles;
+
+namespace Floe.Criu.Streaming;
+
+/// <summary>
+/// The giving end of <c>criu restore --stream</c>. One thread answers CRIU's requests, which come one at a time over one
+/// connection that CRIU's children share; each file that exists is then written to its own pipe, all at once, without
+/// holding threads. CRIU may close a pipe early, and may ask for a name again.
+/// </summary>
+internal sealed class ServeServer : IDisposable
+{
+    private readonly IImageSource _source;
+    private readonly Socket _listener;
+    private readonly SafeFileHandle _wake;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private readonly HashSet<Task> _writing = [];
+
+    public ServeServer(string workDirectory, IImageSource source)
+    {
+        _source = source;
+        _listener = StreamListener.Listen(workDirectory, StreamListener.ServeSocket);
+        var wake = Interop.eventfd(0, Interop.EFD_CLOEXEC);
+        _wake = wake >= 0 ? new SafeFileHandle(wake, true) : throw LinuxException.Last("eventfd");
+        new Thread(Run) { IsBackground = true, Name = "criu images" }.Start();
+    }
+
+    /// <summary>Fails with the first thing that went wrong on this side; never completes otherwise.</summary>
+    public Task Failed => _failed.Task;
+
+    /// <summary>Null, or the first thing that went wrong on this side.</summary>
+    public Exception? Failure => _failed.Task.Exception?.InnerException;
+
+    /// <summary>Closes the connection and every pipe and waits until no call into the source is left.</summary>
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        Wake();
+        await _ended.Task.ConfigureAwait(false);
+        Task[] writing;
+        lock (_gate)
+        {
+            writing = [.. _writing];
+        }
+
+        await Task.WhenAll(writing).ConfigureAwait(false);
+    }
+
+    /// <summary>Only after <see cref="StopAsync"/>.</summary>
+    public void Dispose()
+    {
+        _listener.Dispose();
+        _wake.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Run()
+    {
+        try
+        {
+            if (!WaitFor((int)_listener.Handle))
+            {
+                return;
+            }
+
+            using var connection = _listener.Accept();
+            var requests = new DescriptorSocket(connection);
+            while (WaitFor((int)connection.Handle) && requests.ReadRequest() is { } name)
+            {
+                var exists = _source.Exists(name);
+                requests.WriteReply(exists);
+                if (exists)
+                {
+                    Give(name, requests.ReadDescriptor());
+                }
+            }
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+        finally
+        {
+            _ended.TrySetResult();
+        }
+    }
+
+    private void Give(string name, SafeFileHandle pipe)
+    {
+        ImagePipe.TryEnlarge((int)pipe.DangerousGetHandle());
+        ImagePipe.MakeNonBlocking(pipe);
+        lock (_gate)
+        {
+            // Off this thread at once: a source may take its time before it first awaits.
+            var task = Task.Run(() => GiveAsync(name, pipe));
+            _writing.Add(task);
+            _ = task.ContinueWith(
+                done =>
+                {
+                    lock (_gate)
+                    {
+                        _writing.Remove(done);
+                    }
+                },
+                CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    private async Task GiveAsync(string name, SafeFileHandle pipe)
+    {
+        try
+        {
+            using (pipe)
+            {
+                if (_source.TryGetSmall(name, out var content))
+                {
+                    await ImagePipe.WriteAsync(pipe, content, _stop.Token).ConfigureAwait(false);
+                }
+                else
+                {
+                    await _source.WriteStreamAsync(name, pipe, _stop.Token).ConfigureAwait(false);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // The restore is over.
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+    }
+
+    /// <summary>The first failure counts. A pipe that was cut short looks whole to CRIU, so the restore must not go on.</summary>
+    private void Fail(Exception error)
+    {
+        _failed.TrySetException(error);
+        _ = _failed.Task.Exception;
+    }
+
+    private unsafe void Wake()
+    {
+        ulong one = 1;
+        _ = Interop.write((int)_wake.DangerousGetHandle(), &one, sizeof(ulong));
+    }
+
+    /// <summary>False when stopped first.</summary>
+    private unsafe bool WaitFor(int fd)
+    {
+        var polled = stackalloc Interop.PollFd[2];
+        polled[0] = new() { Descriptor = (int)_wake.DangerousGetHandle(), Events = Interop.POLLIN };
+        polled[1] = new() { Descriptor = fd, Events = Interop.POLLIN };
+        while (Interop.poll(polled, 2, -1) < 0)
+        {
+            if (Marshal.GetLastPInvokeError() != Errno.EINTR)
+            {
+                throw LinuxException.Last("poll of the image stream");
+            }
+        }
+
+        return polled[0].Returned == 0;
+    }
+}

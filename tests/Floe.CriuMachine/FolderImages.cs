@@ -1,0 +1,103 @@
+using Floe.Criu.Dump;
+using Floe.Criu.Images;
+using Floe.Criu.Streaming;
+using Floe.Linux;
+using Microsoft.Win32.SafeHandles;
+
+namespace Floe.CriuMachine;
+
+/// <summary>Images in a folder under CRIU's own names, as an export would leave them.</summary>
+internal sealed class FolderImages(string folder) : IImageSink, IImageSource
+{
+    public void AddSmallImage(string name, byte[] content) => File.WriteAllBytes(Path.Combine(folder, name), content);
+
+    public IImageStream OpenStream(string name) => new FileImage(File.Create(Path.Combine(folder, name)));
+
+    public bool Exists(string name) => File.Exists(Path.Combine(folder, name));
+
+    public bool TryGetSmall(string name, out ReadOnlyMemory<byte> content)
+    {
+        var file = new FileInfo(Path.Combine(folder, name));
+        if (!file.Exists || file.Length > ImageStreamLimits.MaxSmallImageBytes)
+        {
+            content = default;
+            return false;
+        }
+
+        content = File.ReadAllBytes(file.FullName);
+        return true;
+    }
+
+    public async Task WriteStreamAsync(string name, SafeFileHandle pipe, CancellationToken cancellationToken)
+    {
+        using var file = File.OpenHandle(Path.Combine(folder, name));
+        var buffer = new byte[1 << 20];
+        for (long offset = 0; ;)
+        {
+            var count = RandomAccess.Read(file, buffer, offset);
+            offset += count;
+            if (count == 0 || !await ImagePipe.WriteAsync(pipe, buffer.AsMemory(0, count), cancellationToken))
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Reads a frozen tree's pages by address into pages-N.img.</summary>
+    public void AddMemory(FrozenTask task)
+    {
+        foreach (var pagemap in task.Pagemaps)
+        {
+            using var target = File.Create(Path.Combine(folder, pagemap.PagesImageName));
+            using var memory = File.OpenHandle($"/proc/{pagemap.Pid}/mem");
+            var buffer = new byte[1 << 20];
+            foreach (var range in pagemap.Ranges)
+            {
+                if ((range.Flags & PageFlags.Present) == 0)
+                {
+                    continue;
+                }
+
+                for (ulong done = 0, length = range.PageCount * (ulong)PageRangeList.PageBytes; done < length;)
+                {
+                    var piece = (int)Math.Min((ulong)buffer.Length, length - done);
+                    ReadExactly(pagemap.Pid, memory, range.Address + done, buffer.AsSpan(0, piece));
+                    target.Write(buffer, 0, piece);
+                    done += (ulong)piece;
+                }
+            }
+        }
+    }
+
+    private static unsafe void ReadExactly(int pid, SafeFileHandle memory, ulong address, Span<byte> target)
+    {
+        fixed (byte* start = target)
+        {
+            var local = new Interop.IoVec { Base = start, Length = (nuint)target.Length };
+            var remote = new Interop.IoVec { Base = (void*)address, Length = (nuint)target.Length };
+            if (Interop.process_vm_readv(pid, &local, 1, &remote, 1, 0) == target.Length)
+            {
+                return;
+            }
+
+            // A PROT_NONE mapping.
+            for (var done = 0; done < target.Length;)
+            {
+                var count = Interop.pread((int)memory.DangerousGetHandle(), start + done, (nuint)(target.Length - done), (long)address + done);
+                if (count <= 0)
+                {
+                    throw LinuxException.Last($"/proc/{pid}/mem at 0x{address + (ulong)done:x}");
+                }
+
+                done += (int)count;
+            }
+        }
+    }
+
+    private sealed class FileImage(FileStream file) : IImageStream
+    {
+        public void Append(ReadOnlySpan<byte> data) => file.Write(data);
+
+        public void Complete() => file.Dispose();
+    }
+}
