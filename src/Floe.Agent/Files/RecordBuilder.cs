@@ -1,0 +1,84 @@
+using System.Runtime.InteropServices;
+using Floe.Linux;
+
+namespace Floe.Agent.Files;
+
+/// <summary>Makes the record of a changed path and sends its content to be read. Memory: one path for each inode with several names.</summary>
+internal sealed unsafe class RecordBuilder(ContentScheduler scheduler, FileCaptureProgress progress)
+{
+    private readonly Dictionary<(uint Major, uint Minor, ulong Inode), byte[]> _linked = [];
+
+    public FileRecord Build(TreeWalker walker)
+    {
+        ref readonly var stat = ref walker.Stat;
+        var path = walker.Path.ToArray();
+        var type = stat.stx_mode & Interop.S_IFMT;
+        if (type == Interop.S_IFSOCK)
+        {
+            return new FileRecord { Kind = FileRecordKind.Socket, Path = path };
+        }
+
+        if (type != Interop.S_IFDIR && stat.stx_nlink > 1)
+        {
+            var inode = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
+            if (_linked.TryGetValue(inode, out var first))
+            {
+                return new FileRecord { Kind = FileRecordKind.HardLink, Path = path, Target = first };
+            }
+
+            _linked.Add(inode, path);
+        }
+
+        var record = new FileRecord
+        {
+            Kind = type switch
+            {
+                Interop.S_IFREG => FileRecordKind.Regular,
+                Interop.S_IFDIR => FileRecordKind.Directory,
+                Interop.S_IFLNK => FileRecordKind.SymbolicLink,
+                Interop.S_IFIFO => FileRecordKind.Fifo,
+                Interop.S_IFCHR => FileRecordKind.CharacterDevice,
+                Interop.S_IFBLK => FileRecordKind.BlockDevice,
+                _ => throw new FileStateException($"{KernelPath.Display(path)} is of a type that is not known (mode {Convert.ToString(stat.stx_mode, 8)})"),
+            },
+            Path = path,
+            Mode = (uint)stat.stx_mode & 0xFFF,
+            Uid = stat.stx_uid,
+            Gid = stat.stx_gid,
+            Modified = new FileTime(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+            Accessed = new FileTime(stat.stx_atime.tv_sec, stat.stx_atime.tv_nsec),
+            Attributes = ExtendedAttributes.Read(walker.Directory, walker.Name, path),
+            DeviceMajor = stat.stx_rdev_major,
+            DeviceMinor = stat.stx_rdev_minor,
+        };
+        return record.Kind switch
+        {
+            FileRecordKind.SymbolicLink => record with { Target = ReadLink(walker, path) },
+            FileRecordKind.Regular when stat.stx_size > 0 => WithContent(record, walker, path),
+            _ => record,
+        };
+    }
+
+    private FileRecord WithContent(FileRecord record, TreeWalker walker, byte[] path)
+    {
+        var byteCount = checked((long)walker.Stat.stx_size);
+        progress.Found(byteCount);
+        var (stream, offset) = scheduler.Add(byteCount, users => OpenedFile.Open(walker.Directory, walker.Name, path, walker.Stat, users));
+        return record with { ByteCount = byteCount, ContentStream = stream, ContentOffset = offset };
+    }
+
+    private static byte[] ReadLink(TreeWalker walker, byte[] path)
+    {
+        // PATH_MAX bounds the target of a symbolic link.
+        var target = new byte[4096];
+        nint length;
+        // SAFETY: the name is zero-terminated, the room's length is passed, both pinned for the call.
+        fixed (byte* name = walker.Name)
+        fixed (byte* room = target)
+        {
+            length = Interop.readlinkat(walker.Directory, name, room, (nuint)target.Length);
+        }
+
+        return length >= 0 ? target[..(int)length] : throw KernelPath.Failure("read the symbolic link", path, Marshal.GetLastPInvokeError());
+    }
+}
