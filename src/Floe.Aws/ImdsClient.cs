@@ -47,7 +47,7 @@ public sealed class ImdsClient : IDisposable
         try
         {
             var json = JsonSerializer.Deserialize(answer.Text, ImdsJson.Default.RebalanceJson);
-            if (json?.NoticeTime is { ValueKind: JsonValueKind.String } element && ImdsTime.TryParse(element.GetString()!) is { } time)
+            if (ImdsText.TryGet(json?.NoticeTime) is { } word && ImdsText.TryParseTime(word) is { } time)
             {
                 return time;
             }

@@ -26,20 +26,29 @@ public sealed record SpotInstanceAction(string Action, DateTimeOffset? Time, Dat
             return null;
         }
 
-        if (json?.Action is not { ValueKind: JsonValueKind.String } action || action.GetString() is not { Length: > 0 and <= 64 } name)
-        {
-            return null;
-        }
-
-        var time = json.Time is { ValueKind: JsonValueKind.String } element ? ImdsTime.TryParse(element.GetString()!) : null;
-        return new SpotInstanceAction(name, time, serverTime);
+        return ImdsText.TryGet(json?.Action) is { Length: > 0 and <= 64 } name
+            ? new SpotInstanceAction(name, ImdsText.TryGet(json!.Time) is { } time ? ImdsText.TryParseTime(time) : null, serverTime)
+            : null;
     }
 }
 
-internal static class ImdsTime
+internal static class ImdsText
 {
+    /// <summary>Null for a member that is missing, is no string, or holds half a surrogate pair.</summary>
+    public static string? TryGet(JsonElement? element)
+    {
+        try
+        {
+            return element is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>ISO 8601 as EC2 writes it; without an offset it is UTC.</summary>
-    public static DateTimeOffset? TryParse(string text) =>
+    public static DateTimeOffset? TryParseTime(string text) =>
         text.Length <= 64
         && DateTimeOffset.TryParse(
             text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)

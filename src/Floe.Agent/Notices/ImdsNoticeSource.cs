@@ -54,7 +54,9 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
                 failuresInARow++;
                 if (failuresInARow == options.FailuresBeforeSlowPoll)
                 {
-                    LogUnavailable(everAnswered ? LogLevel.Warning : LogLevel.Information, e.Message);
+                    // Nobody there is the ordinary case off EC2; somebody who does not answer means notices that will be missed.
+                    var level = everAnswered || e.Kind != ImdsErrorKind.Unreachable ? LogLevel.Warning : LogLevel.Information;
+                    LogUnavailable(level, e.Message);
                 }
                 else
                 {

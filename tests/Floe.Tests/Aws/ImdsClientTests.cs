@@ -188,6 +188,43 @@ public sealed class ImdsClientTests
         Assert.Contains("not an EC2 instance", e.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("\0\u0001garbage\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\nab")]
+    [InlineData("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")]
+    [InlineData("")]
+    public async Task Get_ServerSpeaksNonsense_IsAnImdsException(string answer)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        using var stop = new CancellationTokenSource();
+        listener.Start();
+        var serving = ServeAsync();
+        using var client = new ImdsClient(new ImdsOptions { Endpoint = new Uri($"http://{listener.LocalEndpoint}") }, time);
+
+        await Assert.ThrowsAsync<ImdsException>(() => client.GetSpotInstanceActionAsync(default));
+        await stop.CancelAsync();
+        await serving;
+
+        // HttpClient tries again by itself where it got no byte at all.
+        async Task ServeAsync()
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                try
+                {
+                    using var connection = await listener.AcceptSocketAsync(stop.Token);
+                    await connection.ReceiveAsync(new byte[4096], stop.Token);
+                    await connection.SendAsync(System.Text.Encoding.ASCII.GetBytes(answer), stop.Token);
+                    connection.Shutdown(SocketShutdown.Both);
+                }
+                catch (Exception e) when (e is OperationCanceledException or SocketException)
+                {
+                    // The client has gone, or the test is over.
+                }
+            }
+        }
+    }
+
     [Fact]
     public async Task Get_Disabled_AsksNothing()
     {

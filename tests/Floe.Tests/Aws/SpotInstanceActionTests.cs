@@ -40,6 +40,7 @@ public sealed class SpotInstanceActionTests
     [InlineData("{}")]
     [InlineData("""{"action":7,"time":"2030-01-01T12:02:00Z"}""")]
     [InlineData("""{"action":"","time":"2030-01-01T12:02:00Z"}""")]
+    [InlineData("""{"action":"\ud800","time":"2030-01-01T12:02:00Z"}""")]
     [InlineData("<html>404</html>")]
     [InlineData("""{"action":"terminate","time":"2030""")]
     public void TryParse_NoNotice_IsNull(string text) => Assert.Null(SpotInstanceAction.TryParse(text, null));
