@@ -7,11 +7,21 @@ using Microsoft.Win32.SafeHandles;
 namespace Floe.CriuMachine;
 
 /// <summary>Images in a folder under CRIU's own names, as an export would leave them.</summary>
-internal sealed class FolderImages(string folder) : IImageSink, IImageSource
+/// <param name="folder">Where they are.</param>
+/// <param name="onImage">Called with the name of each image as the sink gets it, before it is kept.</param>
+internal sealed class FolderImages(string folder, Action<string>? onImage = null) : IImageSink, IImageSource
 {
-    public void AddSmallImage(string name, byte[] content) => File.WriteAllBytes(Path.Combine(folder, name), content);
+    public void AddSmallImage(string name, byte[] content)
+    {
+        onImage?.Invoke(name);
+        File.WriteAllBytes(Path.Combine(folder, name), content);
+    }
 
-    public IImageStream OpenStream(string name) => new FileImage(File.Create(Path.Combine(folder, name)));
+    public IImageStream OpenStream(string name)
+    {
+        onImage?.Invoke(name);
+        return new FileImage(File.Create(Path.Combine(folder, name)));
+    }
 
     public bool Exists(string name) => File.Exists(Path.Combine(folder, name));
 

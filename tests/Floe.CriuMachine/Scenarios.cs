@@ -22,7 +22,8 @@ internal static class Scenarios
 
     /// <summary>
     /// Starts the command (its output goes to out.1), waits until the file "ready" is there, dumps. The first argument says
-    /// what the callback does: "kill" and "leave" succeed, "refuse" throws, "criu-killed" kills CRIU, "cancel" cancels.
+    /// what goes wrong: "kill" and "leave" nothing; in the callback, "refuse" throws, "criu-killed" kills CRIU, "cancel" cancels;
+    /// "criu-killed-at:NAME" and "sink-fails-at:NAME" when the sink gets the image of that name.
     /// </summary>
     private static async Task<int> DumpAsync(string folder, string[] arguments)
     {
@@ -52,7 +53,7 @@ internal static class Scenarios
             await Task.Delay(10);
         }
 
-        var images = new FolderImages(Path.Combine(folder, "images"));
+        var images = new FolderImages(Path.Combine(folder, "images"), name => AtImage(mode, name, task.Pid));
         Directory.CreateDirectory(Path.Combine(folder, "images"));
         using var work = new WorkFolder();
         using var cancel = new CancellationTokenSource();
@@ -91,8 +92,7 @@ internal static class Scenarios
             case "refuse":
                 throw new InvalidOperationException("the store is gone");
             case "criu-killed":
-                var tracer = (await File.ReadAllLinesAsync($"/proc/{frozen.RootPid}/status", CancellationToken.None)).Single(l => l.StartsWith("TracerPid:", StringComparison.Ordinal));
-                _ = Interop.kill(int.Parse(tracer["TracerPid:".Length..], CultureInfo.InvariantCulture), Interop.SIGKILL);
+                KillCriu(frozen.RootPid);
                 await Task.Delay(Timeout.Infinite, cancellationToken).ContinueWith(_ => { }, TaskScheduler.Default);
                 frozen.EnsureFrozen();
                 break;
@@ -104,6 +104,24 @@ internal static class Scenarios
                 frozen.EnsureFrozen();
                 break;
         }
+    }
+
+    private static void AtImage(string mode, string name, int rootPid)
+    {
+        if (mode == "criu-killed-at:" + name)
+        {
+            KillCriu(rootPid);
+        }
+        else if (mode == "sink-fails-at:" + name)
+        {
+            throw new InvalidOperationException("the store is full");
+        }
+    }
+
+    private static void KillCriu(int rootPid)
+    {
+        var tracer = File.ReadAllLines($"/proc/{rootPid}/status").Single(l => l.StartsWith("TracerPid:", StringComparison.Ordinal));
+        _ = Interop.kill(int.Parse(tracer["TracerPid:".Length..], CultureInfo.InvariantCulture), Interop.SIGKILL);
     }
 
     /// <summary>Restores the images (the output goes on in out.2) and waits for the task's end.</summary>

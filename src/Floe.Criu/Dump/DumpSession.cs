@@ -13,8 +13,13 @@ namespace Floe.Criu.Dump;
 /// </summary>
 internal sealed partial class DumpSession(TimeProvider time, ILogger logger, CriuInstallation criu, DumpRequest request)
 {
-    /// <summary>CRIU gives up by itself within this time once its pipes are closed; only then it is killed.</summary>
+    /// <summary>
+    /// CRIU gives up by itself within this time once its pipes are closed; only then it is killed. The kernel lets the tasks of
+    /// a killed CRIU run on, but a process that it was just writing its parasite code into can crash of it.
+    /// </summary>
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(15);
+
+    private bool _killed;
 
     public static async Task<DumpOutcome> RunAsync(
         TimeProvider time, ILogger logger, CriuInstallation criu, DumpRequest request, IImageSink sink,
@@ -35,6 +40,8 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
     }
 
     private string LogPath => Path.Combine(request.WorkDirectory, "dump.log");
+
+    private string OutputPath => Path.Combine(request.WorkDirectory, "dump.out");
 
     private async Task<DumpOutcome> RunAsync(HookServer hook, CaptureServer capture, Func<FrozenTask, CancellationToken, Task> whileFrozen, CancellationToken cancellationToken)
     {
@@ -85,7 +92,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
         }
 
         // The state is committed, so the tree must not run on from it a second time.
-        var note = $"CRIU ended with {status} after the snapshot was complete: {string.Join("; ", CriuLog.Errors(LogPath))}";
+        var note = $"CRIU ended with {status} after the snapshot was complete: {string.Join("; ", CriuLog.Errors(LogPath, OutputPath))}";
         if (!request.LeaveRunning)
         {
             LogKilling(logger, note);
@@ -113,8 +120,23 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
         }
 
         arguments.AddRange(request.ExtraArguments);
-        using var output = File.OpenHandle(Path.Combine(request.WorkDirectory, "dump.out"), FileMode.Create, FileAccess.Write);
-        return CriuProcess.Start(criu, arguments, [$"{ActionHook.SocketVariable}={hookSocket}"], request.WorkDirectory, output, []);
+        using var output = File.OpenHandle(OutputPath, FileMode.Create, FileAccess.Write);
+        var process = CriuProcess.Start(criu, arguments, [$"{ActionHook.SocketVariable}={hookSocket}"], request.WorkDirectory, output, []);
+        ProtectFromMemoryPressure(process.Pid);
+        return process;
+    }
+
+    /// <summary>The kernel's memory killer must not choose CRIU: see <see cref="s_grace"/>.</summary>
+    private static void ProtectFromMemoryPressure(int pid)
+    {
+        try
+        {
+            File.WriteAllText($"/proc/{pid}/oom_score_adj", "-1000");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Without CAP_SYS_RESOURCE, or CRIU is gone already: its end tells.
+        }
     }
 
     /// <summary>Waits for CRIU to finish its images and ask, or for the image stream to break.</summary>
@@ -156,6 +178,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             }
             catch (TimeoutException)
             {
+                _killed = true;
                 LogKillingCriu(logger, process.Pid);
                 process.Signal(Interop.SIGKILL);
             }
@@ -172,6 +195,12 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             return failure is OperationCanceledException ? new OperationCanceledException(cancellationToken) : failure;
         }
 
+        // Images that break off are the consequence of a CRIU that was killed by others.
+        if (status.Signal != 0 && !_killed)
+        {
+            return CriuErrors.Translate("dump", status, CriuLog.Errors(LogPath, OutputPath), failure);
+        }
+
         // The sink's exception closed the pipes; CRIU only saw that they broke.
         if (capture.Complete.IsFaulted && capture.Complete.Exception!.InnerException is { } cause and not ImageStreamException)
         {
@@ -179,7 +208,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
         }
 
         return failure is OperationCanceledException or ImageStreamException
-            ? CriuErrors.Translate("dump", status, CriuLog.Errors(LogPath), failure)
+            ? CriuErrors.Translate("dump", status, CriuLog.Errors(LogPath, OutputPath), failure)
             : failure;
     }
 

@@ -35,6 +35,8 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
 
     private string LogPath => Path.Combine(request.WorkDirectory, "restore.log");
 
+    private string OutputPath => Path.Combine(request.WorkDirectory, "restore.out");
+
     private async Task<ChildProcess> RunAsync(HookServer hook, ServeServer serve, CancellationToken cancellationToken)
     {
         File.Delete(LogPath);
@@ -77,7 +79,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
         }
 
         cancellationToken.ThrowIfCancellationRequested();
-        throw CriuErrors.Translate("restore", status, CriuLog.Errors(LogPath), null);
+        throw CriuErrors.Translate("restore", status, CriuLog.Errors(LogPath, OutputPath), null);
     }
 
     private async Task<ExitStatus> EndAsync(ChildProcess process, bool answered)
@@ -117,7 +119,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
         var arguments = new List<string>
         {
             "restore", "--no-default-config", "-D", request.WorkDirectory, "-W", request.WorkDirectory, "-o", LogPath, "-v2",
-            "--stream", "-d", "-S", "--network-lock", "skip", "--link-remap", "--file-locks",
+            "--stream", "-d", "-S", "--link-remap", "--file-locks",
             request.Tcp == TcpMode.Close ? "--tcp-close" : "--tcp-established",
             request.Cpu == CpuCheck.None ? "--cpu-cap=none" : "--cpu-cap=cpu",
             "--action-script", request.HookProgram,
@@ -131,7 +133,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
         }
 
         arguments.AddRange(request.ExtraArguments);
-        using var output = File.OpenHandle(Path.Combine(request.WorkDirectory, "restore.out"), FileMode.Create, FileAccess.Write);
+        using var output = File.OpenHandle(OutputPath, FileMode.Create, FileAccess.Write);
         return CriuProcess.Start(criu, arguments, [$"{ActionHook.SocketVariable}={hookSocket}"], request.WorkDirectory, output, descriptors);
     }
 

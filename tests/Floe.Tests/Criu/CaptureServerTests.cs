@@ -1,0 +1,224 @@
+using Floe.Criu.Streaming;
+using Floe.Testing;
+
+namespace Floe.Tests.Criu;
+
+public sealed class CaptureServerTests : IAsyncDisposable
+{
+    private readonly ScratchFolder _folder = new();
+    private readonly MemorySink _sink = new();
+    private readonly CaptureServer _server;
+
+    public CaptureServerTests() => _server = new CaptureServer(_folder.Path, _sink);
+
+    public async ValueTask DisposeAsync()
+    {
+        _server.Abort();
+        await _server.Ended;
+        _server.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Capture_FilesOpenAtOnce_EachGetsItsOwnBytes()
+    {
+        using var criu = Connect();
+        using (var files = criu.Open("core-7.img"))
+        using (var other = criu.Open("fs-7.img"))
+        {
+            files.Write("first"u8);
+            other.Write("other"u8);
+            files.Write(" and second"u8);
+        }
+
+        Finish(criu, 7);
+        await _server.Complete;
+        Assert.Equal("first and second"u8, _sink.Small["core-7.img"]);
+        Assert.Equal("other"u8, _sink.Small["fs-7.img"]);
+    }
+
+    [Fact]
+    public async Task Capture_PagesOfTask_AreDiscardedAndItsPagemapKnown()
+    {
+        using var criu = Connect();
+        using (var pagemap = criu.Open("pagemap-7.img"))
+        {
+            criu.Send("pages-1.img", new byte[3 * 4096]);
+            pagemap.Write(Images.PagemapImage(1, (0x10000, 1), (0x20000, 2)));
+        }
+
+        Finish(criu, 7);
+        await _server.Complete;
+        var found = Assert.Single(_server.Catalog.Pagemaps);
+        Assert.Equal((7, 1u, 3ul, "pages-1.img"), (found.Pid, found.PagesId, found.Ranges.PresentPages, found.PagesImageName));
+        Assert.False(_sink.Small.ContainsKey("pages-1.img"));
+        Assert.True(_sink.Small.ContainsKey("pagemap-7.img"));
+        Assert.Equal(7, Assert.Single(_server.Catalog.Processes).Pid);
+    }
+
+    [Fact]
+    public async Task Capture_PagesOfSharedMemory_AreKeptAsStream()
+    {
+        var content = new byte[(2 << 20) + 4096];
+        Random.Shared.NextBytes(content);
+        using var criu = Connect();
+        using (var pagemap = criu.Open("pagemap-shmem-99.img"))
+        {
+            criu.Send("pages-2.img", content);
+            pagemap.Write(Images.PagemapImage(2, (0, (ulong)content.Length / 4096)));
+        }
+
+        Finish(criu, 7);
+        await _server.Complete;
+        Assert.Equal(content, _sink.Streams["pages-2.img"].ToArray());
+        Assert.Contains("pages-2.img", _sink.Completed);
+    }
+
+    [Fact]
+    public async Task Capture_LargeImage_BecomesStreamAndSmallOneOfTheLimitDoesNot()
+    {
+        var small = new byte[ImageStreamLimits.MaxSmallImageBytes];
+        var large = new byte[ImageStreamLimits.MaxSmallImageBytes + 1];
+        Random.Shared.NextBytes(large);
+        using var criu = Connect();
+        criu.Send("ghost-file-1.img", large);
+        criu.Send("ghost-file-2.img", small);
+        Finish(criu, 7);
+        await _server.Complete;
+        Assert.Equal(large, _sink.Streams["ghost-file-1.img"].ToArray());
+        Assert.Equal(small, _sink.Small["ghost-file-2.img"]);
+    }
+
+    [Theory]
+    [InlineData("../etc/passwd")]
+    [InlineData("/etc/passwd")]
+    [InlineData(".hidden")]
+    [InlineData("a\0b")]
+    [InlineData("")]
+    public async Task Capture_BadName_Fails(string name)
+    {
+        using var criu = Connect();
+        criu.SendRequest(name);
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Capture_OversizeName_Fails()
+    {
+        using var criu = Connect();
+        criu.SendRequest(new string('a', ImageStreamLimits.MaxNameBytes + 1));
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Capture_OversizeFrame_Fails()
+    {
+        using var criu = Connect();
+        criu.SendBytes(0xff, 0xff, 0xff, 0x7f);
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Capture_FrameThatIsNoRequest_Fails()
+    {
+        using var criu = Connect();
+        criu.SendFrame([0x0a, 0x7f, (byte)'a']);
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Capture_RequestWithoutPipe_Fails()
+    {
+        using var criu = Connect();
+        criu.SendRequest("core-7.img");
+        criu.SendBytes(0);
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Capture_SameNameTwice_Fails()
+    {
+        using var criu = Connect();
+        criu.Send("core-7.img", [1]);
+        criu.Send("core-7.img", [2]);
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Capture_ConnectionEndsBeforeInventory_Fails()
+    {
+        using (var criu = Connect())
+        {
+            criu.Send("core-7.img", [1]);
+        }
+
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Capture_InventoryWhileAnotherFileIsOpen_WaitsForIt()
+    {
+        using var criu = Connect();
+        using (var late = criu.Open("core-7.img"))
+        {
+            Finish(criu, 7);
+            while (!_sink.Small.ContainsKey("inventory.img"))
+            {
+                await Task.Yield();
+            }
+
+            Assert.False(_server.Complete.IsCompleted);
+            late.Write("late"u8);
+        }
+
+        await _server.Complete;
+        Assert.Equal("late"u8, _sink.Small["core-7.img"]);
+    }
+
+    [Fact]
+    public async Task Capture_PagesFewerThanPagemapSays_Fails()
+    {
+        using var criu = Connect();
+        using (var pagemap = criu.Open("pagemap-7.img"))
+        {
+            criu.Send("pages-1.img", new byte[4096]);
+            pagemap.Write(Images.PagemapImage(1, (0x10000, 2)));
+        }
+
+        Finish(criu, 7);
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Capture_PagemapOfProcessOutsideTree_Fails()
+    {
+        using var criu = Connect();
+        using (var pagemap = criu.Open("pagemap-8.img"))
+        {
+            criu.Send("pages-1.img", new byte[4096]);
+            pagemap.Write(Images.PagemapImage(1, (0x10000, 1)));
+        }
+
+        Finish(criu, 7);
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
+    }
+
+    [Fact]
+    public async Task Abort_WhileFileIsOpen_BreaksItsPipe()
+    {
+        using var criu = Connect();
+        using var file = criu.Open("core-7.img");
+        file.Write("x"u8);
+        _server.Abort();
+        await _server.Ended;
+        Assert.Throws<IOException>(() => file.Write(new byte[1]));
+    }
+
+    private CriuSimulator Connect() => new(_folder[StreamListener.CaptureSocket]);
+
+    private static void Finish(CriuSimulator criu, int pid)
+    {
+        criu.Send("pstree.img", Images.PstreeImage(pid));
+        criu.Send("inventory.img", [1]);
+    }
+}

@@ -1,0 +1,45 @@
+using System.Collections.Concurrent;
+using Floe.Criu.Streaming;
+using Microsoft.Win32.SafeHandles;
+
+namespace Floe.Tests.Criu;
+
+/// <summary>Images in memory.</summary>
+internal sealed class MemorySink : IImageSink
+{
+    public ConcurrentDictionary<string, byte[]> Small { get; } = new();
+
+    public ConcurrentDictionary<string, MemoryStream> Streams { get; } = new();
+
+    public ConcurrentBag<string> Completed { get; } = [];
+
+    public void AddSmallImage(string name, byte[] content) => Assert.True(Small.TryAdd(name, content));
+
+    public IImageStream OpenStream(string name) => new Stream(this, name, Streams.GetOrAdd(name, _ => new MemoryStream()));
+
+    private sealed class Stream(MemorySink sink, string name, MemoryStream content) : IImageStream
+    {
+        public void Append(ReadOnlySpan<byte> data) => content.Write(data);
+
+        public void Complete() => sink.Completed.Add(name);
+    }
+}
+
+/// <summary>Images in memory, the streams written piece by piece.</summary>
+internal sealed class MemorySource : IImageSource
+{
+    public Dictionary<string, byte[]> Small { get; } = [];
+
+    public Dictionary<string, Func<SafeFileHandle, CancellationToken, Task>> Streams { get; } = [];
+
+    public bool Exists(string name) => Small.ContainsKey(name) || Streams.ContainsKey(name);
+
+    public bool TryGetSmall(string name, out ReadOnlyMemory<byte> content)
+    {
+        var found = Small.TryGetValue(name, out var bytes);
+        content = bytes;
+        return found;
+    }
+
+    public Task WriteStreamAsync(string name, SafeFileHandle pipe, CancellationToken cancellationToken) => Streams[name](pipe, cancellationToken);
+}
