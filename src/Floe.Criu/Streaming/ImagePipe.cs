@@ -29,8 +29,7 @@ public static class ImagePipe
                 return true;
             }
 
-            // Ends at the latest when CRIU and its children end, which a cancelled restore brings about.
-            await PipePoller.Shared.WaitAsync((int)pipe.DangerousGetHandle()).ConfigureAwait(false);
+            await PipePoller.Shared.WaitAsync((int)pipe.DangerousGetHandle(), cancellationToken).ConfigureAwait(false);
         }
     }
 

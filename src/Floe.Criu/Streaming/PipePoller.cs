@@ -8,7 +8,7 @@ namespace Floe.Criu.Streaming;
 /// Tells when full pipes can be written again. One thread polls for all of them, so that a restore with hundreds of open
 /// image pipes ties up no thread of the pool. Entries leave by themselves: a pipe whose reader is gone polls as ready.
 /// </summary>
-internal sealed unsafe class PipePoller
+internal sealed class PipePoller
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<int, TaskCompletionSource> _waiting = [];
@@ -24,7 +24,7 @@ internal sealed unsafe class PipePoller
     public static PipePoller Shared => Holder.Instance;
 
     /// <summary>Completes when the descriptor can be written or its reader is gone. One waiter a descriptor, which stays open meanwhile.</summary>
-    public Task WaitAsync(int fd)
+    public async Task WaitAsync(int fd, CancellationToken cancellationToken)
     {
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_gate)
@@ -32,12 +32,36 @@ internal sealed unsafe class PipePoller
             _waiting.Add(fd, ready);
         }
 
-        ulong one = 1;
-        _ = Interop.write((int)_wake.DangerousGetHandle(), &one, sizeof(ulong));
-        return ready.Task;
+        Wake();
+        await using (cancellationToken.Register(() => Forget(fd, ready)).ConfigureAwait(false))
+        {
+            await ready.Task.ConfigureAwait(false);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
-    private void Run()
+    private void Forget(int fd, TaskCompletionSource ready)
+    {
+        lock (_gate)
+        {
+            if (_waiting.TryGetValue(fd, out var waiting) && waiting == ready)
+            {
+                _waiting.Remove(fd);
+            }
+        }
+
+        ready.TrySetResult();
+        Wake(); // so that the thread no longer polls a descriptor that is about to be closed
+    }
+
+    private unsafe void Wake()
+    {
+        ulong one = 1;
+        _ = Interop.write((int)_wake.DangerousGetHandle(), &one, sizeof(ulong));
+    }
+
+    private unsafe void Run()
     {
         while (true)
         {
@@ -75,7 +99,7 @@ internal sealed unsafe class PipePoller
                     }
                 }
 
-                ready?.SetResult();
+                ready?.TrySetResult();
             }
         }
     }

@@ -1,5 +1,6 @@
 using Floe.Criu.Streaming;
 using Floe.Testing;
+using Xunit;
 
 namespace Floe.Tests.Criu;
 

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Floe.Linux;
 using Microsoft.Win32.SafeHandles;
+using Xunit;
 
 namespace Floe.Tests.Criu;
 

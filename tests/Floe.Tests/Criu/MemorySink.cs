@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Floe.Criu.Streaming;
 using Microsoft.Win32.SafeHandles;
+using Xunit;
 
 namespace Floe.Tests.Criu;
 
