@@ -50,7 +50,7 @@ public static class FileCapture
 
         try
         {
-            await FirstFailureAsync([scan, .. readers], cancellationToken).ConfigureAwait(false);
+            await Completion.OfAllAsync([scan, .. readers], cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -112,18 +112,6 @@ public static class FileCapture
         {
             await stop.CancelAsync().ConfigureAwait(false);
             throw;
-        }
-    }
-
-    /// <summary>Waits for all; the failure that stopped the others is thrown, not the cancellations that followed from it.</summary>
-    private static async Task FirstFailureAsync(Task[] tasks, CancellationToken cancellationToken)
-    {
-        await Task.WhenAll(tasks).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.None);
-        cancellationToken.ThrowIfCancellationRequested();
-        var failed = tasks.FirstOrDefault(static task => task.IsFaulted) ?? tasks.FirstOrDefault(static task => task.IsCanceled);
-        if (failed is not null)
-        {
-            await failed.ConfigureAwait(false);
         }
     }
 }

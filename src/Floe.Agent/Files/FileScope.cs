@@ -11,6 +11,9 @@ public sealed class FileScope
 {
     private static readonly string[] s_kernelPaths = ["/proc", "/sys", "/dev"];
 
+    /// <summary>On a plain host.</summary>
+    private static readonly string[] s_sharedPaths = ["/tmp", "/dev/shm"];
+
     private readonly FileScopeOptions _options;
     private readonly List<byte[]> _roots;
     private readonly List<byte[]> _excluded;
@@ -91,6 +94,11 @@ public sealed class FileScope
             }
 
             tree.MarkRoot(root);
+        }
+
+        foreach (var path in Mode == FileScopeMode.Work ? s_sharedPaths : [])
+        {
+            tree.MarkShared(KernelPath.FromText(path));
         }
 
         foreach (var path in _excluded)

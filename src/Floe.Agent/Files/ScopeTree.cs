@@ -73,9 +73,9 @@ internal sealed class ScopeTree
 
     private readonly ScopeNode _top = new() { Mark = ScopeMark.Excluded, Reason = "it is not in the task's scope" };
 
-    public ScopeNode Top => _top;
+    private readonly List<byte[]> _shared = [];
 
-    public List<byte[]> Roots { get; } = [];
+    public ScopeNode Top => _top;
 
     public void MarkRoot(byte[] path)
     {
@@ -83,21 +83,37 @@ internal sealed class ScopeTree
         if (node.Mark != ScopeMark.Root)
         {
             node.Mark = ScopeMark.Root;
-            Roots.Add(path);
             var staging = node.FindOrAdd(StagingName.ToArray());
             staging.Mark = ScopeMark.Excluded;
             staging.Reason = "the name is reserved for putting files back";
         }
     }
 
+    /// <summary>Other programs of the machine write in this root too: what is new in it need not be the task's.</summary>
+    public void MarkShared(byte[] root) => _shared.Add(root);
+
+    /// <summary>Whether the path lies in a shared root.</summary>
+    public bool IsShared(ReadOnlySpan<byte> path)
+    {
+        if (_shared.Count == 0 || !Contains(path, out var root, out _))
+        {
+            return false;
+        }
+
+        foreach (var shared in _shared)
+        {
+            if (root.SequenceEqual(shared))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     public void MarkExcluded(byte[] path, string reason)
     {
         var node = FindOrAdd(path);
-        if (node.Mark == ScopeMark.Root)
-        {
-            Roots.RemoveAll(root => root.AsSpan().SequenceEqual(path));
-        }
-
         node.Mark = ScopeMark.Excluded;
         node.Reason = reason;
     }
@@ -140,14 +156,8 @@ internal sealed class ScopeTree
         return deciding.Mark == ScopeMark.Root;
     }
 
-    /// <summary>An excluded path below a directory, which must not be removed with it; null when there is none.</summary>
-    public ScopeNode? MarkedBelow(ReadOnlySpan<byte> directory)
-    {
-        var node = Find(directory);
-        return node is { Children.Count: > 0 } ? node : null;
-    }
-
-    private ScopeNode? Find(ReadOnlySpan<byte> path)
+    /// <summary>The node of a path; null when nothing at or below it is marked.</summary>
+    public ScopeNode? Find(ReadOnlySpan<byte> path)
     {
         var node = _top;
         foreach (var range in path.Split((byte)'/'))

@@ -1,0 +1,94 @@
+using Floe.Store;
+
+namespace Floe.Agent.Files;
+
+public sealed record PutBackOptions
+{
+    /// <summary>
+    /// This machine's listing from before the task, or anything of it, was here. With it, files that appeared since and that
+    /// the snapshot does not know are removed, which makes a second attempt, or going back in place, exact; and paths that the
+    /// snapshot removed are noted in it for later snapshots. Without it only the snapshot's own paths are brought to its state.
+    /// </summary>
+    public FileBaseline? Baseline { get; init; }
+}
+
+/// <param name="RecordCount">Paths that were brought to the snapshot's state, removed ones included.</param>
+/// <param name="ContentBytes">Length of the files written, holes included.</param>
+/// <param name="ExtrasRemoved">Paths that were there, in scope, but neither in the baseline nor in the snapshot; a directory counts once.</param>
+public sealed record PutBackResult(long RecordCount, long ContentBytes, long ExtrasRemoved);
+
+/// <summary>
+/// Puts the file state of a snapshot back, before CRIU restores. Everything is checked and every content is fetched and
+/// verified first; only then is the target changed. Doing it again gives the same state.
+/// </summary>
+public static class FilePutBack
+{
+    /// <inheritdoc cref="RunAsync(FileScope, ISnapshotSource, PutBackOptions, CancellationToken)"/>
+    public static Task<PutBackResult> RunAsync(FileScope scope, ISnapshotSource source, CancellationToken cancellationToken) =>
+        RunAsync(scope, source, new PutBackOptions(), cancellationToken);
+
+    /// <exception cref="FileStateException">The files cannot be put back on this machine.</exception>
+    /// <exception cref="SnapshotDamagedException">Stored bytes do not verify; nothing was changed.</exception>
+    public static async Task<PutBackResult> RunAsync(
+        FileScope scope, ISnapshotSource source, PutBackOptions options, CancellationToken cancellationToken)
+    {
+        using var list = await FileList.LoadAsync(source, cancellationToken).ConfigureAwait(false);
+        var tree = scope.Resolve();
+        var review = options.Baseline is { } baseline ? new TargetReview(tree, baseline, list) : null;
+        Check(list, tree);
+        review?.Check(cancellationToken);
+
+        using var staging = new StagingArea(tree);
+        await StageAsync(list, source, staging, cancellationToken).ConfigureAwait(false);
+
+        // From here on the target changes; stopping half-way would help nobody.
+        var extras = review?.RemoveExtras() ?? 0;
+        using (var applier = new RecordApplier(tree, staging))
+        {
+            long index = 0;
+            foreach (var record in list.Records())
+            {
+                applier.Apply(record, index++);
+            }
+
+            applier.Finish();
+        }
+
+        staging.Finish();
+        review?.NoteAbsent();
+        return new PutBackResult(list.RecordCount, list.ContentStreamBytes.Sum(), extras);
+    }
+
+    private static void Check(FileList list, ScopeTree tree)
+    {
+        foreach (var record in list.Records())
+        {
+            if (!tree.Contains(record.Path, out _, out var reason))
+            {
+                throw new FileStateException($"cannot put back {KernelPath.Display(record.Path)}: {reason}");
+            }
+        }
+    }
+
+    private static async Task StageAsync(FileList list, ISnapshotSource source, StagingArea staging, CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var streams = Enumerable.Range(0, list.ContentStreamBytes.Count).Where(stream => list.ContentStreamBytes[stream] > 0);
+        var writers = streams.Select(stream => Task.Run(
+            async () =>
+            {
+                using var consumer = new StagedContent(staging);
+                try
+                {
+                    await FileContents.ReadAsync(list, source, stream, consumer, stop.Token).ConfigureAwait(false);
+                }
+                catch
+                {
+                    await stop.CancelAsync().ConfigureAwait(false);
+                    throw;
+                }
+            },
+            CancellationToken.None)).ToArray();
+        await Completion.OfAllAsync(writers, cancellationToken).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,168 @@
+using Floe.Linux;
+
+namespace Floe.Agent.Files;
+
+/// <summary>Brings the target to what the records say, in list order. New inodes are made in the staging area and moved into place, so an existing file is replaced and never written into.</summary>
+internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDisposable
+{
+    private readonly DirectoryTrail _trail = new(scope, staging);
+
+    public void Apply(FileRecord record, long index)
+    {
+        if (!scope.Contains(record.Path, out _, out var reason))
+        {
+            throw new FileStateException($"cannot put back {KernelPath.Display(record.Path)}: {reason}");
+        }
+
+        switch (record.Kind)
+        {
+            case FileRecordKind.Deleted:
+                Delete(record);
+                break;
+            case FileRecordKind.Directory:
+                MakeDirectory(record);
+                break;
+            case FileRecordKind.Socket:
+                Clear(record.Path, _trail.Enter(KernelPath.Parent(record.Path)));
+                break;
+            case FileRecordKind.HardLink:
+                Link(record);
+                break;
+            default:
+                Replace(record, index);
+                break;
+        }
+    }
+
+    public void Finish() => _trail.Finish();
+
+    public void Dispose() => _trail.Dispose();
+
+    private void Delete(FileRecord record)
+    {
+        if (scope.IsRoot(record.Path))
+        {
+            // A root stays: contents may be waiting in it, or it is a mount. It is left empty.
+            var root = DirectoryPath.TryOpen(record.Path);
+            if (root >= 0)
+            {
+                _ = Interop.close(root);
+                EmptyRoot(record.Path);
+            }
+
+            return;
+        }
+
+        var parent = _trail.TryEnter(KernelPath.Parent(record.Path));
+        if (parent >= 0)
+        {
+            Clear(record.Path, parent);
+        }
+        else if (parent is not (-Errno.ENOENT or -Errno.ENOTDIR or -Errno.ELOOP))
+        {
+            throw KernelPath.Failure("remove", record.Path, -parent);
+        }
+    }
+
+    private void EmptyRoot(ReadOnlySpan<byte> path)
+    {
+        var directory = _trail.Enter(path);
+        _trail.AboutToChange();
+        TreeRemoval.Empty(directory, NativeName.Self, path, scope.Find(path));
+    }
+
+    private void MakeDirectory(FileRecord record)
+    {
+        if (scope.IsRoot(record.Path))
+        {
+            _ = Interop.close(DirectoryPath.Open(record.Path, create: true));
+            _trail.Enter(record);
+            return;
+        }
+
+        var parent = _trail.Enter(KernelPath.Parent(record.Path));
+        var name = NativeName.Terminated(KernelPath.Name(record.Path));
+        var errno = NativeName.Stat(parent, name, out var stat);
+        if (errno != 0 || (stat.stx_mode & Interop.S_IFMT) != Interop.S_IFDIR)
+        {
+            Clear(record.Path, parent);
+            _trail.AboutToChange();
+            NativeName.Check(NativeName.MakeDirectory(parent, name, 0x1C0), "make the directory", record.Path);
+        }
+
+        _trail.Enter(record);
+    }
+
+    private void Link(FileRecord record)
+    {
+        RefuseRoot(record);
+        if (!scope.Contains(record.Target, out _, out var reason))
+        {
+            throw new FileStateException($"cannot link {KernelPath.Display(record.Path)} to {KernelPath.Display(record.Target)}: {reason}");
+        }
+
+        var parent = _trail.Enter(KernelPath.Parent(record.Path));
+        Clear(record.Path, parent);
+        _trail.AboutToChange();
+        var directory = DirectoryPath.Open(KernelPath.Parent(record.Target), create: false);
+        try
+        {
+            var errno = NativeName.Link(directory, NativeName.Terminated(KernelPath.Name(record.Target)), parent, NativeName.Terminated(KernelPath.Name(record.Path)));
+            NativeName.Check(errno, $"link to {KernelPath.Display(record.Target)} the name", record.Path);
+        }
+        finally
+        {
+            _ = Interop.close(directory);
+        }
+    }
+
+    private void Replace(FileRecord record, long index)
+    {
+        RefuseRoot(record);
+        var directory = staging.DirectoryFor(record.Path);
+        var staged = StagingArea.NameOf(index);
+        if (record is not { Kind: FileRecordKind.Regular, ByteCount: > 0 })
+        {
+            NativeName.Check(Create(directory, staged, record), "make", record.Path);
+            InodeMetadata.Apply(directory, staged, record);
+        }
+
+        var parent = _trail.Enter(KernelPath.Parent(record.Path));
+        var name = NativeName.Terminated(KernelPath.Name(record.Path));
+        if (NativeName.Stat(parent, name, out var stat) == 0 && (stat.stx_mode & Interop.S_IFMT) == Interop.S_IFDIR)
+        {
+            Clear(record.Path, parent);
+        }
+
+        _trail.AboutToChange();
+        NativeName.Check(NativeName.Rename(directory, staged, parent, name), "put into place", record.Path);
+    }
+
+    private static int Create(int directory, byte[] name, FileRecord record) => record.Kind switch
+    {
+        FileRecordKind.Regular => NativeName.MakeNode(directory, name, Interop.S_IFREG | 0x180, 0),
+        FileRecordKind.SymbolicLink => NativeName.MakeSymbolicLink(NativeName.Terminated(record.Target), directory, name),
+        FileRecordKind.Fifo => NativeName.MakeNode(directory, name, Interop.S_IFIFO | 0x180, 0),
+        FileRecordKind.CharacterDevice => NativeName.MakeNode(directory, name, Interop.S_IFCHR | 0x180, Interop.makedev(record.DeviceMajor, record.DeviceMinor)),
+        _ => NativeName.MakeNode(directory, name, Interop.S_IFBLK | 0x180, Interop.makedev(record.DeviceMajor, record.DeviceMinor)),
+    };
+
+    /// <summary>Removes what is at the path, if anything. The trail must be in its directory.</summary>
+    private void Clear(ReadOnlySpan<byte> path, int parent)
+    {
+        var name = NativeName.Terminated(KernelPath.Name(path));
+        if (NativeName.Stat(parent, name, out _) == 0)
+        {
+            _trail.AboutToChange();
+            TreeRemoval.Remove(parent, name, path, scope.Find(path));
+        }
+    }
+
+    private void RefuseRoot(FileRecord record)
+    {
+        if (scope.IsRoot(record.Path))
+        {
+            throw new FileStateException($"cannot put back {KernelPath.Display(record.Path)}: it is a directory that holds the task's files, but was none in the snapshot");
+        }
+    }
+}
