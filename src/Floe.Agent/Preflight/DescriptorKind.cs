@@ -4,6 +4,8 @@ internal enum DescriptorKind
 {
     /// <summary>CRIU carries it.</summary>
     Fine,
+    /// <summary>A device without state, like /dev/null: reopened by its path.</summary>
+    Null,
     IoUring,
     Device,
     KernelObject,
@@ -88,12 +90,11 @@ internal static class Descriptors
             return DescriptorKind.Terminal;
         }
 
-        return IsDevice(link) ? DescriptorKind.Device : DescriptorKind.File;
+        return CarriedDevices.Contains(link) ? DescriptorKind.Null : IsDevice(link) ? DescriptorKind.Device : DescriptorKind.File;
     }
 
     private static bool IsDevice(string path) =>
         path.StartsWith("/dev/", StringComparison.Ordinal)
-        && !CarriedDevices.Contains(path)
         && !Array.Exists(NotDevices, prefix => path.StartsWith(prefix, StringComparison.Ordinal));
 
     /// <summary>The number in "socket:[123]" and "pipe:[123]"; 0 for anything else.</summary>

@@ -31,6 +31,10 @@ internal sealed record TaskCheck(string Name, CheckStatus Severity, string Nothi
         "task namespaces", CheckStatus.Fail, "all processes share the root's namespaces",
         "nested namespaces (unshare, bubblewrap, apptainer, a browser's sandbox) cannot be carried: switch the sandbox off.");
 
+    public static readonly TaskCheck Mounts = new(
+        "task mounts", CheckStatus.Fail, "every open file is on a mount of the task",
+        "a descriptor from another mount namespace cannot be reopened: close what the task inherits, or redirect it to a file that the task sees.");
+
     public static readonly TaskCheck GhostFiles = new(
         "task deleted files", CheckStatus.Fail, "no deleted file above the limit",
         "deleted files travel inside the images up to the ghost limit: raise --ghost-limit, or let the program keep the file's name.");
@@ -71,7 +75,7 @@ internal sealed record TaskCheck(string Name, CheckStatus Severity, string Nothi
     /// <summary>In the order in which they are reported.</summary>
     public static readonly IReadOnlyList<TaskCheck> All =
     [
-        IoUring, Devices, KernelObjects, Tracer, Terminal, Session, Namespaces, GhostFiles, Users, UnixSockets, TcpLost, TcpInternal, Pipes,
+        IoUring, Devices, KernelObjects, Tracer, Terminal, Session, Namespaces, Mounts, GhostFiles, Users, UnixSockets, TcpLost, TcpInternal, Pipes,
         Watches, FilesOutside,
     ];
 }

@@ -12,16 +12,13 @@ public sealed class TaskPreflight
     private readonly TaskPreflightOptions options;
     private readonly IUnixPeerTable unixPeers;
     private readonly TaskFindings findings = new();
-    private readonly Dictionary<ulong, string> sockets = [];
-    private readonly Dictionary<ulong, PipeEnds> pipes = [];
-    private readonly Dictionary<string, string> terminals = new(StringComparer.Ordinal);
-    private readonly HashSet<string> filesSeen = new(StringComparer.Ordinal);
-    private bool hasTerminalMaster;
+    private readonly DescriptorInspection descriptors;
 
     private TaskPreflight(TaskPreflightOptions options, IUnixPeerTable unixPeers)
     {
         this.options = options;
         this.unixPeers = unixPeers;
+        descriptors = new DescriptorInspection(options, findings);
     }
 
     /// <summary>One result for each check, in a fixed order; a single failure when the process does not exist.</summary>
@@ -52,8 +49,7 @@ public sealed class TaskPreflight
         }
 
         InspectSockets();
-        InspectPipes();
-        InspectTerminals();
+        descriptors.Finish();
         var processes = string.Create(CultureInfo.InvariantCulture, $"{tree.Count} {(tree.Count == 1 ? "process" : "processes")} looked at");
         return [CheckResult.Pass("task", processes), .. TaskCheck.All.Select(check => findings.ToResult(Effective(check)))];
     }
@@ -100,8 +96,7 @@ public sealed class TaskPreflight
             }
         }
 
-        InspectDescriptors(directory, who);
-        InspectMappings(directory, who);
+        descriptors.Inspect(directory, who);
     }
 
     // A nested network namespace is within CRIU's reach; of the others a dump fails (pid, ipc, uts, user, time) or its restore crashes (mnt).
@@ -120,138 +115,17 @@ public sealed class TaskPreflight
         return result;
     }
 
-    private void InspectDescriptors(string processDirectory, string who)
-    {
-        string[] entries;
-        try
-        {
-            entries = Directory.GetFiles(Path.Combine(processDirectory, "fd"));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return;
-        }
-
-        foreach (var entry in entries)
-        {
-            if (ProcFiles.TryReadLink(entry) is { } link)
-            {
-                InspectDescriptor(processDirectory, entry, link, who);
-            }
-        }
-    }
-
-    private void InspectDescriptor(string processDirectory, string entry, string link, string who)
-    {
-        switch (Descriptors.Classify(link))
-        {
-            case DescriptorKind.IoUring:
-                findings.Add(TaskCheck.IoUring, $"{who} has an io_uring");
-                break;
-            case DescriptorKind.TerminalMaster:
-                hasTerminalMaster = true;
-                break;
-            case DescriptorKind.Terminal:
-                terminals.TryAdd(link, who);
-                break;
-            case DescriptorKind.Device:
-                findings.Add(TaskCheck.Devices, $"{who} has {link} open");
-                break;
-            case DescriptorKind.KernelObject:
-                findings.Add(TaskCheck.KernelObjects, $"{who} has {link} open");
-                break;
-            case DescriptorKind.Watch:
-                findings.Add(TaskCheck.Watches, $"{who} watches files ({link})");
-                break;
-            case DescriptorKind.Socket:
-                sockets.TryAdd(Descriptors.Inode(link), who);
-                break;
-            case DescriptorKind.Pipe:
-                AddPipeEnd(processDirectory, entry, link, who);
-                break;
-            case DescriptorKind.DeletedFile:
-                InspectDeletedFile(entry, link, who);
-                break;
-            case DescriptorKind.File:
-                // Thousands of processes share their files; each name is judged once.
-                if (options.IsPathCarried is { } isCarried && !filesSeen.Contains(link)
-                    && ReadAccessMode(processDirectory, entry) is AccessMode.Write or AccessMode.ReadWrite)
-                {
-                    filesSeen.Add(link);
-                    if (!isCarried(link))
-                    {
-                        findings.Add(TaskCheck.FilesOutside, $"{who} writes {link}");
-                    }
-                }
-
-                break;
-        }
-    }
-
-    private void AddPipeEnd(string processDirectory, string entry, string link, string who)
-    {
-        if (ReadAccessMode(processDirectory, entry) is not { } mode)
-        {
-            return;
-        }
-
-        var inode = Descriptors.Inode(link);
-        var ends = pipes.GetValueOrDefault(inode, new PipeEnds(false, false, who));
-        pipes[inode] = ends with
-        {
-            Read = ends.Read || mode != AccessMode.Write,
-            Write = ends.Write || mode != AccessMode.Read,
-        };
-    }
-
-    private void InspectDeletedFile(string entry, string link, string who)
-    {
-        // CRIU measures allocated bytes: holes are free.
-        if (ProcFiles.TryStat(entry) is { } stat && stat.AllocatedBytes > options.GhostLimitBytes)
-        {
-            findings.Add(TaskCheck.GhostFiles, $"{who} holds {link}, {stat.AllocatedBytes / (1024 * 1024)} MiB");
-        }
-    }
-
-    private void InspectMappings(string processDirectory, string who)
-    {
-        try
-        {
-            foreach (var line in File.ReadLines(Path.Combine(processDirectory, "maps")))
-            {
-                // The path is the sixth field; anonymous mappings have none, and most lines end the search here.
-                var slash = line.IndexOf("/dev/", StringComparison.Ordinal);
-                if (slash >= 0 && line.IndexOf('/') == slash && Descriptors.Classify(line[slash..]) == DescriptorKind.Device)
-                {
-                    findings.Add(TaskCheck.Devices, $"{who} has {line[slash..]} mapped");
-                }
-                else if (line.EndsWith("anon_inode:[io_uring]", StringComparison.Ordinal))
-                {
-                    findings.Add(TaskCheck.IoUring, $"{who} has an io_uring mapped");
-                }
-                else if (line.EndsWith("anon_inode:[perf_event]", StringComparison.Ordinal))
-                {
-                    findings.Add(TaskCheck.KernelObjects, $"{who} has a perf event mapped");
-                }
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Gone, or not ours to read: the descriptors have been looked at.
-        }
-    }
-
     private void InspectSockets()
     {
-        if (sockets.Count == 0)
+        if (descriptors.Sockets.Count == 0)
         {
             return;
         }
 
-        var inodes = sockets.Keys.ToHashSet();
+        var inodes = descriptors.Sockets.Keys.ToHashSet();
         var tcp = TcpTable.Read(Path.Combine(options.ProcRoot, options.RootPid.ToString(CultureInfo.InvariantCulture), "net"));
         var peers = unixPeers.Read();
-        foreach (var (inode, who) in sockets)
+        foreach (var (inode, who) in descriptors.Sockets)
         {
             if (tcp.TryGet(inode) is { } connection)
             {
@@ -274,56 +148,4 @@ public sealed class TaskPreflight
             }
         }
     }
-
-    private void InspectPipes()
-    {
-        foreach (var (inode, ends) in pipes)
-        {
-            if (ends.Read != ends.Write && !options.AgentPipeInodes.Contains(inode))
-            {
-                findings.Add(TaskCheck.Pipes, $"{ends.Who} {(ends.Read ? "reads from" : "writes to")} pipe {inode}, whose other end is not in the tree");
-            }
-        }
-    }
-
-    // A terminal whose master is in the tree too (script, expect, a Python pty) travels with it.
-    private void InspectTerminals()
-    {
-        foreach (var (terminal, who) in terminals)
-        {
-            if (!hasTerminalMaster)
-            {
-                findings.Add(TaskCheck.Terminal, $"{who} has {terminal} open");
-            }
-        }
-    }
-
-    /// <summary>From the flags line of fdinfo, which is octal; null when the descriptor is gone.</summary>
-    private static AccessMode? ReadAccessMode(string processDirectory, string entry)
-    {
-        if (ProcFiles.TryReadText(Path.Combine(processDirectory, "fdinfo", Path.GetFileName(entry))) is not { } text)
-        {
-            return null;
-        }
-
-        foreach (var line in text.AsSpan().EnumerateLines())
-        {
-            if (line.StartsWith("flags:") && line.Trim() is { Length: > 6 } trimmed)
-            {
-                // The two lowest bits are all in the last octal digit.
-                return (AccessMode)((trimmed[^1] - '0') & 3);
-            }
-        }
-
-        return null;
-    }
-
-    private enum AccessMode
-    {
-        Read = 0,
-        Write = 1,
-        ReadWrite = 2,
-    }
-
-    private sealed record PipeEnds(bool Read, bool Write, string Who);
 }

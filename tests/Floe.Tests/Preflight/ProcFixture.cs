@@ -43,6 +43,9 @@ internal sealed class ProcFixture : IDisposable
         File.WriteAllText(Path.Combine(Of(pid), "fdinfo", number), $"pos:\t0\nflags:\t{flags}\nmnt_id:\t1\n");
     }
 
+    public void SetMounts(int pid, params int[] ids) =>
+        File.WriteAllLines(Path.Combine(Of(pid), "mountinfo"), ids.Select(id => string.Create(CultureInfo.InvariantCulture, $"{id} 1 0:2 / / rw - ext4 /dev/x rw")));
+
     public void AddMapping(int pid, string line) => File.AppendAllText(Path.Combine(Of(pid), "maps"), line + "\n");
 
     public void SetTcp(int pid, params string[] lines) =>

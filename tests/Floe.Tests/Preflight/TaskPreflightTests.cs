@@ -172,6 +172,21 @@ public sealed class TaskPreflightTests : IDisposable
         Assert.Contains("uid 1000", Only("task users").Detail, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("/dev/null")]
+    [InlineData("/data/x")]
+    public void Run_FileFromAnotherMountNamespace_Fails(string path)
+    {
+        proc.AddDescriptor(11, 3, path);
+        proc.AddDescriptor(11, 4, "anon_inode:[eventfd]");
+        proc.SetMounts(10, 1, 30);
+        Assert.Equal(CheckStatus.Pass, Only("task mounts").Status);
+
+        proc.SetMounts(10, 30);
+
+        Assert.Equal($"process 11 (child (x) y) has {path} open on mount 1", Only("task mounts").Detail);
+    }
+
     [Fact]
     public void Run_Zombie_IsPassedOver()
     {
