@@ -4,6 +4,7 @@ export FLOE_CACHE ?= $(CURDIR)/.cache
 export FLOE_BUNDLE ?= $(CURDIR)/dist/floe
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
+export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT := 1
 
 .PHONY: help tools bundle check bench demo soak clean
 
