@@ -64,7 +64,7 @@ internal sealed class PagemapParser
             }
         }
 
-        if (inParent || flags > 7)
+        if (inParent || (flags & (ulong)PageFlags.Parent) != 0 || flags > 7)
         {
             throw new InvalidDataException($"{_name}: an entry of an incremental or unknown kind (flags {flags})");
         }
