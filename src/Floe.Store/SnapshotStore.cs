@@ -1,4 +1,9 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Floe.S3;
+using Floe.Store.Keeping;
+using Floe.Store.Leases;
+using Floe.Store.Manifests;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -10,59 +15,194 @@ public sealed record SnapshotStoreOptions
 
     public ILogger Logger { get; init; } = NullLogger.Instance;
 
-    /// <summary>Version of the program, recorded in floe.json and manifests for people.</summary>
-    public string WriterVersion { get; init; } = "";
+    /// <summary>Name and version of the program, recorded in floe.json for people.</summary>
+    public string CreatedBy { get; init; } = "";
 }
 
 /// <summary>A store of task snapshots in an object store, which it borrows. Safe for concurrent use.</summary>
-public sealed partial class SnapshotStore
+public sealed class SnapshotStore
 {
+    private const string StoreKind = "floe-store";
+    private const int MaxStoreFileBytes = 64 << 10;
+
+    private readonly IObjectStore _objects;
+    private readonly SnapshotStoreOptions _options;
+
+    private SnapshotStore(IObjectStore objects, SnapshotStoreOptions options)
+    {
+        _objects = objects;
+        _options = options;
+    }
+
     /// <summary>
     /// Opens a store. With <paramref name="create"/> an empty place becomes one; without, a place that is no store is an
     /// <see cref="ObjectStoreException"/> of kind NotFound. A newer format is an <see cref="UnsupportedFormatException"/>.
     /// </summary>
-    public static Task<SnapshotStore> OpenAsync(IObjectStore objects, SnapshotStoreOptions options, bool create, CancellationToken cancellationToken) =>
-        throw new NotImplementedException();
+    public static async Task<SnapshotStore> OpenAsync(IObjectStore objects, SnapshotStoreOptions options, bool create, CancellationToken cancellationToken)
+    {
+        var found = await objects.GetAsync(StoreLayout.StoreFile, MaxStoreFileBytes, cancellationToken).ConfigureAwait(false);
+        if (found is null && create)
+        {
+            var document = new StoreDocument { Kind = StoreKind, FormatVersion = FormatVersion.Current, CreatedBy = options.CreatedBy, CreatedAt = options.TimeProvider.GetUtcNow() };
+            try
+            {
+                await objects.PutAsync(StoreLayout.StoreFile, JsonSerializer.SerializeToUtf8Bytes(document, StoreJson.Default.StoreDocument), PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ObjectStoreException raced) when (raced.Kind == ObjectStoreErrorKind.PreconditionFailed)
+            {
+                // Another agent made the same place a store: read what it wrote.
+            }
 
-    public IAsyncEnumerable<TaskKey> ListTasksAsync(CancellationToken cancellationToken) => throw new NotImplementedException();
+            found = await objects.GetAsync(StoreLayout.StoreFile, MaxStoreFileBytes, cancellationToken).ConfigureAwait(false);
+        }
 
-    /// <summary>The task's snapshots, newest first, damaged manifests included and named.</summary>
-    public Task<IReadOnlyList<SnapshotListing>> ListSnapshotsAsync(TaskKey task, CancellationToken cancellationToken) => throw new NotImplementedException();
+        if (found is null)
+        {
+            throw new ObjectStoreException(ObjectStoreErrorKind.NotFound, $"there is no store at {objects.Url}; check the URL, or run a task there first");
+        }
+
+        Check(found.Content, objects.Url);
+        return new SnapshotStore(objects, options);
+    }
+
+    public async IAsyncEnumerable<TaskKey> ListTasksAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var folder in _objects.ListFoldersAsync(StoreLayout.TasksPrefix, cancellationToken).ConfigureAwait(false))
+        {
+            var name = folder.Value.AsSpan().TrimEnd('/');
+            if (TaskKey.TryParse(name[(name.LastIndexOf('/') + 1)..].ToString(), out var task, out _))
+            {
+                yield return task;
+            }
+        }
+    }
+
+    /// <summary>The task's snapshots, newest first; those whose manifest cannot be read are named with the reason.</summary>
+    public async Task<IReadOnlyList<SnapshotListing>> ListSnapshotsAsync(TaskKey task, CancellationToken cancellationToken)
+    {
+        var catalog = await SnapshotCatalog.ReadAsync(_objects, task, cancellationToken).ConfigureAwait(false);
+        return [.. catalog.Entries
+            .Where(e => e.Problem is not null || catalog.Valid.Contains(e))
+            .Select(e => new SnapshotListing(e.Seq, e.Manifest, e.Problem))];
+    }
 
     /// <summary>Null when nobody ever took the lease.</summary>
-    public Task<LeaseInfo?> ReadLeaseAsync(TaskKey task, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task<LeaseInfo?> ReadLeaseAsync(TaskKey task, CancellationToken cancellationToken) =>
+        await new LeaseFile(_objects, task).ReadAsync(cancellationToken).ConfigureAwait(false) is { } found ? LeaseFile.Info(found.Document) : null;
 
     /// <summary>Takes the lease of a task. <see cref="LeaseRefusedException"/> when a live holder keeps it longer than the request waits.</summary>
-    public Task<Lease> AcquireLeaseAsync(TaskKey task, LeaseRequest request, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public Task<Lease> AcquireLeaseAsync(TaskKey task, LeaseRequest request, CancellationToken cancellationToken) =>
+        new LeaseAcquisition(_objects, task, request, _options.TimeProvider, _options.Logger).AcquireAsync(cancellationToken);
 
     /// <summary>Starts a snapshot. At most one writer may be open per <paramref name="known"/>; dispose it without a commit to abandon it.</summary>
-    public SnapshotWriter BeginSnapshot(Lease lease, KnownBlocks known, SnapshotWriterOptions options) => throw new NotImplementedException();
+    public SnapshotWriter BeginSnapshot(Lease lease, KnownBlocks known, SnapshotWriterOptions options) => new(_objects, lease, known, options, _options.TimeProvider);
 
-    /// <summary>Opens a snapshot: manifest and index are read and verified. <see cref="SnapshotDamagedException"/> when they do not verify.</summary>
-    public Task<SnapshotReader> OpenSnapshotAsync(TaskKey task, long seq, SnapshotReaderOptions options, CancellationToken cancellationToken) =>
-        throw new NotImplementedException();
+    /// <summary>Opens a snapshot: manifest and index are read and verified. <see cref="SnapshotDamagedException"/> when they do not verify or are not there.</summary>
+    public async Task<SnapshotReader> OpenSnapshotAsync(TaskKey task, long seq, SnapshotReaderOptions options, CancellationToken cancellationToken)
+    {
+        var key = StoreLayout.Manifest(task, seq).Value;
+        return await SnapshotCatalog.ReadEntryAsync(_objects, task, seq, cancellationToken).ConfigureAwait(false) switch
+        {
+            { Manifest: { } manifest } => await SnapshotReader.OpenAsync(_objects, task, manifest, options, cancellationToken).ConfigureAwait(false),
+            { IsUnsupported: true, Problem: { } problem } => throw new UnsupportedFormatException(problem),
+            { Problem: { } problem } => throw new SnapshotDamagedException(key, problem),
+            _ => throw new SnapshotDamagedException(key, "there is no such snapshot"),
+        };
+    }
 
     /// <summary>
     /// Opens the newest snapshot whose manifest, index and every pack's directory verify, or gives null when there is none.
-    /// Those passed over are named in <paramref name="passedOver"/> by seq and reason.
+    /// Those passed over are added to <paramref name="passedOver"/>. A snapshot of a newer format is no reason to go back in
+    /// time: it is an <see cref="UnsupportedFormatException"/>.
     /// </summary>
-    public Task<SnapshotReader?> OpenLatestGoodAsync(TaskKey task, SnapshotReaderOptions options, ICollection<SnapshotProblem> passedOver, CancellationToken cancellationToken) =>
-        throw new NotImplementedException();
+    public async Task<SnapshotReader?> OpenLatestGoodAsync(TaskKey task, SnapshotReaderOptions options, ICollection<SnapshotProblem> passedOver, CancellationToken cancellationToken)
+    {
+        foreach (var listing in await ListSnapshotsAsync(task, cancellationToken).ConfigureAwait(false))
+        {
+            try
+            {
+                var reader = await OpenSnapshotAsync(task, listing.Seq, options, cancellationToken).ConfigureAwait(false);
+                await reader.MapAsync(cancellationToken).ConfigureAwait(false);
+                return reader;
+            }
+            catch (SnapshotDamagedException damage)
+            {
+                passedOver.Add(new SnapshotProblem(listing.Seq, damage.ObjectKey, damage.Message));
+            }
+        }
+
+        return null;
+    }
 
     /// <summary>Re-reads every byte of a snapshot, or of all of the task's when <paramref name="seq"/> is null.</summary>
-    public Task<VerifyReport> VerifyAsync(TaskKey task, long? seq, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public Task<VerifyReport> VerifyAsync(TaskKey task, long? seq, CancellationToken cancellationToken) =>
+        new Verification(_objects, task).RunAsync(seq, cancellationToken);
 
-    /// <summary>Removes what the newest <paramref name="keep"/> readable snapshots do not need. The holder calls it after a commit; its failure harms nothing.</summary>
-    public Task PruneAsync(Lease lease, KnownBlocks known, int keep, CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    /// <summary>Removes a task of another's or nobody's. Refused (<see cref="LeaseRefusedException"/>) while a live agent holds it, unless forced.</summary>
-    public Task DeleteTaskAsync(TaskKey task, LeaseRequest request, bool force, CancellationToken cancellationToken) => throw new NotImplementedException();
+    /// <summary>
+    /// Removes what the newest <paramref name="keep"/> readable snapshots do not need. The holder calls it after a commit and
+    /// outside any hurry; if it fails or is cut short nothing is harmed, and the next one makes up for it.
+    /// </summary>
+    public Task PruneAsync(Lease lease, KnownBlocks known, int keep, CancellationToken cancellationToken) =>
+        new Pruning(_objects, lease, known).RunAsync(keep, cancellationToken);
 
     /// <summary>Removes the holder's own task, lease included: the lease is over afterwards.</summary>
-    public Task DeleteTaskAsync(Lease lease, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task DeleteTaskAsync(Lease lease, CancellationToken cancellationToken)
+    {
+        await lease.RenewAsync(cancellationToken).ConfigureAwait(false);
+        await lease.EndAsync().ConfigureAwait(false);
+        await Removal.RunAsync(_objects, lease.Key, cancellationToken).ConfigureAwait(false);
+    }
 
-    /// <summary>Removes one snapshot. Refused while a live agent holds the task.</summary>
-    public Task DeleteSnapshotAsync(TaskKey task, long seq, LeaseRequest request, CancellationToken cancellationToken) => throw new NotImplementedException();
+    /// <summary>
+    /// Removes a task, under its lease, so that no agent can be in the middle of it. Refused (<see cref="LeaseRefusedException"/>)
+    /// while another agent holds it, unless <paramref name="force"/>: then that agent finds its lease gone and cannot commit.
+    /// </summary>
+    public async Task DeleteTaskAsync(TaskKey task, LeaseRequest request, bool force, CancellationToken cancellationToken)
+    {
+        if (force)
+        {
+            await Removal.RunAsync(_objects, task, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        var lease = await AcquireLeaseAsync(task, request, cancellationToken).ConfigureAwait(false);
+        await using (lease.ConfigureAwait(false))
+        {
+            await DeleteTaskAsync(lease, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Removes one snapshot, under the task's lease. Refused while another agent holds the task.</summary>
+    public async Task DeleteSnapshotAsync(TaskKey task, long seq, LeaseRequest request, CancellationToken cancellationToken)
+    {
+        var lease = await AcquireLeaseAsync(task, request, cancellationToken).ConfigureAwait(false);
+        await using (lease.ConfigureAwait(false))
+        {
+            await _objects.DeleteAsync([StoreLayout.Manifest(task, seq)], cancellationToken).ConfigureAwait(false);
+            await PruneAsync(lease, new KnownBlocks(), int.MaxValue, cancellationToken).ConfigureAwait(false);
+            await lease.ReleaseAsync(LeaseState.Released, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static void Check(byte[] content, StoreUrl url)
+    {
+        StoreDocument? document;
+        try
+        {
+            document = JsonSerializer.Deserialize(content, StoreJson.Default.StoreDocument);
+        }
+        catch (JsonException)
+        {
+            document = null;
+        }
+
+        if (document?.Kind != StoreKind || document.FormatVersion < 1)
+        {
+            throw new UnsupportedFormatException($"floe.json at {url} is not one of floe's: the place is in use for something else; choose another URL");
+        }
+
+        FormatVersion.Check(document.FormatVersion, document.RequiredFeatures, $"the store at {url}");
+    }
 }
 
 /// <param name="Manifest">Null when it cannot be read; then <paramref name="Problem"/> says why.</param>

@@ -37,6 +37,15 @@ internal static class StoreLayout
         return TryParseNumber(text, out var seq) && Manifest(task, seq) == key ? seq : null;
     }
 
+    /// <summary>The generation in the name of a pack or index; null for any other key.</summary>
+    public static long? GenerationOf(TaskKey task, ObjectKey key) => TryParsePack(task, key)?.Generation ?? TryParseIndex(task, key)?.Generation;
+
+    public static PackName? TryParsePack(TaskKey task, ObjectKey key) =>
+        key.Value.StartsWith(PacksPrefix(task).Value, StringComparison.Ordinal) ? PackName.TryParse(key.Value.AsSpan(PacksPrefix(task).Value.Length)) : null;
+
+    public static IndexName? TryParseIndex(TaskKey task, ObjectKey key) =>
+        key.Value.StartsWith(SnapshotsPrefix(task).Value, StringComparison.Ordinal) ? IndexName.TryParse(key.Value.AsSpan(SnapshotsPrefix(task).Value.Length)) : null;
+
     /// <summary>Digits only, no sign, at most 18 of them.</summary>
     public static bool TryParseNumber(ReadOnlySpan<char> text, out long number)
     {

@@ -1,3 +1,7 @@
+using System.Runtime.CompilerServices;
+using Floe.Store.Blocks;
+using Floe.Store.Packs;
+
 namespace Floe.Store;
 
 /// <summary>
@@ -6,12 +10,208 @@ namespace Floe.Store;
 /// </summary>
 public sealed class KnownBlocks
 {
-    /// <summary>Number of blocks known.</summary>
-    public long Count => throw new NotImplementedException();
+    private const int ShardCount = 4096;
 
-    /// <summary>Learns every block of a stored snapshot from its packs' directories.</summary>
-    public Task LoadAsync(SnapshotReader reader, CancellationToken cancellationToken) => throw new NotImplementedException();
+    private readonly BlockShard[] _shards = new BlockShard[ShardCount];
+    private readonly Lock _packsLock = new();
+    private readonly List<PackRecord> _packs = [];
+    private readonly HashSet<string> _learned = [];
+    private long _nextFrame = 1;
+    private bool _hasWriter;
 
-    /// <summary>Whether a block of this content is stored: for pre-copy, which need not read on. The block is borrowed.</summary>
-    public bool Contains(ReadOnlySpan<byte> block) => throw new NotImplementedException();
+    public KnownBlocks()
+    {
+        for (var i = 0; i < ShardCount; i++)
+        {
+            _shards[i] = new BlockShard();
+        }
+    }
+
+    /// <summary>Blocks in the table: those known, and a few whose packs are gone and which will be replaced when they turn up again.</summary>
+    public long Count
+    {
+        get
+        {
+            long count = 0;
+            foreach (var shard in _shards)
+            {
+                lock (shard)
+                {
+                    count += shard.Count;
+                }
+            }
+
+            return count;
+        }
+    }
+
+    internal FrameTable Frames { get; } = new();
+
+    /// <summary>First frame id never given out.</summary>
+    internal long NextFrame => Interlocked.Read(ref _nextFrame);
+
+    /// <summary>Learns every block of a stored snapshot of the same task from its packs' directories.</summary>
+    public async Task LoadAsync(SnapshotReader reader, CancellationToken cancellationToken)
+    {
+        await foreach (var (reference, directory) in reader.ReadDirectoriesAsync(cancellationToken).ConfigureAwait(false))
+        {
+            Learn(reference, directory);
+        }
+
+        lock (_packsLock)
+        {
+            _nextFrame = Math.Max(_nextFrame, reader.Manifest.NextFrame);
+        }
+    }
+
+    /// <summary>Whether a block of this content is stored or about to be: for pre-copy, which then need not send it. The block is borrowed.</summary>
+    public bool Contains(ReadOnlySpan<byte> block)
+    {
+        var id = BlockId.Of(block);
+        var shard = Shard(id);
+        lock (shard)
+        {
+            return shard.TryFind(id, out var location) && Frames.Get(location.Frame).Pack >= 0;
+        }
+    }
+
+    /// <summary>
+    /// True with the block's place and pack (0: a frame still on its way) when it is known; false when it was not and is now, at
+    /// <paramref name="place"/>, where the caller must put it.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool FindOrAdd(in BlockId id, BlockLocation place, out BlockLocation known, out int pack)
+    {
+        var shard = Shard(id);
+        lock (shard)
+        {
+            shard.FindOrAdd(id, place, out var found, out known);
+            pack = FrameTable.Open;
+            if (!found)
+            {
+                return false;
+            }
+
+            pack = Frames.Get(known.Frame).Pack;
+            if (pack >= 0)
+            {
+                return true;
+            }
+
+            shard.Replace(id, place);
+            known = place;
+            return false;
+        }
+    }
+
+    /// <summary>The first of <paramref name="count"/> consecutive frame ids that nobody else gets.</summary>
+    internal uint TakeFrames(int count)
+    {
+        var end = Interlocked.Add(ref _nextFrame, count);
+        return end <= uint.MaxValue ? (uint)(end - count) : throw new InvalidOperationException("this task has used up its 2^32 frame ids; remove its snapshots to begin anew");
+    }
+
+    internal PackRecord AddPack()
+    {
+        lock (_packsLock)
+        {
+            var record = new PackRecord(_packs.Count + 1);
+            _packs.Add(record);
+            return record;
+        }
+    }
+
+    internal PackRecord Pack(int index)
+    {
+        lock (_packsLock)
+        {
+            return _packs[index - 1];
+        }
+    }
+
+    /// <summary>At most one writer at a time: a block of a writer that fails must not have been counted on by another.</summary>
+    internal void BeginWriter()
+    {
+        lock (_packsLock)
+        {
+            if (_hasWriter)
+            {
+                throw new InvalidOperationException("another snapshot of this task is being written; commit or dispose it first");
+            }
+
+            _hasWriter = true;
+        }
+    }
+
+    /// <summary>Forgets every frame that did not become durable.</summary>
+    internal void EndWriter()
+    {
+        lock (_packsLock)
+        {
+            Frames.Kill(pack => pack == FrameTable.Open || !_packs[pack - 1].IsDurable);
+            _hasWriter = false;
+        }
+    }
+
+    /// <summary>
+    /// Forgets the packs that are not to be kept, so that they can be deleted; gives the names that must stay all the same, because
+    /// a snapshot being written may refer to them.
+    /// </summary>
+    internal IReadOnlySet<string> ForgetPacks(IReadOnlySet<string> keep)
+    {
+        lock (_packsLock)
+        {
+            if (_hasWriter)
+            {
+                return _packs.Where(p => p.IsDurable).Select(p => p.Reference!.Name).ToHashSet();
+            }
+
+            var forgotten = _packs.ConvertAll(p => p.Reference is { } reference && !keep.Contains(reference.Name));
+            Frames.Kill(pack => pack > 0 && forgotten[pack - 1]);
+            return keep;
+        }
+    }
+
+    /// <summary>True while a snapshot is being written: packs that nothing names yet may be its own.</summary>
+    internal bool HasWriter
+    {
+        get
+        {
+            lock (_packsLock)
+            {
+                return _hasWriter;
+            }
+        }
+    }
+
+    private void Learn(PackReference reference, PackDirectory directory)
+    {
+        PackRecord record;
+        lock (_packsLock)
+        {
+            if (!_learned.Add(reference.Name))
+            {
+                return;
+            }
+
+            record = AddPack();
+            record.BecomeDurable(reference);
+        }
+
+        foreach (ref readonly var frame in directory.Frames.AsSpan())
+        {
+            if (Frames.Get(frame.Frame).Pack >= 0)
+            {
+                continue;
+            }
+
+            Frames.Set(frame.Frame, record.Index, frame.BlockCount);
+            for (var i = 0; i < frame.BlockCount; i++)
+            {
+                FindOrAdd(directory.Block(frame.FirstBlock + i), new BlockLocation(frame.Frame, i), out _, out _);
+            }
+        }
+    }
+
+    private BlockShard Shard(in BlockId id) => _shards[(int)(id.Hash >> 64) & (ShardCount - 1)];
 }

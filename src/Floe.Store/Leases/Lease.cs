@@ -1,29 +1,247 @@
+using Floe.S3;
+using Floe.Store.Leases;
+using Floe.Store.Manifests;
+using Floe.Store.Packs;
+using Microsoft.Extensions.Logging;
+
 namespace Floe.Store;
 
-/// <summary>A held lease, renewed in the background until released or disposed.</summary>
-public sealed class Lease : IAsyncDisposable
+/// <summary>A held lease, renewed in the background every third of its ttl until released or disposed.</summary>
+public sealed partial class Lease : IAsyncDisposable
 {
-    public TaskKey Task => throw new NotImplementedException();
+    private const int MaxAdoptions = 4;
 
-    public long Generation => throw new NotImplementedException();
+    private readonly LeaseFile _file;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly SemaphoreSlim _turn = new(1);
+    private readonly CancellationTokenSource _lost = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _standingLock = new();
+    private readonly TimeSpan _ttl;
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private LeaseDocument _document;
+    private ETag _etag;
+    private LeaseStanding _standing = LeaseStanding.Held;
+    private long _confirmed;
+    private long _lastNumber;
+    private Task _renewal = Task.CompletedTask;
 
-    /// <summary>The holder this lease was taken from; null when it was free.</summary>
-    public LeaseInfo? TakenFrom => throw new NotImplementedException();
+    internal Lease(TaskKey task, LeaseFile file, LeaseDocument document, ETag etag, long confirmed, LeaseInfo? takenFrom, TimeProvider time, ILogger logger)
+    {
+        Key = task;
+        _file = file;
+        _document = document;
+        _etag = etag;
+        _confirmed = confirmed;
+        _ttl = LeaseFile.Ttl(document);
+        TakenFrom = takenFrom;
+        _time = time;
+        _logger = logger;
+    }
 
-    public LeaseStanding Standing => throw new NotImplementedException();
+    public TaskKey Key { get; }
+
+    public long Generation => _document.Generation;
+
+    /// <summary>The agent that held the lease before; null when there was none.</summary>
+    public LeaseInfo? TakenFrom { get; }
+
+    public LeaseStanding Standing
+    {
+        get
+        {
+            lock (_standingLock)
+            {
+                return _standing;
+            }
+        }
+    }
 
     /// <summary>Cancelled for good when another agent has the lease. Not by an unreachable store: see <see cref="LeaseStanding.Unconfirmed"/>.</summary>
-    public CancellationToken Lost => throw new NotImplementedException();
+    public CancellationToken Lost => _lost.Token;
+
+    internal string Incarnation => _document.Incarnation;
+
+    internal string HolderId => _document.HolderId;
+
+    /// <summary>The slot that the next commit takes.</summary>
+    internal long NextSeq { get; set; }
+
+    /// <summary>Snapshots of the task as this holder knows them, oldest first.</summary>
+    internal List<long> Seqs { get; } = [];
 
     /// <summary>Ends when <see cref="Standing"/> is no longer <paramref name="standing"/>, with the new one.</summary>
-    public Task<LeaseStanding> WaitForChangeAsync(LeaseStanding standing, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task<LeaseStanding> WaitForChangeAsync(LeaseStanding standing, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_standingLock)
+            {
+                if (_standing != standing)
+                {
+                    return _standing;
+                }
 
-    /// <summary>Renews now; throws <see cref="LeaseLostException"/> when the lease is another's.</summary>
-    public Task RenewAsync(CancellationToken cancellationToken) => throw new NotImplementedException();
+                changed = _changed.Task;
+            }
 
-    /// <summary>Gives the lease back so that the next agent need not wait.</summary>
-    public Task ReleaseAsync(LeaseState state, CancellationToken cancellationToken) => throw new NotImplementedException();
+            await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Renews now by compare-and-swap; <see cref="LeaseLostException"/> when the lease is another's.</summary>
+    public async Task RenewAsync(CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await WriteAsync(LeaseState.Held, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>Gives the lease back, so that the next agent need not wait. Nothing happens when it is lost already.</summary>
+    public async Task ReleaseAsync(LeaseState state, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfEqual((int)state, (int)LeaseState.Held);
+        await StopRenewingAsync().ConfigureAwait(false);
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (Standing is LeaseStanding.Held or LeaseStanding.Unconfirmed)
+            {
+                await WriteAsync(state, cancellationToken).ConfigureAwait(false);
+                Become(LeaseStanding.Released);
+            }
+        }
+        catch (LeaseLostException)
+        {
+            // Whoever has it now needs nothing from us.
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
 
     /// <summary>Stops renewing. Without a release before, the next agent waits for the ttl.</summary>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public async ValueTask DisposeAsync() => await StopRenewingAsync().ConfigureAwait(false);
+
+    internal void StartRenewing() => _renewal = Task.Run(RenewInBackgroundAsync, CancellationToken.None);
+
+    /// <summary>A pack or index name never given before in this task.</summary>
+    internal PackName NextName() => new(Generation, Interlocked.Increment(ref _lastNumber));
+
+    /// <summary>The lease's object was removed together with the task: it is over.</summary>
+    internal async Task EndAsync()
+    {
+        await StopRenewingAsync().ConfigureAwait(false);
+        Become(LeaseStanding.Released);
+    }
+
+    /// <summary>Writes the next state of the lease over the one this holder wrote last. Called in turn.</summary>
+    private async Task WriteAsync(LeaseState state, CancellationToken cancellationToken)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            if (Standing is LeaseStanding.Lost or LeaseStanding.Released)
+            {
+                throw new LeaseLostException($"this agent's lease of task {Key} (generation {Generation}) is over");
+            }
+
+            var started = _time.GetTimestamp();
+            var next = _document with { State = state, Renewals = _document.Renewals + 1, RenewedAt = _time.GetUtcNow() };
+            if (await _file.TryWriteAsync(next, _etag, cancellationToken).ConfigureAwait(false) is { } etag)
+            {
+                _document = next;
+                _etag = etag;
+                Interlocked.Exchange(ref _confirmed, started);
+                Become(LeaseStanding.Held);
+                return;
+            }
+
+            // An earlier renewal that was given up waiting for may have arrived after all: then the lease is still ours.
+            var found = await _file.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (found is not { } current || current.Document.Generation != Generation || current.Document.HolderId != HolderId
+                || current.Document.Incarnation != Incarnation || current.Document.State != LeaseState.Held || attempt == MaxAdoptions)
+            {
+                Become(LeaseStanding.Lost);
+                await _lost.CancelAsync().ConfigureAwait(false);
+                throw new LeaseLostException(found is { } taken
+                    ? $"task {Key} was taken over by {taken.Document.HolderId} on {taken.Document.Host} (generation {taken.Document.Generation}, own {Generation})"
+                    : $"task {Key} was removed from the store");
+            }
+
+            _document = current.Document;
+            _etag = current.ETag;
+        }
+    }
+
+    private async Task RenewInBackgroundAsync()
+    {
+        var wait = _ttl / 3;
+        while (true)
+        {
+            try
+            {
+                await Task.Delay(wait, _time, _stop.Token).ConfigureAwait(false);
+                using var limit = new CancellationTokenSource(_ttl / 3, _time);
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
+                await RenewAsync(either.Token).ConfigureAwait(false);
+                wait = _ttl / 3;
+            }
+            catch (Exception) when (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (LeaseLostException lost)
+            {
+                LogLost(_logger, lost.Message);
+                return;
+            }
+            catch (Exception failure)
+            {
+                var unconfirmed = _time.GetElapsedTime(Interlocked.Read(ref _confirmed));
+                LogNotRenewed(_logger, Key.Value, (long)unconfirmed.TotalSeconds, failure.Message);
+                if (unconfirmed >= _ttl)
+                {
+                    Become(LeaseStanding.Unconfirmed);
+                }
+
+                wait = _ttl / 10;
+            }
+        }
+    }
+
+    private async Task StopRenewingAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _renewal.ConfigureAwait(false);
+    }
+
+    private void Become(LeaseStanding standing)
+    {
+        lock (_standingLock)
+        {
+            if (_standing == standing || _standing is LeaseStanding.Lost or LeaseStanding.Released)
+            {
+                return;
+            }
+
+            _standing = standing;
+            _changed.TrySetResult();
+            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    [LoggerMessage(2001, LogLevel.Error, "{Message}")]
+    private static partial void LogLost(ILogger logger, string message);
+
+    [LoggerMessage(2002, LogLevel.Warning, "The lease of task {Task} was last renewed {Seconds} s ago: {Reason}")]
+    private static partial void LogNotRenewed(ILogger logger, string task, long seconds, string reason);
 }

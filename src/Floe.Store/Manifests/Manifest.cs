@@ -5,6 +5,11 @@ namespace Floe.Store;
 /// </summary>
 public sealed record Manifest
 {
+    internal const string KindName = "snapshot";
+
+    /// <summary>Tells a snapshot from the other documents that can lie in its place.</summary>
+    public string Kind { get; init; } = KindName;
+
     public required int FormatVersion { get; init; }
 
     /// <summary>Features a reader must know to read this snapshot rightly; a reader that does not know one refuses.</summary>
@@ -17,6 +22,9 @@ public sealed record Manifest
 
     /// <summary>Generation of the lease under which it was committed.</summary>
     public required long Generation { get; init; }
+
+    /// <summary>The history it belongs to: a task that was removed and begun anew has another.</summary>
+    public required string Incarnation { get; init; }
 
     /// <summary>The committing machine's clock: for people, never for decisions.</summary>
     public required DateTimeOffset CreatedAt { get; init; }

@@ -1,23 +1,141 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using Floe.S3;
+using Floe.Store.Coding;
+using Floe.Store.Indexes;
+using Floe.Store.Packs;
+using Floe.Store.Reading;
+
 namespace Floe.Store;
 
 public sealed record SnapshotReaderOptions
 {
-    /// <summary>Memory for data fetched and decompressed ahead; the packs' directories (0.1 % of the data) come on top.</summary>
+    /// <summary>Memory for data fetched and decompressed ahead, per read; the packs' directories (0.1 % of the data) come on top.</summary>
     public long BufferBudgetBytes { get; init; } = 64L << 20;
 }
 
-/// <summary>A committed snapshot, opened for reading.</summary>
+/// <summary>A committed snapshot, opened for reading. It holds no connection and nothing to dispose.</summary>
 public sealed class SnapshotReader : ISnapshotSource
 {
-    public Manifest Manifest => throw new NotImplementedException();
+    private readonly IObjectStore _objects;
+    private readonly TaskKey _task;
+    private readonly SnapshotReaderOptions _options;
+    private readonly SnapshotIndex _index;
+    private readonly Dictionary<string, byte[]> _images;
+    private readonly Dictionary<string, StoredStream> _byName;
+    private readonly StoredStream[] _streams;
+    private FrameMap? _map;
 
-    public ReadOnlyMemory<byte>? TryGetSmallImage(string name) => throw new NotImplementedException();
+    private SnapshotReader(IObjectStore objects, TaskKey task, Manifest manifest, SnapshotIndex index, SnapshotReaderOptions options)
+    {
+        _objects = objects;
+        _task = task;
+        Manifest = manifest;
+        _index = index;
+        _options = options;
+        _images = index.SmallImages.ToDictionary(i => i.Key, i => i.Value, StringComparer.Ordinal);
+        _streams = [.. index.Streams.Select((s, i) => new StoredStream(new StreamId(i), s.Name, s.ByteCount))];
+        _byName = _streams.ToDictionary(s => s.Name, StringComparer.Ordinal);
+    }
 
-    public IReadOnlyCollection<string> SmallImageNames => throw new NotImplementedException();
+    public Manifest Manifest { get; }
 
-    public StoredStream? TryGetStream(string name) => throw new NotImplementedException();
+    public IReadOnlyCollection<string> SmallImageNames => _images.Keys;
 
-    public IReadOnlyList<StoredStream> Streams => throw new NotImplementedException();
+    public IReadOnlyList<StoredStream> Streams => _streams;
 
-    public Task ReadStreamsAsync(IReadOnlyList<StoredStream> streams, IStreamConsumer consumer, CancellationToken cancellationToken) => throw new NotImplementedException();
+    internal SnapshotIndex Index => _index;
+
+    internal ObjectKey IndexKey => IndexKeyOf(_task, Manifest);
+
+    public ReadOnlyMemory<byte>? TryGetSmallImage(string name) => _images.TryGetValue(name, out var content) ? new ReadOnlyMemory<byte>(content) : null;
+
+    public StoredStream? TryGetStream(string name) => _byName.GetValueOrDefault(name);
+
+    public async Task ReadStreamsAsync(IReadOnlyList<StoredStream> streams, IStreamConsumer consumer, CancellationToken cancellationToken)
+    {
+        var wanted = streams.Select(s => (uint)s.Id.Value < (uint)_streams.Length && _streams[s.Id.Value] == s
+            ? (s, _index.Streams[s.Id.Value])
+            : throw new ArgumentException($"stream '{s.Name}' is not one of this snapshot")).ToList();
+        var map = await MapAsync(cancellationToken).ConfigureAwait(false);
+        var read = new StreamRead(_objects, map, ReadBudget.Of(_options.BufferBudgetBytes, _objects.MaxConnections), IndexKey);
+        await using (read.ConfigureAwait(false))
+        {
+            await read.RunAsync(wanted, consumer, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    internal static async Task<SnapshotReader> OpenAsync(IObjectStore objects, TaskKey task, Manifest manifest, SnapshotReaderOptions options, CancellationToken cancellationToken)
+    {
+        var key = IndexKeyOf(task, manifest);
+        var stored = new byte[manifest.Index.Size];
+        await StoredObjects.ReadAsync(objects, key, 0, stored, cancellationToken).ConfigureAwait(false);
+        if (!Convert.ToHexStringLower(SHA256.HashData(stored)).Equals(manifest.Index.Sha256, StringComparison.Ordinal))
+        {
+            throw new SnapshotDamagedException(key.Value, "its SHA-256 does not match the manifest");
+        }
+
+        try
+        {
+            return new SnapshotReader(objects, task, manifest, SnapshotIndex.Parse(ChunkedReader.Read(stored, manifest.Index.RawBytes)), options);
+        }
+        catch (InvalidDataException problem)
+        {
+            throw new SnapshotDamagedException(key.Value, problem.Message);
+        }
+    }
+
+    /// <summary>Every pack's directory, fetched once and kept: 0.1 % of the data.</summary>
+    internal async Task<FrameMap> MapAsync(CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _map) is { } ready)
+        {
+            return ready;
+        }
+
+        // Two first callers may both fetch them; either result will do.
+        var directories = new PackDirectory[Manifest.Packs.Count];
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = Connections, CancellationToken = cancellationToken };
+        await Parallel.ForAsync(0, directories.Length, parallel, async (i, token) =>
+            directories[i] = await DirectoryReader.ReadAsync(_objects, _task, Manifest.Packs[i], token).ConfigureAwait(false)).ConfigureAwait(false);
+        var map = new FrameMap(_task, Manifest.Packs, directories);
+        return Interlocked.CompareExchange(ref _map, map, null) ?? map;
+    }
+
+    /// <summary>The packs' directories one after the other, some fetched ahead, none kept unless they are already.</summary>
+    internal async IAsyncEnumerable<(PackReference Pack, PackDirectory Directory)> ReadDirectoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var packs = Manifest.Packs;
+        if (Volatile.Read(ref _map) is { } map)
+        {
+            for (var i = 0; i < packs.Count; i++)
+            {
+                yield return (packs[i], map.Directories[i]);
+            }
+
+            yield break;
+        }
+
+        var ahead = new Queue<Task<PackDirectory>>();
+        try
+        {
+            for (int taken = 0, started = 0; taken < packs.Count; taken++)
+            {
+                for (; started < packs.Count && ahead.Count < Connections; started++)
+                {
+                    ahead.Enqueue(DirectoryReader.ReadAsync(_objects, _task, packs[started], cancellationToken));
+                }
+
+                yield return (packs[taken], await ahead.Dequeue().ConfigureAwait(false));
+            }
+        }
+        finally
+        {
+            await ((Task)Task.WhenAll(ahead)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private int Connections => Math.Clamp(_objects.MaxConnections, 1, 64);
+
+    private static ObjectKey IndexKeyOf(TaskKey task, Manifest manifest) => StoreLayout.Index(task, IndexName.TryParse(manifest.Index.Name)!.Value);
 }

@@ -1,0 +1,58 @@
+using Floe.S3;
+using Floe.Store.Leases;
+
+namespace Floe.Store.Keeping;
+
+/// <summary>
+/// Removes what a task does not need any more: manifests first, so that no manifest ever stands without what it names, then
+/// indexes and packs that no kept manifest names. Only the holder of the lease prunes.
+/// </summary>
+internal sealed class Pruning(IObjectStore objects, Lease lease, KnownBlocks known)
+{
+    public async Task RunAsync(int keep, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
+        await lease.RenewAsync(cancellationToken).ConfigureAwait(false);
+
+        // Asked before the listing: what a writer that starts later sends is then not in the list at all.
+        var hasWriter = known.HasWriter;
+        var task = lease.Key;
+        var all = new List<ObjectKey>();
+        await foreach (var item in objects.ListAsync(StoreLayout.TaskPrefix(task), cancellationToken).ConfigureAwait(false))
+        {
+            all.Add(item.Key);
+        }
+
+        var catalog = await SnapshotCatalog.ReadAsync(objects, task, cancellationToken).ConfigureAwait(false);
+        if (catalog.Entries.Any(e => e.IsUnsupported))
+        {
+            // A newer floe wrote here: what its snapshots need cannot be told.
+            return;
+        }
+
+        var kept = catalog.Valid.Take(keep).ToList();
+        if (kept.Count == 0 && catalog.Entries.Any(e => e.Problem is not null))
+        {
+            // Nothing readable is left. What is damaged may still be of use to somebody.
+            return;
+        }
+
+        var oldest = kept.Count > 0 ? kept[^1].Seq : 0;
+        var manifests = catalog.Entries.Where(e => e.Seq < oldest || (e.Manifest is not null && !catalog.Valid.Contains(e))).Select(e => StoreLayout.Manifest(task, e.Seq));
+        await objects.DeleteAsync([.. manifests], cancellationToken).ConfigureAwait(false);
+
+        var keepPacks = known.ForgetPacks(kept.SelectMany(e => e.Manifest!.Packs).Select(p => p.Name).ToHashSet(StringComparer.Ordinal));
+        var keepIndexes = kept.Select(e => e.Manifest!.Index.Name).ToHashSet(StringComparer.Ordinal);
+        await objects.DeleteAsync([.. all.Where(k => IsNeedless(k, keepPacks, keepIndexes, hasWriter || known.HasWriter))], cancellationToken).ConfigureAwait(false);
+    }
+
+    private bool IsNeedless(ObjectKey key, IReadOnlySet<string> packs, HashSet<string> indexes, bool hasWriter)
+    {
+        // Of the own generation, what nothing names may be on its way into a snapshot that is being written.
+        bool MayGo(long generation) => generation < lease.Generation || (generation == lease.Generation && !hasWriter);
+
+        return StoreLayout.TryParsePack(lease.Key, key) is { } pack
+            ? MayGo(pack.Generation) && !packs.Contains(pack.ToString())
+            : StoreLayout.TryParseIndex(lease.Key, key) is { } index && MayGo(index.Generation) && !indexes.Contains(index.ToString());
+    }
+}

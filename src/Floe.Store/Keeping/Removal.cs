@@ -1,0 +1,25 @@
+using Floe.S3;
+
+namespace Floe.Store.Keeping;
+
+/// <summary>Removes a task: manifests first, so that nothing half-removed is ever listed as a snapshot, the lease last, so that nobody starts in between.</summary>
+internal static class Removal
+{
+    public static async Task RunAsync(IObjectStore objects, TaskKey task, CancellationToken cancellationToken)
+    {
+        var lease = StoreLayout.Lease(task);
+        var manifests = new List<ObjectKey>();
+        var rest = new List<ObjectKey>();
+        await foreach (var item in objects.ListAsync(StoreLayout.TaskPrefix(task), cancellationToken).ConfigureAwait(false))
+        {
+            if (item.Key != lease)
+            {
+                (StoreLayout.TryParseManifest(task, item.Key) is null ? rest : manifests).Add(item.Key);
+            }
+        }
+
+        await objects.DeleteAsync(manifests, cancellationToken).ConfigureAwait(false);
+        await objects.DeleteAsync(rest, cancellationToken).ConfigureAwait(false);
+        await objects.DeleteAsync([lease], cancellationToken).ConfigureAwait(false);
+    }
+}

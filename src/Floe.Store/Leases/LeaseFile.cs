@@ -1,0 +1,79 @@
+using System.Text.Json;
+using Floe.S3;
+using Floe.Store.Manifests;
+
+namespace Floe.Store.Leases;
+
+/// <summary>Reads and writes a task's lease.json.</summary>
+internal sealed class LeaseFile(IObjectStore objects, TaskKey task)
+{
+    private const int MaxBytes = 64 << 10;
+    private static readonly TimeSpan s_minTtl = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_maxTtl = TimeSpan.FromHours(1);
+
+    public ObjectKey Key { get; } = StoreLayout.Lease(task);
+
+    public static LeaseInfo Info(LeaseDocument document) =>
+        new(document.Generation, document.State, document.HolderId, document.Host, document.ProcessId, document.Job, Ttl(document), document.RenewedAt);
+
+    public static TimeSpan Ttl(LeaseDocument document) => Clamp(TimeSpan.FromMilliseconds(Math.Clamp(document.TtlMillis, 0, 1L << 40)));
+
+    public static TimeSpan Clamp(TimeSpan ttl) => ttl < s_minTtl ? s_minTtl : ttl > s_maxTtl ? s_maxTtl : ttl;
+
+    public async Task<(LeaseDocument Document, ETag ETag, DateTimeOffset? ServerTime)?> ReadAsync(CancellationToken cancellationToken)
+    {
+        if (await objects.GetAsync(Key, MaxBytes, cancellationToken).ConfigureAwait(false) is not { } found)
+        {
+            return null;
+        }
+
+        LeaseDocument? document;
+        try
+        {
+            document = JsonSerializer.Deserialize(found.Content, StoreJson.Default.LeaseDocument);
+        }
+        catch (JsonException problem)
+        {
+            throw new SnapshotDamagedException(Key.Value, $"it is no lease ({problem.Message}); make sure that no agent runs this task, then remove the object");
+        }
+
+        if (document is not null)
+        {
+            FormatVersion.Check(document.FormatVersion, [], Key.Value);
+        }
+
+        return document is { Generation: > 0 and < long.MaxValue, Incarnation.Length: > 0 and <= 100, HolderId.Length: > 0 } && Enum.IsDefined(document.State)
+            ? (document, found.ETag, found.ServerTime)
+            : throw new SnapshotDamagedException(Key.Value, "it is no lease; make sure that no agent runs this task, then remove the object");
+    }
+
+    /// <summary>Null when the condition did not hold any more: someone else wrote.</summary>
+    public async Task<ETag?> TryWriteAsync(LeaseDocument document, ETag? expected, CancellationToken cancellationToken)
+    {
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(document, StoreJson.Default.LeaseDocument);
+        var condition = expected is { } etag ? PutCondition.IfMatch(etag) : PutCondition.IfAbsent;
+        try
+        {
+            return await objects.PutAsync(Key, bytes, condition, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException refused) when (refused.Kind is ObjectStoreErrorKind.PreconditionFailed
+            || (refused.Kind is ObjectStoreErrorKind.NotFound && expected is not null))
+        {
+            // S3 answers If-Match on an object that is gone with 404, others with 412.
+            return null;
+        }
+    }
+
+    /// <summary>How long ago the lease was last written, by the store's own clock; null where the store does not tell.</summary>
+    public async Task<TimeSpan?> AgeAsync(ETag etag, DateTimeOffset? serverTime, CancellationToken cancellationToken)
+    {
+        if (serverTime is not { } now || await objects.HeadAsync(Key, cancellationToken).ConfigureAwait(false) is not { } head || head.ETag != etag)
+        {
+            return null;
+        }
+
+        // Both stamps are whole seconds of the store's clock, so the truth may be up to a second less; two for good measure.
+        var age = now - head.LastModified - TimeSpan.FromSeconds(2);
+        return age > TimeSpan.Zero ? age : null;
+    }
+}

@@ -1,0 +1,36 @@
+using System.Security.Cryptography;
+using Floe.S3;
+using Floe.Store.Packs;
+
+namespace Floe.Store.Reading;
+
+/// <summary>Fetches a pack's directory and footer in one request, and checks them against the manifest.</summary>
+internal static class DirectoryReader
+{
+    public static async Task<PackDirectory> ReadAsync(IObjectStore objects, TaskKey task, PackReference pack, CancellationToken cancellationToken)
+    {
+        var key = StoreLayout.Pack(task, PackName.TryParse(pack.Name)!.Value);
+        var bytes = new byte[pack.DirectoryLength + PackFormat.FooterBytes];
+        await StoredObjects.ReadAsync(objects, key, pack.DirectoryOffset, bytes, cancellationToken).ConfigureAwait(false);
+        return Parse(key, pack, bytes);
+    }
+
+    public static PackDirectory Parse(ObjectKey key, PackReference pack, ReadOnlySpan<byte> directoryAndFooter)
+    {
+        var directory = directoryAndFooter[..pack.DirectoryLength];
+        if (!Convert.ToHexStringLower(SHA256.HashData(directory)).Equals(pack.DirectorySha256, StringComparison.Ordinal))
+        {
+            throw new SnapshotDamagedException(key.Value, "the SHA-256 of its directory does not match the manifest");
+        }
+
+        try
+        {
+            var frames = PackFormat.ReadFooter(directoryAndFooter[pack.DirectoryLength..], pack.DirectoryOffset, pack.DirectoryLength);
+            return PackDirectory.Parse(directory, pack.DirectoryOffset, frames);
+        }
+        catch (InvalidDataException problem)
+        {
+            throw new SnapshotDamagedException(key.Value, problem.Message);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+namespace Floe.Store;
+
+public sealed record SnapshotWriterOptions
+{
+    /// <summary>Memory for packs being filled or sent; every sink adds about 3 MiB of its own.</summary>
+    public long BufferBudgetBytes { get; init; } = 80L << 20;
+
+    /// <summary>Size at which a pack is closed, 2 MiB to 1 GiB; null: what the budget and the store's connections make best, 4 to 64 MiB.</summary>
+    public int? PackBytes { get; init; }
+
+    /// <summary>Null: adapts to what is scarce, CPU or link.</summary>
+    public IFrameCompressionPolicy? Compression { get; init; }
+
+    /// <summary>How many snapshots the task keeps, this one included; at least 1. Older ones leave the task with this commit.</summary>
+    public int KeepSnapshots { get; init; } = 2;
+
+    /// <summary>
+    /// Every connection of the store busy with one pack, one pack being filled and one to spare; the pack size follows from the
+    /// budget. A small budget gets small packs and not fewer connections, down to 4 MiB.
+    /// </summary>
+    internal (int PackBytes, int Buffers) Buffers(int maxConnections)
+    {
+        var wanted = Math.Clamp(maxConnections, 1, 1024) + 2;
+        var pack = PackBytes ?? (int)Math.Clamp(BufferBudgetBytes / wanted, 4L << 20, 64L << 20);
+        ArgumentOutOfRangeException.ThrowIfLessThan(pack, 2 << 20, nameof(PackBytes));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(pack, Packs.PackFormat.MaxPackBytes, nameof(PackBytes));
+        return (pack, (int)Math.Clamp(BufferBudgetBytes / pack, 2, wanted));
+    }
+}
+
+/// <summary>What a writer has done so far; bytes.</summary>
+public readonly record struct SnapshotProgress(long RawBytes, long ZeroBytes, long DedupBytes, long NewBytes, long UploadedBytes);
