@@ -1,7 +1,7 @@
 #!/bin/bash
-# radosgw.sh PORT: a throw-away one-node Ceph with its S3 gateway on 127.0.0.1:PORT, in the foreground; key "test", secret "testtest".
-# About 15 s until it answers. Data and state lie in a tmpfs, all daemons in a mount and pid namespace of their own: nothing is left when
-# this process ends. With auth none the gateway hangs without ms_mon_client_mode=crc.
+# radosgw.sh PORT: a throw-away one-node Ceph with its S3 gateway on 127.0.0.1:PORT, key "test", secret "testtest".
+# About 15 s until it answers. It ends with its standard input, and nothing is left: data and state lie in a tmpfs, all daemons in a mount
+# and pid namespace of their own. With auth none the gateway hangs without ms_mon_client_mode=crc.
 set -euo pipefail
 port=${1:?usage: radosgw.sh PORT}
 root=$("$(dirname "$0")/root.sh")
@@ -61,4 +61,7 @@ inside ceph-osd $c -i 0 --mkfs --osd-uuid "$osd" >/dev/null 2>&1
 inside ceph-osd $c -i 0 >/dev/null
 until inside ceph $c osd stat 2>/dev/null | grep -q "1 up"; do sleep 0.2; done
 inside timeout 60 radosgw-admin $c -n client.rgw user create --uid=test --display-name=test --access-key=test --secret=testtest >/dev/null
-exec chroot "$root" radosgw $c -n client.rgw -f' - "$root" "$port"
+exec 3<&0
+chroot "$root" radosgw $c -n client.rgw -f &
+cat <&3 >/dev/null &
+wait -n' - "$root" "$port"

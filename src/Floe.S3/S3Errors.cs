@@ -55,7 +55,7 @@ internal static class S3Errors
                 return (ObjectStoreErrorKind.Unsupported, WrongRegion(fault, address, store));
             case "NotImplemented":
                 return (ObjectStoreErrorKind.Unsupported, $"the service does not do {action} the way Floe needs: {Clean(fault.Message)}");
-            case "ConditionalRequestConflict":
+            case "ConditionalRequestConflict" or "ConcurrentModification":
                 return (ObjectStoreErrorKind.PreconditionFailed, "others kept writing the same object");
         }
 

@@ -70,7 +70,7 @@ internal sealed class S3Fault : Exception
             case "AuthorizationHeaderMalformed" or "PermanentRedirect" or "IllegalLocationConstraintException" when Region is not null:
                 return S3Remedy.ChangeRegion;
             case "SlowDown" or "ServiceUnavailable" or "InternalError" or "RequestTimeout" or "Throttling" or "ThrottlingException"
-                or "TooManyRequests" or "RequestLimitExceeded" or "ConditionalRequestConflict" or "OperationAborted"
+                or "TooManyRequests" or "RequestLimitExceeded" or "ConditionalRequestConflict" or "ConcurrentModification" or "OperationAborted"
                 or "BadDigest" or "XAmzContentChecksumMismatch" or "IncompleteBody":
                 return S3Remedy.Retry;
         }
@@ -87,7 +87,7 @@ internal sealed class S3Fault : Exception
                 return S3Remedy.RenewKeys;
             case HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests:
                 return S3Remedy.Retry;
-            case HttpStatusCode.NotImplemented:
+            case HttpStatusCode.NotImplemented or HttpStatusCode.InsufficientStorage:
                 return S3Remedy.GiveUp;
             default:
                 return (int)Status >= 500 ? S3Remedy.Retry : S3Remedy.GiveUp;

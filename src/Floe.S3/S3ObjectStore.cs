@@ -75,31 +75,14 @@ internal sealed class S3ObjectStore : IMultipartStore
             return;
         }
 
-        var fullKey = FullKey(key);
-        var done = 0;
-        ETag? version = null;
-        await _client.SendAsync(
-            () => new S3Request(HttpMethod.Get, fullKey, GetAction)
-            {
-                IsBulk = destination.Length > S3Request.MaxSignedPayloadBytes,
-                Headers = version is { } etag
-                    ? [("Range", Range(offset + done, offset + destination.Length - 1)), ("If-Match", etag.Value)]
-                    : [("Range", Range(offset, offset + destination.Length - 1))],
-            },
-            async answer =>
-            {
-                var etag = Need(answer.ETag);
-                if (version is { } known && known != etag)
-                {
-                    throw Fail(ObjectStoreErrorKind.Corrupt, key, "it was replaced while it was read");
-                }
-
-                version = etag;
-                CheckRange(key, answer, offset + done, destination.Length - done);
-                await answer.ReadAsync(destination[done..], count => done += count).ConfigureAwait(false);
-                return done == destination.Length ? true : throw new S3Fault("the answer broke off");
-            },
-            cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await ReadRangeOfOneVersionAsync(key, offset, destination, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.InnerException is S3Fault { IsPreconditionFailed: true })
+        {
+            throw Replaced(key);
+        }
     }
 
     public async Task<ETag> PutAsync(ObjectKey key, ReadOnlyMemory<byte> content, PutCondition condition, CancellationToken cancellationToken)
@@ -254,6 +237,38 @@ internal sealed class S3ObjectStore : IMultipartStore
         {
             return null;
         }
+    }
+
+    private ObjectStoreException Replaced(ObjectKey key) => Fail(ObjectStoreErrorKind.Corrupt, key, "it was replaced while it was read");
+
+    /// <summary>After the first answer only its version will do: what two attempts bring together is one object's bytes.</summary>
+    private async Task ReadRangeOfOneVersionAsync(ObjectKey key, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        var fullKey = FullKey(key);
+        var done = 0;
+        ETag? version = null;
+        await _client.SendAsync(
+            () => new S3Request(HttpMethod.Get, fullKey, GetAction)
+            {
+                IsBulk = destination.Length > S3Request.MaxSignedPayloadBytes,
+                Headers = version is { } etag
+                    ? [("Range", Range(offset + done, offset + destination.Length - 1)), ("If-Match", etag.Value)]
+                    : [("Range", Range(offset, offset + destination.Length - 1))],
+            },
+            async answer =>
+            {
+                var etag = Need(answer.ETag);
+                if (version is { } known && known != etag)
+                {
+                    throw Replaced(key);
+                }
+
+                version = etag;
+                CheckRange(key, answer, offset + done, destination.Length - done);
+                await answer.ReadAsync(destination[done..], count => done += count).ConfigureAwait(false);
+                return done == destination.Length ? true : throw new S3Fault("the answer broke off");
+            },
+            cancellationToken).ConfigureAwait(false);
     }
 
     private void CheckRange(ObjectKey key, S3Answer answer, long offset, int count)

@@ -63,6 +63,15 @@ public sealed class S3DoubleFaults : IDisposable
         }
     }
 
+    /// <summary>Nothing is wrong any more.</summary>
+    public void Clear()
+    {
+        lock (_lock)
+        {
+            _waiting.Clear();
+        }
+    }
+
     public void Dispose() => _disposed.Cancel();
 
     internal S3DoubleFault? Take(S3DoubleCall call)

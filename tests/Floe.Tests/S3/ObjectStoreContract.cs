@@ -338,6 +338,7 @@ public abstract class ObjectStoreContract
         }
         catch (ObjectStoreException e)
         {
+            Assert.True(e.Kind == ObjectStoreErrorKind.PreconditionFailed, e.Message);
             return (null, e.Kind);
         }
     }
