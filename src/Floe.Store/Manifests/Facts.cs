@@ -13,10 +13,10 @@ public sealed record TaskFacts
     /// <summary>Highest pid in use, so that a restore can start new pids above it.</summary>
     public required int HighestPid { get; init; }
 
-    public StdioPipes Stdio { get; init; } = new();
+    public StdioPipes Stdio { get; init => field = value ?? new(); } = new();
 
     /// <summary>Options of Floe by name (tcp, cpuBaseline, fileScope, …) as the agent understands them.</summary>
-    public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Options { get; init => field = value ?? new Dictionary<string, string>(); } = new Dictionary<string, string>();
 }
 
 /// <summary>CRIU's names (<c>pipe:[INODE]</c>) of the pipes behind the standard descriptors; null when one is none of the agent's.</summary>
@@ -34,24 +34,24 @@ public sealed record MachineFacts
 
     public required string CriuVersion { get; init; }
 
-    public string CpuVendor { get; init; } = "";
+    public string CpuVendor { get; init => field = value ?? ""; } = "";
 
-    public string CpuModel { get; init; } = "";
+    public string CpuModel { get; init => field = value ?? ""; } = "";
 
-    public IReadOnlyList<string> CpuFeatures { get; init; } = [];
+    public IReadOnlyList<string> CpuFeatures { get; init => field = value ?? []; } = [];
 
     /// <summary>The feature level the task was held to (x86-64-v2, -v3, -v4); null when it may use the whole CPU.</summary>
     public string? CpuBaseline { get; init; }
 
-    public IReadOnlyList<string> Capabilities { get; init; } = [];
+    public IReadOnlyList<string> Capabilities { get; init => field = value ?? []; } = [];
 
     public string? ImageDigest { get; init; }
 
     public long MemoryBytes { get; init; }
 
-    public IReadOnlyList<MountFact> Mounts { get; init; } = [];
+    public IReadOnlyList<MountFact> Mounts { get; init => field = value ?? []; } = [];
 
-    public string BootId { get; init; } = "";
+    public string BootId { get; init => field = value ?? ""; } = "";
 }
 
 public sealed record MountFact(string Path, string FileSystem, string Source = "", bool ReadOnly = false);

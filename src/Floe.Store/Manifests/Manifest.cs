@@ -8,12 +8,12 @@ public sealed record Manifest
     internal const string KindName = "snapshot";
 
     /// <summary>Tells a snapshot from the other documents that can lie in its place.</summary>
-    public string Kind { get; init; } = KindName;
+    public string Kind { get; init => field = value ?? KindName; } = KindName;
 
     public required int FormatVersion { get; init; }
 
     /// <summary>Features a reader must know to read this snapshot rightly; a reader that does not know one refuses.</summary>
-    public IReadOnlyList<string> RequiredFeatures { get; init; } = [];
+    public IReadOnlyList<string> RequiredFeatures { get; init => field = value ?? []; } = [];
 
     public required string Key { get; init; }
 

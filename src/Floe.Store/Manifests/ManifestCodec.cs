@@ -42,6 +42,7 @@ internal static class ManifestCodec
                 return null;
             }
 
+            Require(slot.Kind == Manifest.KindName, "it is neither a snapshot nor a fence");
             var manifest = JsonSerializer.Deserialize(bytes, StoreJson.Default.Manifest)!;
             Check(manifest, task, seq);
             return manifest;
@@ -75,7 +76,6 @@ internal static class ManifestCodec
     private static void Check(Manifest manifest, TaskKey task, long seq)
     {
         Require(manifest.FormatVersion == FormatVersion.Current, $"format version {manifest.FormatVersion} is none");
-        Require(manifest.Kind == Manifest.KindName, "it is neither a snapshot nor a fence");
         Require(manifest.Key == task.Value && manifest.Seq == seq, "it belongs to another place");
         Require(manifest.Generation > 0 && manifest.OldestKept > 0 && manifest.OldestKept <= seq, "its generation or history is impossible");
         Require(manifest.NextFrame is > 0 and <= 1L << 32, "its frame count is impossible");

@@ -3,7 +3,10 @@ using System.Text.Json.Serialization;
 
 namespace Floe.Store.Manifests;
 
-/// <summary>The JSON of everything that lies in a store as JSON. Unknown members are ignored: a newer writer may add some.</summary>
+/// <summary>
+/// The JSON of everything that lies in a store as JSON. Unknown members are ignored: a newer writer may add some. The generated
+/// code sets an init member that is not in the JSON to null, so members with a default take null for it.
+/// </summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
@@ -24,10 +27,10 @@ internal sealed record SlotDocument
 {
     public int FormatVersion { get; init; }
 
-    public IReadOnlyList<string> RequiredFeatures { get; init; } = [];
+    public IReadOnlyList<string> RequiredFeatures { get; init => field = value ?? []; } = [];
 
     /// <summary>"snapshot" or "fence".</summary>
-    public string Kind { get; init; } = "";
+    public string Kind { get; init => field = value ?? ""; } = "";
 }
 
 /// <summary>Holds a seq that a new lease holder took away from every holder before it (docs/format.md, "Fencing").</summary>
@@ -35,7 +38,7 @@ internal sealed record FenceDocument
 {
     public required int FormatVersion { get; init; }
 
-    public string Kind { get; init; } = KindName;
+    public string Kind { get; init => field = value ?? KindName; } = KindName;
 
     public required string Key { get; init; }
 
@@ -65,7 +68,7 @@ internal sealed record LeaseDocument
 
     public required string HolderId { get; init; }
 
-    public string Host { get; init; } = "";
+    public string Host { get; init => field = value ?? ""; } = "";
 
     public int ProcessId { get; init; }
 
@@ -86,9 +89,9 @@ internal sealed record StoreDocument
 
     public required int FormatVersion { get; init; }
 
-    public IReadOnlyList<string> RequiredFeatures { get; init; } = [];
+    public IReadOnlyList<string> RequiredFeatures { get; init => field = value ?? []; } = [];
 
-    public string CreatedBy { get; init; } = "";
+    public string CreatedBy { get; init => field = value ?? ""; } = "";
 
     public DateTimeOffset CreatedAt { get; init; }
 }

@@ -48,7 +48,8 @@ public sealed class SnapshotReader : ISnapshotSource
 
     internal ObjectKey IndexKey => IndexKeyOf(_task, Manifest);
 
-    public ReadOnlyMemory<byte>? TryGetSmallImage(string name) => _images.TryGetValue(name, out var content) ? new ReadOnlyMemory<byte>(content) : null;
+    public ReadOnlyMemory<byte>? TryGetSmallImage(string name) =>
+        _images.TryGetValue(name, out var content) ? new ReadOnlyMemory<byte>?(content) : null;
 
     public StoredStream? TryGetStream(string name) => _byName.GetValueOrDefault(name);
 

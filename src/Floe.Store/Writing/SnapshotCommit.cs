@@ -135,13 +135,17 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
         }
     }
 
-    /// <summary>Moves on from a slot that is taken: by a fence of an earlier holder that came late, or by an own commit whose answer was lost.</summary>
+    /// <summary>
+    /// Moves on from a slot that is taken: by a fence of an earlier holder that came late, by a late commit to a history of this
+    /// task that was removed, or by an own commit whose answer was lost.
+    /// </summary>
     private async Task YieldSlotAsync(long seq, CancellationToken cancellationToken)
     {
         var entry = await SnapshotCatalog.ReadEntryAsync(objects, lease.Key, seq, cancellationToken).ConfigureAwait(false);
         var fenced = entry?.Fence is { } fence && fence.Generation < lease.Generation;
         var own = entry?.Manifest is { } manifest && manifest.Generation == lease.Generation && manifest.Incarnation == lease.Incarnation;
-        if (!fenced && !own)
+        var removed = (entry?.Manifest?.Incarnation ?? entry?.Fence?.Incarnation) is { } incarnation && incarnation != lease.Incarnation;
+        if (!fenced && !own && !removed)
         {
             throw new LeaseLostException($"another agent has committed to task {lease.Key} ({StoreLayout.Manifest(lease.Key, seq)}); this one (generation {lease.Generation}) may not any more");
         }
