@@ -9,7 +9,8 @@ namespace Floe.CriuMachine;
 /// <summary>Images in a folder under CRIU's own names, as an export would leave them.</summary>
 /// <param name="folder">Where they are.</param>
 /// <param name="onImage">Called with the name of each image as the sink gets it, before it is kept.</param>
-internal sealed class FolderImages(string folder, Action<string>? onImage = null) : IImageSink, IImageSource
+/// <param name="damaged">Name of an image that fails after its first piece when it is given.</param>
+internal sealed class FolderImages(string folder, Action<string>? onImage = null, string? damaged = null) : IImageSink, IImageSource
 {
     public void AddSmallImage(string name, byte[] content)
     {
@@ -49,6 +50,11 @@ internal sealed class FolderImages(string folder, Action<string>? onImage = null
             if (count == 0 || !await ImagePipe.WriteAsync(pipe, buffer.AsMemory(0, count), cancellationToken))
             {
                 return;
+            }
+
+            if (name == damaged)
+            {
+                throw new InvalidDataException($"{name} is damaged");
             }
         }
     }

@@ -68,6 +68,11 @@ internal static class Scenarios
                 return AfterMemoryAsync(mode, frozen, cancel, token);
             }, cancel.Token);
             result += outcome.Note is null ? "" : $" {outcome.Note}";
+            if (outcome.Frozen <= TimeSpan.Zero || outcome.Frozen > TimeSpan.FromMinutes(5))
+            {
+                result += $" frozen for {outcome.Frozen}";
+            }
+
         }
         catch (Exception error) when (mode is not ("kill" or "leave"))
         {
@@ -124,11 +129,14 @@ internal static class Scenarios
         _ = Interop.kill(int.Parse(tracer["TracerPid:".Length..], CultureInfo.InvariantCulture), Interop.SIGKILL);
     }
 
-    /// <summary>Restores the images (the output goes on in out.2) and waits for the task's end.</summary>
+    /// <summary>
+    /// Restores the images (the output goes on in out.2) and waits for the task's end. An argument names an image that is to be
+    /// found damaged while it is given; then "left" tells the processes that remain beside this one.
+    /// </summary>
     private static async Task<int> RestoreAsync(string folder, string[] arguments)
     {
         var criu = await CriuInstallation.LocateAsync(CancellationToken.None);
-        var images = new FolderImages(Path.Combine(folder, "images"));
+        var images = new FolderImages(Path.Combine(folder, "images"), damaged: arguments.FirstOrDefault());
         using var work = new WorkFolder();
         var (read, write) = Pipe();
         ChildProcess root;
@@ -141,6 +149,14 @@ internal static class Scenarios
                 InheritDescriptors = [(write, await File.ReadAllTextAsync(Path.Combine(folder, "stdout.inode")))],
             };
             root = await new CriuRestore(TimeProvider.System, NullLogger.Instance).RunAsync(criu, request, images, CancellationToken.None);
+        }
+        catch (InvalidDataException error) when (arguments.Length > 0)
+        {
+            _ = Orphans.Reap();
+            var left = Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => char.IsAsciiDigit(name![0]) && name != "1");
+            await File.WriteAllTextAsync(Path.Combine(folder, "left"), string.Join(' ', left));
+            await File.WriteAllTextAsync(Path.Combine(folder, "result"), error.Message);
+            return 0;
         }
         finally
         {

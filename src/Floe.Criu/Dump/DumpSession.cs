@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using Floe.Criu.Errors;
 using Floe.Criu.Hook;
+using Floe.Criu.Images;
 using Floe.Criu.Streaming;
 using Floe.Linux;
 using Floe.Linux.Processes;
@@ -41,11 +43,14 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
 
     private string LogPath => Path.Combine(request.WorkDirectory, "dump.log");
 
+    private string StatisticsPath => Path.Combine(request.WorkDirectory, DumpStatistics.Name);
+
     private string OutputPath => Path.Combine(request.WorkDirectory, "dump.out");
 
     private async Task<DumpOutcome> RunAsync(HookServer hook, CaptureServer capture, Func<FrozenTask, CancellationToken, Task> whileFrozen, CancellationToken cancellationToken)
     {
         File.Delete(LogPath);
+        File.Delete(StatisticsPath);
         var started = time.GetTimestamp();
         var process = Start(hook.Path);
         LogStarted(logger, process.Pid, request.RootPid);
@@ -80,15 +85,14 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
         }
 
         var status = await EndAsync(process, committed).ConfigureAwait(false);
-        var frozenFor = time.GetElapsedTime(started);
         if (!committed)
         {
-            throw Failure(failure!, status, capture, cancellationToken);
+            ExceptionDispatchInfo.Throw(Failure(failure!, status, capture, cancellationToken));
         }
 
         if (status.Success)
         {
-            return new DumpOutcome(frozenFor, LogPath, null);
+            return new DumpOutcome(DumpStatistics.Frozen(await File.ReadAllBytesAsync(StatisticsPath, CancellationToken.None).ConfigureAwait(false)), LogPath, null);
         }
 
         // The state is committed, so the tree must not run on from it a second time.
@@ -99,7 +103,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             ProcessIdentity.Kill(tree);
         }
 
-        return new DumpOutcome(frozenFor, LogPath, note);
+        return new DumpOutcome(time.GetElapsedTime(started), LogPath, note);
     }
 
     private ChildProcess Start(string hookSocket)

@@ -6,10 +6,13 @@ namespace Floe.Criu.Images;
 /// The records of a CRIU image: two u32 magic numbers, then u32 length and protobuf message, again and again. Fed with
 /// pieces of any size; holds at most one record.
 /// </summary>
-internal sealed class ImageRecords(string name, uint magic, int maxRecordBytes)
+internal sealed class ImageRecords(string name, uint magic, int maxRecordBytes, uint firstMagic = ImageRecords.CommonMagic)
 {
     /// <summary>IMG_COMMON_MAGIC of criu/include/magic.h, first in every image but the inventory.</summary>
     public const uint CommonMagic = 0x54564319;
+
+    /// <summary>IMG_SERVICE_MAGIC, first in the statistics.</summary>
+    public const uint ServiceMagic = 0x55105940;
 
     private byte[] _buffer = new byte[256];
     private int _start;
@@ -49,7 +52,7 @@ internal sealed class ImageRecords(string name, uint magic, int maxRecordBytes)
             }
 
             var header = _buffer.AsSpan(_start);
-            if (BinaryPrimitives.ReadUInt32LittleEndian(header) != CommonMagic || BinaryPrimitives.ReadUInt32LittleEndian(header[4..]) != magic)
+            if (BinaryPrimitives.ReadUInt32LittleEndian(header) != firstMagic || BinaryPrimitives.ReadUInt32LittleEndian(header[4..]) != magic)
             {
                 throw new InvalidDataException($"{name}: wrong magic number");
             }

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Floe.Criu.Dump;
 using Floe.Criu.Errors;
@@ -75,7 +76,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
         root?.Signal(Interop.SIGKILL);
         if (serve.Failure is { } cause)
         {
-            throw cause;
+            ExceptionDispatchInfo.Throw(cause);
         }
 
         cancellationToken.ThrowIfCancellationRequested();
