@@ -18,6 +18,7 @@ namespace Floe.Criu.Restore;
 internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, CriuInstallation criu, RestoreRequest request, IImageSource source)
 {
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
 
     public static async Task<ChildProcess> RunAsync(TimeProvider time, ILogger logger, CriuInstallation criu, RestoreRequest request, IImageSource source, CancellationToken cancellationToken)
     {
@@ -42,6 +43,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
     {
         File.Delete(LogPath);
         var process = Start(hook.Path);
+        var since = ProcessIdentity.StartTicksOf(process.Pid);
         LogStarted(logger, process.Pid);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var asked = hook.NextAsync(stop.Token);
@@ -72,8 +74,8 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
             return root;
         }
 
-        // CRIU kills what it has made when it fails by itself.
         root?.Signal(Interop.SIGKILL);
+        await EndTreeAsync(since).ConfigureAwait(false);
         if (serve.Failure is { } cause)
         {
             ExceptionDispatchInfo.Throw(cause);
@@ -94,25 +96,40 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
             catch (TimeoutException)
             {
                 LogKilling(logger, process.Pid);
-                var since = ProcessIdentity.StartTicksOf(process.Pid);
                 process.Signal(Interop.SIGKILL);
-                await process.Exited.ConfigureAwait(false);
-                KillMadeSince(since);
             }
         }
 
         return await process.Exited.ConfigureAwait(false);
     }
 
-    /// <summary>A killed CRIU leaves what it has made: processes with the tree's pids that are younger than CRIU itself.</summary>
-    private void KillMadeSince(ulong? ticks)
+    /// <summary>
+    /// Waits until nothing of the tree is left, so that another restore can take the same pids: processes with the tree's pids
+    /// that are younger than CRIU itself. A failing CRIU kills them but cannot reap the root, which is our child; a killed CRIU
+    /// leaves them all.
+    /// </summary>
+    private async Task EndTreeAsync(ulong? since)
     {
-        if (ticks is null || !source.TryGetSmall(PstreeImage.Name, out var pstree))
+        if (since is null || !source.TryGetSmall(PstreeImage.Name, out var pstree))
         {
             return;
         }
 
-        ProcessIdentity.Kill([.. ProcessIdentity.Of(PstreeImage.Parse(pstree.Span)).Where(p => p.StartTicks >= ticks)]);
+        var processes = PstreeImage.Parse(pstree.Span);
+        for (var waited = TimeSpan.Zero; waited < s_grace; waited += s_pause)
+        {
+            _ = Orphans.Reap();
+            var left = ProcessIdentity.Of(processes).Where(p => p.StartTicks >= since).ToList();
+            if (left.Count == 0)
+            {
+                return;
+            }
+
+            ProcessIdentity.Kill(left);
+            await Task.Delay(s_pause, time).ConfigureAwait(false);
+        }
+
+        LogLeft(logger);
     }
 
     private ChildProcess Start(string hookSocket)
@@ -140,6 +157,9 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
 
     [LoggerMessage(EventId = 3012, Level = LogLevel.Warning, Message = "CRIU {CriuPid} does not give up by itself; killing it and what it has restored")]
     private static partial void LogKilling(ILogger logger, int criuPid);
+
+    [LoggerMessage(EventId = 3013, Level = LogLevel.Warning, Message = "Processes of a failed restore are still there; their pids are taken")]
+    private static partial void LogLeft(ILogger logger);
 
     [LoggerMessage(EventId = 3011, Level = LogLevel.Debug, Message = "CRIU {CriuPid} restores")]
     private static partial void LogStarted(ILogger logger, int criuPid);
