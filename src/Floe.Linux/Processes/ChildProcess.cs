@@ -122,6 +122,15 @@ public sealed unsafe class ChildProcess
         }
     }
 
+    /// <summary>True for a child that some <see cref="ChildProcess"/> waits for.</summary>
+    public static bool IsKnown(int pid)
+    {
+        lock (Orphans.Gate)
+        {
+            return Orphans.Known.Contains(pid);
+        }
+    }
+
     /// <summary>Sends a signal; false when the child has ended already.</summary>
     public bool Signal(int signal)
     {
