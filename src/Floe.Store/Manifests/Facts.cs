@@ -40,6 +40,12 @@ public sealed record MachineFacts
 
     public IReadOnlyList<string> CpuFeatures { get; init => field = value ?? []; } = [];
 
+    /// <summary>Size of the XSAVE area with the enabled state components, in bytes; 0 where there is none. A restored task needs one as large.</summary>
+    public int CpuXsaveBytes { get; init; }
+
+    /// <summary>The same with all components that the CPU supports.</summary>
+    public int CpuXsaveMaxBytes { get; init; }
+
     /// <summary>The feature level the task was held to (x86-64-v2, -v3, -v4); null when it may use the whole CPU.</summary>
     public string? CpuBaseline { get; init; }
 

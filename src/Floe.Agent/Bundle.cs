@@ -1,0 +1,39 @@
+namespace Floe.Agent;
+
+/// <summary>The folder that Floe is shipped in: <c>bin/floe</c> and, beside it, <c>lib/floe</c> with CRIU and tini.</summary>
+public sealed class Bundle
+{
+    private Bundle(string root, string init)
+    {
+        Root = root;
+        InitPath = init;
+    }
+
+    /// <summary>The folder; CRIU is looked for below it.</summary>
+    public string Root { get; }
+
+    /// <summary>tini, statically linked.</summary>
+    public string InitPath { get; }
+
+    /// <summary>This program, for the hook that CRIU runs.</summary>
+    public static string ProgramPath => Environment.ProcessPath ?? "/proc/self/exe";
+
+    /// <summary>The bundle around the running program, or the one that FLOE_BUNDLE names.</summary>
+    /// <exception cref="FloeException">There is no tini.</exception>
+    public static Bundle Locate()
+    {
+        var named = Environment.GetEnvironmentVariable("FLOE_BUNDLE");
+        var root = string.IsNullOrEmpty(named)
+            ? Path.GetDirectoryName(Path.GetDirectoryName(Resolve(ProgramPath))) ?? "/"
+            : Path.GetFullPath(named);
+        var init = Path.Combine(root, "lib/floe/tini");
+        if (!File.Exists(init))
+        {
+            throw new FloeException(ExitCodes.Usage, $"{init} is missing: the program must stay in its bundle folder (bin/floe beside lib/floe), or FLOE_BUNDLE must name that folder");
+        }
+
+        return new Bundle(root, init);
+    }
+
+    private static string Resolve(string path) => new FileInfo(path).ResolveLinkTarget(true)?.FullName ?? path;
+}

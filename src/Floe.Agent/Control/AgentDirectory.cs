@@ -1,0 +1,109 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Floe.Linux;
+
+namespace Floe.Agent.Control;
+
+/// <summary>
+/// The private folder of one running agent: control socket, listing of the files at the start, CRIU's sockets and logs.
+/// Short names throughout, because a socket's path may have 107 bytes.
+/// </summary>
+public sealed class AgentDirectory
+{
+    private const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    private AgentDirectory(string path) => Root = path;
+
+    public string Root { get; }
+
+    public string ControlSocket => Path.Combine(Root, "control.sock");
+
+    public string Baseline => Path.Combine(Root, "baseline");
+
+    /// <summary>An empty folder for one run of CRIU; that of the run before, with its log, is gone then.</summary>
+    public string FreshImages()
+    {
+        var images = Path.Combine(Root, "images");
+        if (Directory.Exists(images))
+        {
+            Directory.Delete(images, true);
+        }
+
+        Directory.CreateDirectory(images, Owner);
+        return images;
+    }
+
+    private string Record => Path.Combine(Root, "agent.json");
+
+    /// <summary>Where agents of this user keep their folders: FLOE_STATE_DIR, else /run/floe, else the user's runtime folder.</summary>
+    public static string DefaultParent()
+    {
+        if (Environment.GetEnvironmentVariable("FLOE_STATE_DIR") is { Length: > 0 } named)
+        {
+            return Path.GetFullPath(named);
+        }
+
+        if (Interop.geteuid() == 0)
+        {
+            return "/run/floe";
+        }
+
+        return Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") ?? Path.Combine(Path.GetTempPath(), $"floe-{Interop.geteuid()}"), "floe");
+    }
+
+    /// <summary>Makes the folder of an agent, mode 0700, empty of what an agent that died may have left.</summary>
+    public static AgentDirectory Create(string parent, AgentRecord record)
+    {
+        Directory.CreateDirectory(parent, Owner | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
+        var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{record.Store}\n{record.Key}")).AsSpan(0, 8));
+        var directory = new AgentDirectory(Path.Combine(parent, name));
+        if (Directory.Exists(directory.Root))
+        {
+            Directory.Delete(directory.Root, true);
+        }
+
+        Directory.CreateDirectory(directory.Root, Owner);
+        File.WriteAllText(directory.Record, JsonSerializer.Serialize(record, ControlJson.Default.AgentRecord));
+        return directory;
+    }
+
+    /// <summary>All agents whose folders lie under <paramref name="parent"/>, dead ones included.</summary>
+    public static IReadOnlyList<(AgentRecord Record, string ControlSocket)> List(string parent)
+    {
+        var found = new List<(AgentRecord, string)>();
+        if (!Directory.Exists(parent))
+        {
+            return found;
+        }
+
+        foreach (var path in Directory.EnumerateDirectories(parent))
+        {
+            var directory = new AgentDirectory(path);
+            try
+            {
+                if (JsonSerializer.Deserialize(File.ReadAllBytes(directory.Record), ControlJson.Default.AgentRecord) is { } record)
+                {
+                    found.Add((record, directory.ControlSocket));
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+            {
+                // Being made or removed at this moment, or another user's.
+            }
+        }
+
+        return found;
+    }
+
+    public void Delete()
+    {
+        try
+        {
+            Directory.Delete(Root, true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Floe.Agent.Control;
+
+/// <summary>What another process may ask of a running agent: one JSON object on a line, answered by lines until Done or Error.</summary>
+public sealed record ControlRequest
+{
+    /// <summary>"snapshot" or "status".</summary>
+    public required string Verb { get; init; }
+
+    public bool LeaveRunning { get; init; }
+}
+
+public sealed record ControlReply
+{
+    /// <summary>"progress", "done" or "error".</summary>
+    public required string Event { get; init; }
+
+    /// <summary>The reason of an error.</summary>
+    public string? Message { get; init; }
+
+    public CaptureProgress? Progress { get; init; }
+
+    public SnapshotReport? Snapshot { get; init; }
+
+    public AgentStatus? Status { get; init; }
+}
+
+/// <summary>How far a snapshot is. Bytes of memory and files read so far, of those new to the store, and sent.</summary>
+/// <param name="Phase">freezing, capturing, committing.</param>
+/// <param name="ExpectedBytes">What will be read in all, as far as it is known; 0 before that.</param>
+public sealed record CaptureProgress(string Phase, long ReadBytes, long ExpectedBytes, long NewBytes, long SentBytes, long ElapsedMillis);
+
+/// <summary>A committed snapshot.</summary>
+public sealed record SnapshotReport
+{
+    public required string Key { get; init; }
+
+    public required long Sequence { get; init; }
+
+    public required bool TaskRuns { get; init; }
+
+    public required int Processes { get; init; }
+
+    public required long ReadBytes { get; init; }
+
+    public required long ZeroBytes { get; init; }
+
+    public required long NewBytes { get; init; }
+
+    public required long SentBytes { get; init; }
+
+    public required long FrozenMillis { get; init; }
+
+    public required long TotalMillis { get; init; }
+}
+
+/// <summary>What the agent is doing.</summary>
+public sealed record AgentStatus
+{
+    public required string Key { get; init; }
+
+    public required string Store { get; init; }
+
+    /// <summary>starting, restoring, running, snapshotting, committed, ended.</summary>
+    public required string State { get; init; }
+
+    public required int TaskPid { get; init; }
+
+    /// <summary>0 when the task was started here, else the snapshot that it was restored from.</summary>
+    public required long RestoredFrom { get; init; }
+
+    public required int Snapshots { get; init; }
+
+    public DateTimeOffset? ReclaimDeadline { get; init; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ControlRequest))]
+[JsonSerializable(typeof(ControlReply))]
+[JsonSerializable(typeof(AgentRecord))]
+public sealed partial class ControlJson : JsonSerializerContext;
+
+/// <summary>What an agent leaves beside its control socket, so that others find it by key.</summary>
+public sealed record AgentRecord(string Key, string Store, string Host);

@@ -1,0 +1,159 @@
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Floe.Linux;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Agent.Control;
+
+/// <summary>Answers requests on the agent's control socket, for its owner and root only. One task a connection, at most a handful.</summary>
+public sealed partial class ControlServer : IAsyncDisposable
+{
+    private const int MaxRequestBytes = 4096;
+    private const int MaxConnections = 16;
+    private static readonly TimeSpan s_lastReplies = TimeSpan.FromSeconds(2);
+
+    private const int SOL_SOCKET = 1;
+    private const int SO_PEERCRED = 17;
+
+    private readonly Socket _listener;
+    private readonly Func<ControlRequest, Func<ControlReply, Task>, CancellationToken, Task> _handler;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _slots = new(MaxConnections);
+    private readonly Task _accepting;
+
+    /// <param name="handler">Answers one request by calling its second argument any number of times; the last reply is Done or Error.</param>
+    public ControlServer(string path, Func<ControlRequest, Func<ControlReply, Task>, CancellationToken, Task> handler, ILogger logger)
+    {
+        _handler = handler;
+        _logger = logger;
+        _listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        _listener.Bind(new UnixDomainSocketEndPoint(path));
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        _listener.Listen(MaxConnections);
+        _accepting = AcceptAsync(_stop.Token);
+    }
+
+    /// <summary>Takes no more requests, lets those under way get their last reply, then closes.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _listener.Dispose();
+        await _accepting.ConfigureAwait(false);
+        _stop.CancelAfter(s_lastReplies);
+        for (var i = 0; i < MaxConnections; i++)
+        {
+            await _slots.WaitAsync().ConfigureAwait(false);
+        }
+
+        _slots.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await _slots.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                var connection = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+                _ = ServeAsync(connection, cancellationToken);
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+            {
+                _slots.Release();
+                if (e is SocketException { SocketErrorCode: not SocketError.OperationAborted })
+                {
+                    LogAcceptFailed(e.Message);
+                }
+
+                return;
+            }
+        }
+    }
+
+    private async Task ServeAsync(Socket connection, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var owned = connection;
+            await using var stream = new NetworkStream(connection, false);
+            Task Reply(ControlReply reply) => stream.WriteAsync(
+                Encoding.UTF8.GetBytes(JsonSerializer.Serialize(reply, ControlJson.Default.ControlReply) + "\n"), cancellationToken).AsTask();
+
+            if (PeerUid(connection) is var uid && uid != 0 && uid != Interop.geteuid())
+            {
+                await Reply(new ControlReply { Event = "error", Message = "only the owner of the task may control it" }).ConfigureAwait(false);
+                return;
+            }
+
+            if (await ReadRequestAsync(stream, cancellationToken).ConfigureAwait(false) is not { } request)
+            {
+                await Reply(new ControlReply { Event = "error", Message = "not a control request; use 'floe snapshot'" }).ConfigureAwait(false);
+                return;
+            }
+
+            try
+            {
+                await _handler(request, Reply, cancellationToken).ConfigureAwait(false);
+            }
+            catch (FloeException e)
+            {
+                await Reply(new ControlReply { Event = "error", Message = e.Message }).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            LogConnectionEnded(e.Message);
+        }
+        finally
+        {
+            _slots.Release();
+        }
+    }
+
+    private static async Task<ControlRequest?> ReadRequestAsync(NetworkStream stream, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[MaxRequestBytes];
+        var filled = 0;
+        while (filled < buffer.Length)
+        {
+            var got = await stream.ReadAsync(buffer.AsMemory(filled), cancellationToken).ConfigureAwait(false);
+            if (got == 0)
+            {
+                return null;
+            }
+
+            filled += got;
+            var end = Array.IndexOf(buffer, (byte)'\n', 0, filled);
+            if (end >= 0)
+            {
+                try
+                {
+                    return JsonSerializer.Deserialize(buffer.AsSpan(0, end), ControlJson.Default.ControlRequest);
+                }
+                catch (JsonException)
+                {
+                    return null;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>struct ucred {pid, uid, gid} of unix(7).</summary>
+    private static uint PeerUid(Socket connection)
+    {
+        var credentials = new byte[12];
+        connection.GetRawSocketOption(SOL_SOCKET, SO_PEERCRED, credentials);
+        return BitConverter.ToUInt32(credentials, 4);
+    }
+
+    [LoggerMessage(EventId = 4200, Level = LogLevel.Error, Message = "The control socket no longer takes requests: {Reason}")]
+    private partial void LogAcceptFailed(string reason);
+
+    [LoggerMessage(EventId = 4201, Level = LogLevel.Debug, Message = "A control connection ended early: {Reason}")]
+    private partial void LogConnectionEnded(string reason);
+}

@@ -1,0 +1,31 @@
+using Floe.Agent.Files;
+
+namespace Floe.Agent.Run;
+
+/// <summary>Which files belong to the task of a run.</summary>
+internal static class FileScopes
+{
+    /// <summary>What the user chose, without what is Floe's own: its state, its program, a store that is a folder.</summary>
+    public static FileScope For(RunOptions options, Bundle bundle)
+    {
+        List<string> own = [options.StateDirectory, bundle.Root];
+        if (options.Store.Scheme == "file")
+        {
+            own.Add(options.Store.Path);
+        }
+
+        if (Environment.GetEnvironmentVariable("FLOE_LOG_FILE") is { Length: > 0 } log)
+        {
+            own.Add(Path.GetFullPath(log));
+        }
+
+        return FileScope.Create(new FileScopeOptions
+        {
+            Mode = options.Files,
+            WorkingDirectory = options.WorkingDirectory,
+            Include = options.Include,
+            Exclude = options.Exclude,
+            AgentPaths = own,
+        });
+    }
+}

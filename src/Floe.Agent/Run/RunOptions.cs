@@ -1,0 +1,94 @@
+using Floe.Agent.Files;
+using Floe.S3;
+
+namespace Floe.Agent.Run;
+
+/// <summary>What SIGTERM means when no reclaim notice is pending.</summary>
+public enum TermPolicy
+{
+    /// <summary>The task gets it: the job was cancelled.</summary>
+    Forward,
+
+    /// <summary>The machine is going away: snapshot, then exit.</summary>
+    Snapshot,
+}
+
+/// <summary>What happens to the task's TCP connections.</summary>
+public enum TcpPolicy
+{
+    /// <summary>They are closed on the new machine: the task sees an error and connects again.</summary>
+    Close,
+
+    /// <summary>They are kept, for connections inside the task and machines that keep their address.</summary>
+    Established,
+}
+
+/// <summary>What happens when no snapshot of the key can be restored.</summary>
+public enum RestoreFailurePolicy
+{
+    /// <summary>The command starts from the beginning.</summary>
+    Restart,
+
+    /// <summary>Exit 176.</summary>
+    Fail,
+}
+
+/// <summary>What happens after a snapshot was committed and the task is gone from this machine.</summary>
+public enum AfterSnapshot
+{
+    /// <summary>Exit 75, for whoever starts the same command again.</summary>
+    Exit,
+
+    /// <summary>Stay until the machine dies: AWS Batch retries only what ended with its host.</summary>
+    Stay,
+}
+
+/// <summary>One `floe run`.</summary>
+public sealed record RunOptions
+{
+    public required StoreUrl Store { get; init; }
+
+    public required string Key { get; init; }
+
+    /// <summary>The command and its arguments, byte for byte; the first is the resolved path or name.</summary>
+    public required IReadOnlyList<byte[]> Command { get; init; }
+
+    public required string WorkingDirectory { get; init; }
+
+    public IReadOnlyList<string> Include { get; init; } = [];
+
+    public IReadOnlyList<string> Exclude { get; init; } = [];
+
+    public required FileScopeMode Files { get; init; }
+
+    public TcpPolicy Tcp { get; init; }
+
+    /// <summary>x86-64-v2, v3 or v4: newer features are hidden from the task; null for all that the machine has.</summary>
+    public string? CpuBaseline { get; init; }
+
+    public TermPolicy OnTerm { get; init; }
+
+    public RestoreFailurePolicy OnRestoreFailure { get; init; }
+
+    public AfterSnapshot After { get; init; }
+
+    /// <summary>Keeps the key's snapshots when the task has ended by itself.</summary>
+    public bool Keep { get; init; }
+
+    /// <summary>Snapshots kept while the task lives; at least 2, so that there is always one to fall back to.</summary>
+    public int KeepSnapshots { get; init; } = 2;
+
+    /// <summary>How long to wait for a lease that another machine holds.</summary>
+    public TimeSpan LeaseWait { get; init; } = TimeSpan.FromMinutes(3);
+
+    /// <summary>Asks the EC2 metadata service for reclaim notices.</summary>
+    public bool WatchImds { get; init; } = true;
+
+    public TimeSpan NoticePoll { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>The batch job that this run belongs to; null outside of one.</summary>
+    public Scheduler.SchedulerIdentity? Scheduler { get; init; }
+
+    /// <summary>Parent of the agent's private folder.</summary>
+    public required string StateDirectory { get; init; }
+}

@@ -1,0 +1,305 @@
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
+using Floe.Agent.Control;
+using Floe.Agent.Notices;
+using Floe.Agent.Snapshots;
+using Floe.Agent.Tasks;
+using Floe.Linux;
+using Floe.Linux.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Agent.Run;
+
+/// <summary>
+/// The life of a running task on this machine, from the moment that it runs until it ended, was taken away, or was lost.
+///
+/// One loop takes one event at a time: the task's end, a reclaim notice, a request, a signal, a lost lease. So a snapshot is never
+/// taken twice at once, and what happens while one is taken waits its turn. A failed snapshot leaves the task running, always.
+/// </summary>
+internal sealed partial class Supervisor : IAsyncDisposable
+{
+    // Another try makes sense only while a small snapshot could still be committed.
+    private static readonly TimeSpan s_leastTimeForSnapshot = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_pauseBetweenTries = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_outputPatience = TimeSpan.FromSeconds(10);
+
+    // Without a deadline (a request, SIGTERM) a snapshot is tried this often.
+    private const int MaxTriesWithoutDeadline = 2;
+
+    private readonly RunOptions _options;
+    private readonly RunningTask _task;
+    private readonly SnapshotTaker _snapshots;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Channel<SupervisorEvent> _events = Channel.CreateUnbounded<SupervisorEvent>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly List<PosixSignalRegistration> _signals = [];
+    private readonly CancellationTokenSource _stop = new();
+    private volatile ReclaimNotice? _notice;
+
+    public Supervisor(RunOptions options, RunningTask task, SnapshotTaker snapshots, TimeProvider time, ILogger logger)
+    {
+        _options = options;
+        _task = task;
+        _snapshots = snapshots;
+        _time = time;
+        _logger = logger;
+        _ = ReportEndAsync();
+        ForwardSignals();
+    }
+
+    /// <summary>The deadline of the reclaim notice that is pending; null when none is.</summary>
+    public DateTimeOffset? ReclaimDeadline => _notice?.Deadline;
+
+    public int SnapshotsCommitted { get; private set; }
+
+    public bool IsSnapshotting { get; private set; }
+
+    /// <summary>A request from the control socket; completes when committed, or fails with the reason.</summary>
+    public Task<SnapshotReport> RequestSnapshotAsync(bool leaveRunning)
+    {
+        var answer = new TaskCompletionSource<SnapshotReport>(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (!_events.Writer.TryWrite(new SupervisorEvent.Requested(leaveRunning, answer)))
+        {
+            answer.SetException(new FloeException(ExitCodes.SnapshotFailed, "the task has ended"));
+        }
+
+        return answer.Task;
+    }
+
+    public void LeaseLost(string reason) => _events.Writer.TryWrite(new SupervisorEvent.LeaseLost(reason));
+
+    /// <summary>Passes the notices of a source on until <see cref="DisposeAsync"/>.</summary>
+    public void Watch(INoticeSource source) => _ = WatchAsync(source);
+
+    /// <summary>Runs until the task is gone from this machine; returns how.</summary>
+    public async Task<TaskOutcome> RunAsync()
+    {
+        try
+        {
+            await foreach (var happened in _events.Reader.ReadAllAsync().ConfigureAwait(false))
+            {
+                if (await HandleAsync(happened).ConfigureAwait(false) is { } outcome)
+                {
+                    return outcome;
+                }
+            }
+
+            throw new InvalidOperationException("the supervisor's events ended before the task");
+        }
+        finally
+        {
+            _events.Writer.TryComplete();
+            while (_events.Reader.TryRead(out var left))
+            {
+                (left as SupervisorEvent.Requested)?.Answer.TrySetException(new FloeException(ExitCodes.SnapshotFailed, "the task has ended"));
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        foreach (var registration in _signals)
+        {
+            registration.Dispose();
+        }
+
+        _stop.Dispose();
+    }
+
+    private async Task<TaskOutcome?> HandleAsync(SupervisorEvent happened)
+    {
+        switch (happened)
+        {
+            case SupervisorEvent.TaskEnded ended:
+                await DrainOutputAsync().ConfigureAwait(false);
+                return new TaskOutcome.Ended(ended.Status);
+
+            case SupervisorEvent.Reclaim reclaim:
+                LogNotice(reclaim.Notice.Source, reclaim.Notice.Action.ToString().ToLowerInvariant(), reclaim.Notice.Remaining(_time.GetUtcNow()).TotalSeconds);
+                return await TakeAwayAsync(reclaim.Notice.Deadline).ConfigureAwait(false) is { } taken ? new TaskOutcome.TakenAway(taken) : null;
+
+            case SupervisorEvent.Requested request:
+                return await AnswerAsync(request).ConfigureAwait(false);
+
+            case SupervisorEvent.Terminated when _notice is not null:
+                // ECS drains a machine with SIGTERM while it is being reclaimed; the snapshot is under way or was tried.
+                LogTermIgnored();
+                return null;
+
+            case SupervisorEvent.Terminated when _options.OnTerm == TermPolicy.Snapshot:
+                if (await TakeAwayAsync(null).ConfigureAwait(false) is { } saved)
+                {
+                    return new TaskOutcome.TakenAway(saved);
+                }
+
+                LogTermAfterFailure();
+                _task.Root.Signal(Interop.SIGTERM);
+                return await EndAfterFailedSnapshotAsync().ConfigureAwait(false);
+
+            case SupervisorEvent.Terminated:
+                _task.Root.Signal(Interop.SIGTERM);
+                return null;
+
+            case SupervisorEvent.LeaseLost lost:
+                LogLeaseLost(lost.Reason);
+                _task.Root.Signal(Interop.SIGKILL);
+                await _task.Root.Exited.ConfigureAwait(false);
+                return new TaskOutcome.LeaseLost(lost.Reason);
+
+            default:
+                throw new InvalidOperationException($"unknown event {happened}");
+        }
+    }
+
+    private async Task<TaskOutcome?> AnswerAsync(SupervisorEvent.Requested request)
+    {
+        try
+        {
+            var report = await TakeOnceAsync(request.LeaveRunning, null).ConfigureAwait(false);
+            request.Answer.SetResult(report);
+            return report.TaskRuns ? null : new TaskOutcome.TakenAway(report);
+        }
+        catch (SnapshotFailedException e)
+        {
+            LogSnapshotFailed(e.Message);
+            request.Answer.SetException(new FloeException(ExitCodes.SnapshotFailed, $"{e.Message}; the task runs on"));
+            return null;
+        }
+    }
+
+    /// <summary>Tries to commit a snapshot and end the task here, again and again while there is time. Null when it could not be done.</summary>
+    private async Task<SnapshotReport?> TakeAwayAsync(DateTimeOffset? deadline)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                return await TakeOnceAsync(false, deadline).ConfigureAwait(false);
+            }
+            catch (SnapshotFailedException e)
+            {
+                LogSnapshotFailed(e.Message);
+                var another = !_task.Root.HasExited && !e.IsPermanent
+                    && (deadline is { } end ? end - _time.GetUtcNow() > s_leastTimeForSnapshot + s_pauseBetweenTries : tries < MaxTriesWithoutDeadline);
+                if (!another)
+                {
+                    LogGivenUp();
+                    return null;
+                }
+
+                await Task.Delay(s_pauseBetweenTries, _time).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task<SnapshotReport> TakeOnceAsync(bool leaveRunning, DateTimeOffset? deadline)
+    {
+        IsSnapshotting = true;
+        try
+        {
+            var report = await _snapshots.TakeAsync(_task, leaveRunning, deadline, _stop.Token).ConfigureAwait(false);
+            SnapshotsCommitted++;
+            return report;
+        }
+        finally
+        {
+            IsSnapshotting = false;
+        }
+    }
+
+    /// <summary>After a failed snapshot at SIGTERM: the task has been told to end, and its own status no longer counts.</summary>
+    private async Task<TaskOutcome> EndAfterFailedSnapshotAsync()
+    {
+        await _task.Root.Exited.ConfigureAwait(false);
+        await DrainOutputAsync().ConfigureAwait(false);
+        return new TaskOutcome.SnapshotFailed();
+    }
+
+    private async Task DrainOutputAsync()
+    {
+        // What the command left behind dies with its container; so it does here, and the pipes end.
+        await LeftOvers.KillAsync(_time).ConfigureAwait(false);
+        try
+        {
+            await _task.Output.Ended.WaitAsync(s_outputPatience, _time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            LogOutputNotTaken();
+        }
+    }
+
+    private async Task ReportEndAsync()
+    {
+        var status = await _task.Root.Exited.ConfigureAwait(false);
+        _events.Writer.TryWrite(new SupervisorEvent.TaskEnded(status));
+    }
+
+    private async Task WatchAsync(INoticeSource source)
+    {
+        try
+        {
+            await foreach (var notice in source.WatchAsync(_stop.Token).ConfigureAwait(false))
+            {
+                _notice = notice;
+                _events.Writer.TryWrite(new SupervisorEvent.Reclaim(notice));
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    private void ForwardSignals()
+    {
+        On(PosixSignal.SIGTERM, () => _events.Writer.TryWrite(new SupervisorEvent.Terminated()));
+        foreach (var signal in (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT, (PosixSignal)Interop.SIGUSR1, (PosixSignal)Interop.SIGUSR2])
+        {
+            On(signal, () => _task.Root.Signal(Namespaces.PidNamespaceHost.Number(signal)));
+        }
+
+        void On(PosixSignal signal, Action action) => _signals.Add(PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true;
+            action();
+        }));
+    }
+
+    [LoggerMessage(EventId = 4300, Level = LogLevel.Warning, Message = "{Source} takes this machine away ({Action}) in {Seconds:0} s: snapshotting")]
+    private partial void LogNotice(string source, string action, double seconds);
+
+    [LoggerMessage(EventId = 4301, Level = LogLevel.Information, Message = "SIGTERM during a reclaim is not passed on to the task")]
+    private partial void LogTermIgnored();
+
+    [LoggerMessage(EventId = 4302, Level = LogLevel.Error, Message = "No snapshot could be taken at SIGTERM: the task gets the signal")]
+    private partial void LogTermAfterFailure();
+
+    [LoggerMessage(EventId = 4303, Level = LogLevel.Error, Message = "The lease of this task is lost ({Reason}): another machine may run it, so it is stopped here")]
+    private partial void LogLeaseLost(string reason);
+
+    [LoggerMessage(EventId = 4304, Level = LogLevel.Error, Message = "Snapshot failed, the task runs on: {Reason}")]
+    private partial void LogSnapshotFailed(string reason);
+
+    [LoggerMessage(EventId = 4305, Level = LogLevel.Error, Message = "No time or no way for another snapshot; the task runs on, and the last good snapshot stays")]
+    private partial void LogGivenUp();
+
+    [LoggerMessage(EventId = 4306, Level = LogLevel.Warning, Message = "Nobody takes the task's output; the rest of it is dropped")]
+    private partial void LogOutputNotTaken();
+}
+
+/// <summary>How a task left this machine.</summary>
+internal abstract record TaskOutcome
+{
+    /// <summary>By itself.</summary>
+    public sealed record Ended(ExitStatus Status) : TaskOutcome;
+
+    /// <summary>Snapshotted; it goes on elsewhere.</summary>
+    public sealed record TakenAway(SnapshotReport Report) : TaskOutcome;
+
+    /// <summary>It had to end and could not be saved.</summary>
+    public sealed record SnapshotFailed : TaskOutcome;
+
+    /// <summary>Another machine has the key.</summary>
+    public sealed record LeaseLost(string Reason) : TaskOutcome;
+}

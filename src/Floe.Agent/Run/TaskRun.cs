@@ -1,0 +1,238 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Floe.Agent.Control;
+using Floe.Agent.Cpu;
+using Floe.Agent.Files;
+using Floe.Agent.Notices;
+using Floe.Agent.Snapshots;
+using Floe.Agent.Tasks;
+using Floe.Aws;
+using Floe.Criu;
+using Floe.Linux.Processes;
+using Floe.S3;
+using Floe.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Agent.Run;
+
+/// <summary>One `floe run` as pid 1: lease, restore or start, supervise, and leave the store as the outcome asks.</summary>
+public sealed partial class TaskRun
+{
+    private readonly RunOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+
+    private TaskRun(RunOptions options, TimeProvider time, ILoggerFactory loggers)
+    {
+        _options = options;
+        _time = time;
+        _loggers = loggers;
+        _logger = loggers.CreateLogger<TaskRun>();
+    }
+
+    /// <summary>Returns the exit status of `floe run`. The caller must be pid 1 of its pid namespace, with that namespace's /proc.</summary>
+    /// <exception cref="FloeException">Nothing was started; the message says why.</exception>
+    /// <exception cref="ObjectStoreException">The store cannot be used; nothing was started.</exception>
+    public static Task<int> RunAsync(RunOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken) =>
+        new TaskRun(options, time, loggers).RunAsync(cancellationToken);
+
+    private async Task<int> RunAsync(CancellationToken cancellationToken)
+    {
+        if (!TaskKey.TryParse(_options.Key, out var key, out var error))
+        {
+            throw new FloeException(ExitCodes.Usage, $"--key '{_options.Key}': {error}");
+        }
+
+        var baseline = CpuBaselineOf(_options);
+        Executable.Require(_options.Command[0], _options.WorkingDirectory);
+        var bundle = Bundle.Locate();
+        var criu = await CriuInstallation.LocateAsync(cancellationToken).ConfigureAwait(false);
+        LogStart(_options.Key, _options.Store.ToString());
+
+        await using var objects = ObjectStores.Open(_options.Store, StoreOptions.FromEnvironment(), _loggers, _time);
+        var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = _time, Logger = _logger }, true, cancellationToken).ConfigureAwait(false);
+        await using var lease = await AcquireAsync(store, key, cancellationToken).ConfigureAwait(false);
+
+        var directory = AgentDirectory.Create(_options.StateDirectory, new AgentRecord(_options.Key, _options.Store.ToString(), Environment.MachineName));
+        try
+        {
+            var scope = FileScopes.For(_options, bundle);
+            var context = new SnapshotContext
+            {
+                Options = _options,
+                Directory = directory,
+                Criu = criu,
+                Store = store,
+                Lease = lease,
+                Known = new KnownBlocks(),
+                Scope = scope,
+                Baseline = await FileBaseline.TakeAsync(scope, directory.Baseline, cancellationToken).ConfigureAwait(false),
+                CpuBaseline = baseline?.Name,
+            };
+            return await RunAsync(context, bundle, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            directory.Delete();
+        }
+    }
+
+    private async Task<int> RunAsync(SnapshotContext context, Bundle bundle, CancellationToken cancellationToken)
+    {
+        var restored = await new TaskRestorer(_time, _logger).RestoreNewestAsync(context, cancellationToken).ConfigureAwait(false);
+        if (restored is not null)
+        {
+            context = context with { CpuBaseline = restored.Manifest.Machine.CpuBaseline };
+        }
+
+        await using var task = restored?.Task ?? await StartAsync(context, bundle, cancellationToken).ConfigureAwait(false);
+        var snapshots = new SnapshotTaker(context, _time, _logger);
+        var supervisor = new Supervisor(_options, task, snapshots, _time, _logger);
+        await using (supervisor.ConfigureAwait(false))
+        {
+            var control = new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, _time);
+            await using var server = new ControlServer(context.Directory.ControlSocket, control.HandleAsync, _logger);
+            using var imds = WatchNotices(supervisor);
+            using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
+            var outcome = await supervisor.RunAsync().ConfigureAwait(false);
+            return await FinishAsync(context, supervisor, outcome, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<RunningTask> StartAsync(SnapshotContext context, Bundle bundle, CancellationToken cancellationToken)
+    {
+        var earlier = await context.Store.ListSnapshotsAsync(context.Lease.Task, cancellationToken).ConfigureAwait(false);
+        if (earlier.Count > 0)
+        {
+            if (_options.OnRestoreFailure == RestoreFailurePolicy.Fail)
+            {
+                throw new FloeException(ExitCodes.RestoreFailed, $"no snapshot of '{_options.Key}' can be restored here; they are kept. Fix what the log names, or start clean with --on-restore-failure=restart");
+            }
+
+            LogCleanStart(earlier.Count);
+            await FilePutBack.RevertToBaselineAsync(context.Scope, context.Baseline, cancellationToken).ConfigureAwait(false);
+        }
+
+        return RunningTask.Start(new TaskStart(
+            Encoding.UTF8.GetBytes(bundle.InitPath), _options.Command, TaskEnvironment.Build(_options), Encoding.UTF8.GetBytes(_options.WorkingDirectory)));
+    }
+
+    private async Task<int> FinishAsync(SnapshotContext context, Supervisor supervisor, TaskOutcome outcome, CancellationToken cancellationToken)
+    {
+        switch (outcome)
+        {
+            case TaskOutcome.Ended ended:
+                await LeaveEndedAsync(context, cancellationToken).ConfigureAwait(false);
+                return ended.Status.ShellCode;
+
+            case TaskOutcome.TakenAway:
+                await LeftOvers.KillAsync(_time).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.HandedOver, cancellationToken)).ConfigureAwait(false);
+                if (_options.After == AfterSnapshot.Stay && supervisor.ReclaimDeadline is not null)
+                {
+                    await StayAsync(cancellationToken).ConfigureAwait(false);
+                }
+
+                return ExitCodes.Snapshotted;
+
+            case TaskOutcome.SnapshotFailed:
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                return ExitCodes.SnapshotFailed;
+
+            case TaskOutcome.LeaseLost:
+                await LeftOvers.KillAsync(_time).ConfigureAwait(false);
+                return ExitCodes.StoreError;
+
+            default:
+                throw new InvalidOperationException($"unknown outcome {outcome}");
+        }
+    }
+
+    /// <summary>The task has its result: its snapshots are of no use any more. A store that fails now does not change the result.</summary>
+    private async Task LeaveEndedAsync(SnapshotContext context, CancellationToken cancellationToken)
+    {
+        if (_options.Keep)
+        {
+            await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+        }
+        else
+        {
+            await TryAsync(() => context.Store.DeleteTaskAsync(context.Lease, cancellationToken)).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>AWS Batch retries a job only when its host was terminated: a container that exits by itself is not run again.</summary>
+    private async Task StayAsync(CancellationToken cancellationToken)
+    {
+        LogStaying();
+        using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, static context => context.Cancel = true);
+        await Task.Delay(Timeout.InfiniteTimeSpan, _time, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<Lease> AcquireAsync(SnapshotStore store, TaskKey key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.AcquireLeaseAsync(key, new LeaseRequest
+            {
+                HolderId = Guid.NewGuid().ToString("n"),
+                Host = Environment.MachineName,
+                WaitUpTo = _options.LeaseWait,
+                Job = _options.Scheduler is { } job ? new JobAttempt($"{job.Kind}/{job.JobId}", job.Attempt) : null,
+                TakeOverFromEarlierAttempt = _options.Scheduler is not null,
+            }, cancellationToken).ConfigureAwait(false);
+        }
+        catch (LeaseRefusedException e)
+        {
+            throw new FloeException(ExitCodes.StoreError, e.Message, e);
+        }
+    }
+
+    private ImdsClient? WatchNotices(Supervisor supervisor)
+    {
+        if (!_options.WatchImds)
+        {
+            return null;
+        }
+
+        var client = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), _time);
+        supervisor.Watch(new ImdsNoticeSource(client, new ImdsNoticeOptions { PollInterval = _options.NoticePoll }, _time, _loggers.CreateLogger<ImdsNoticeSource>()));
+        return client;
+    }
+
+    private async Task TryAsync(Func<Task> leave)
+    {
+        try
+        {
+            await leave().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is ObjectStoreException or LeaseLostException or IOException)
+        {
+            LogLeaveFailed(e.Message);
+        }
+    }
+
+    private static CpuBaseline? CpuBaselineOf(RunOptions options)
+    {
+        if (options.CpuBaseline is not { } name)
+        {
+            return null;
+        }
+
+        var baseline = CpuBaseline.TryParse(name, out var error) ?? throw new FloeException(ExitCodes.Usage, $"--cpu-baseline: {error}");
+        return baseline.WhyNotOn(CpuFeatures.Read()) is { } reason ? throw new FloeException(ExitCodes.Usage, $"--cpu-baseline {name}: {reason}") : baseline;
+    }
+
+    [LoggerMessage(EventId = 4600, Level = LogLevel.Information, Message = "task {Key}, store {Store}")]
+    private partial void LogStart(string key, string store);
+
+    [LoggerMessage(EventId = 4601, Level = LogLevel.Warning, Message = "None of the {Count} snapshots can be restored here: the command starts from the beginning")]
+    private partial void LogCleanStart(int count);
+
+    [LoggerMessage(EventId = 4602, Level = LogLevel.Information, Message = "The task is safe in the store; waiting for the machine to end")]
+    private partial void LogStaying();
+
+    [LoggerMessage(EventId = 4603, Level = LogLevel.Warning, Message = "The store could not be told that the task is done here: {Reason}")]
+    private partial void LogLeaveFailed(string reason);
+}

@@ -1,0 +1,64 @@
+using System.Text;
+using Floe.Agent.Cpu;
+using Floe.Agent.Run;
+using Floe.Agent.Tasks;
+using Floe.Criu.Dump;
+using Floe.Store;
+
+namespace Floe.Agent.Snapshots;
+
+/// <summary>What a manifest says of the task and of the machine that it ran on.</summary>
+internal static class Facts
+{
+    public const string TcpOption = "tcp";
+
+    public static TaskFacts Task(SnapshotContext context, RunningTask task, FrozenTask frozen)
+    {
+        var (stdout, stderr) = task.Output.PipeNames();
+        return new TaskFacts
+        {
+            Command = context.Options.Command.Select(Encoding.UTF8.GetString).ToList(),
+            WorkingDirectory = context.Options.WorkingDirectory,
+            RootPid = frozen.RootPid,
+            HighestPid = frozen.Processes.Max(p => p.Threads.Count == 0 ? p.Pid : Math.Max(p.Pid, p.Threads.Max())),
+            Stdio = new StdioPipes(null, stdout, stderr),
+            Options = new Dictionary<string, string> { [TcpOption] = context.Options.Tcp == TcpPolicy.Established ? "established" : "close" },
+        };
+    }
+
+    public static MachineFacts Machine(SnapshotContext context)
+    {
+        var cpu = CpuFeatures.Read();
+        return new MachineFacts
+        {
+            HostName = Environment.MachineName,
+            Architecture = cpu.Architecture,
+            KernelRelease = ReadLine("/proc/sys/kernel/osrelease"),
+            CriuVersion = context.Criu.Version.ToString(),
+            CpuVendor = cpu.Vendor,
+            CpuModel = cpu.Model,
+            CpuFeatures = cpu.Flags,
+            CpuXsaveBytes = cpu.XsaveBytes,
+            CpuXsaveMaxBytes = cpu.XsaveMaxBytes,
+            CpuBaseline = context.CpuBaseline,
+            MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
+            ImageDigest = Environment.GetEnvironmentVariable("FLOE_IMAGE_DIGEST"),
+            BootId = ReadLine("/proc/sys/kernel/random/boot_id"),
+        };
+    }
+
+    public static CpuFeatures Cpu(MachineFacts facts) =>
+        new(facts.Architecture, facts.CpuVendor, facts.CpuModel, facts.CpuFeatures, facts.CpuXsaveBytes, facts.CpuXsaveMaxBytes);
+
+    private static string ReadLine(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using Floe.Agent.Control;
+using Floe.Agent.Files;
+using Floe.Agent.Run;
+using Floe.Criu;
+using Floe.Store;
+
+namespace Floe.Agent.Snapshots;
+
+/// <summary>What every snapshot and restore of one `floe run` works with.</summary>
+internal sealed record SnapshotContext
+{
+    public required RunOptions Options { get; init; }
+
+    public required AgentDirectory Directory { get; init; }
+
+    public required CriuInstallation Criu { get; init; }
+
+    public required SnapshotStore Store { get; init; }
+
+    public required Lease Lease { get; init; }
+
+    /// <summary>Blocks that the store has of this task.</summary>
+    public required KnownBlocks Known { get; init; }
+
+    /// <summary>The level that the task was started with, here or on its first machine.</summary>
+    public string? CpuBaseline { get; init; }
+
+    public required FileScope Scope { get; init; }
+
+    /// <summary>The listing of the files as they were before the task ran here.</summary>
+    public required FileBaseline Baseline { get; init; }
+}

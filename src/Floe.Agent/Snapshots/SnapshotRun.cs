@@ -1,0 +1,87 @@
+using Floe.Agent.Control;
+using Floe.Agent.Files;
+using Floe.Agent.Memory;
+using Floe.Agent.Tasks;
+using Floe.Criu.Dump;
+using Floe.Store;
+
+namespace Floe.Agent.Snapshots;
+
+/// <summary>One snapshot while it is taken: the work done in the stillness, and how far it is.</summary>
+internal sealed class SnapshotRun
+{
+    // A reader that takes nothing for this long does not hold the snapshot up: what is left travels with it.
+    private static readonly TimeSpan s_outputPatience = TimeSpan.FromMilliseconds(500);
+
+    private readonly SnapshotContext _context;
+    private readonly RunningTask _task;
+    private readonly TimeProvider _time;
+    private readonly long _started;
+    private long _expectedBytes;
+    private long _frozenAt;
+    private int _processes;
+    private Manifest? _manifest;
+
+    public SnapshotRun(SnapshotContext context, RunningTask task, TimeProvider time)
+    {
+        _context = context;
+        _task = task;
+        _time = time;
+        _started = time.GetTimestamp();
+        Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions { KeepSnapshots = context.Options.KeepSnapshots });
+    }
+
+    public SnapshotWriter Writer { get; }
+
+    public CaptureProgress Progress
+    {
+        get
+        {
+            var phase = _manifest is not null ? "committed" : _frozenAt == 0 ? "freezing" : "capturing";
+            var done = Writer.Progress;
+            return new CaptureProgress(phase, done.RawBytes, _expectedBytes, done.NewBytes, done.UploadedBytes, Millis(_started));
+        }
+    }
+
+    /// <summary>CRIU's post-dump moment: every image is here and no process of the task moves. When this returns, the snapshot is committed.</summary>
+    public async Task CommitFrozenAsync(FrozenTask frozen, CancellationToken cancellationToken)
+    {
+        _frozenAt = _time.GetTimestamp();
+        _processes = frozen.Processes.Count;
+        _expectedBytes = Writer.Progress.RawBytes + frozen.Pagemaps.Sum(p => (long)p.Ranges.PresentPages * Criu.Images.PageRangeList.PageBytes);
+
+        // Stopped writers write no more: what the pipes hold is either passed on now or travels along.
+        var (stdout, stderr) = await _task.Output.PauseAsync(s_outputPatience, _time, cancellationToken).ConfigureAwait(false);
+        Writer.AddSmallImage(SnapshotNames.StdoutBacklog, stdout);
+        Writer.AddSmallImage(SnapshotNames.StderrBacklog, stderr);
+
+        var memory = MemoryCapture.RunAsync(Writer, frozen.Pagemaps, CaptureThreads, cancellationToken);
+        var files = FileCapture.RunAsync(_context.Scope, _context.Baseline, Writer, cancellationToken);
+        await Task.WhenAll(memory, files).ConfigureAwait(false);
+        var captured = Millis(_frozenAt);
+
+        // If CRIU had died meanwhile the task would have run on under our hands.
+        frozen.EnsureFrozen();
+        var timings = new SnapshotTimings { DumpMillis = (long)_time.GetElapsedTime(_started, _frozenAt).TotalMilliseconds, CaptureMillis = captured };
+        _manifest = await Writer.CommitAsync(Facts.Task(_context, _task, frozen), Facts.Machine(_context), timings, cancellationToken).ConfigureAwait(false);
+    }
+
+    public SnapshotReport Report(TimeSpan frozen, bool taskRuns) => new()
+    {
+        Key = _context.Options.Key,
+        Sequence = _manifest!.Seq,
+        TaskRuns = taskRuns,
+        Processes = _processes,
+        ReadBytes = _manifest.Totals.RawBytes,
+        ZeroBytes = _manifest.Totals.ZeroBytes,
+        NewBytes = _manifest.Totals.NewBytes,
+        SentBytes = _manifest.Totals.UploadedBytes,
+        FrozenMillis = (long)frozen.TotalMilliseconds,
+        TotalMillis = Millis(_started),
+    };
+
+    /// <summary>One a processor: reading, hashing and compressing are CPU work, and the task stands still.</summary>
+    private static int CaptureThreads => Math.Clamp(Environment.ProcessorCount, 1, 32);
+
+    private long Millis(long since) => (long)_time.GetElapsedTime(since).TotalMilliseconds;
+}

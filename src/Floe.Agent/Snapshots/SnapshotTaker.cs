@@ -1,0 +1,92 @@
+using Floe.Agent.Control;
+using Floe.Agent.Files;
+using Floe.Agent.Run;
+using Floe.Agent.Tasks;
+using Floe.Criu;
+using Floe.Criu.Dump;
+using Floe.Criu.Errors;
+using Floe.Linux;
+using Floe.S3;
+using Floe.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Agent.Snapshots;
+
+/// <summary>
+/// Takes one snapshot of the running task: CRIU freezes it and says what it is; with everything still, its memory and its files
+/// are read; the manifest is committed; only then does CRIU end the task (or let it run on). Whatever fails before the commit
+/// leaves the task running and the store's last good snapshot untouched.
+/// </summary>
+internal sealed partial class SnapshotTaker
+{
+    private readonly SnapshotContext _context;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CriuDump _dump;
+    private volatile SnapshotRun? _running;
+
+    public SnapshotTaker(SnapshotContext context, TimeProvider time, ILogger logger)
+    {
+        _context = context;
+        _time = time;
+        _logger = logger;
+        _dump = new CriuDump(time, logger);
+    }
+
+    /// <summary>How far the snapshot being taken is; null when none is.</summary>
+    public CaptureProgress? Progress => _running?.Progress;
+
+    /// <param name="deadline">When this machine goes; null when nothing presses.</param>
+    /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
+    public async Task<SnapshotReport> TakeAsync(RunningTask task, bool leaveRunning, DateTimeOffset? deadline, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost);
+        var run = new SnapshotRun(_context, task, _time);
+        _running = run;
+        try
+        {
+            await using var writer = run.Writer;
+            var request = new DumpRequest
+            {
+                RootPid = task.Root.Pid,
+                WorkDirectory = _context.Directory.FreshImages(),
+                HookProgram = Bundle.ProgramPath,
+                Tcp = _context.Options.Tcp == TcpPolicy.Established ? TcpMode.Established : TcpMode.Close,
+                Cpu = _context.Options.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
+                LeaveRunning = leaveRunning,
+            };
+            var outcome = await _dump.RunAsync(_context.Criu, request, new ContentImageSink(writer), run.CommitFrozenAsync, limit.Token).ConfigureAwait(false);
+            if (outcome.Note is { } note)
+            {
+                LogNote(note);
+            }
+
+            if (leaveRunning)
+            {
+                task.Output.Resume();
+            }
+
+            var report = run.Report(outcome.Frozen, leaveRunning);
+            LogCommitted(report.Sequence, report.Processes, report.ReadBytes >> 20, report.SentBytes >> 20, report.FrozenMillis, deadline is { } end ? (end - _time.GetUtcNow()).TotalSeconds : null);
+            return report;
+        }
+        catch (Exception e) when (e is CriuException or ObjectStoreException or LinuxException or IOException or FileStateException or InvalidDataException or FloeException or OperationCanceledException or LeaseLostException)
+        {
+            task.Output.Resume();
+            throw new SnapshotFailedException(Reason(e), e is LeaseLostException || _context.Lease.Lost.IsCancellationRequested, e);
+        }
+        finally
+        {
+            _running = null;
+        }
+    }
+
+    private static string Reason(Exception e) => e is OperationCanceledException ? "it was stopped before it was complete" : e.Message;
+
+    [LoggerMessage(EventId = 4400, Level = LogLevel.Information,
+        Message = "Snapshot {Sequence} committed: {Processes} processes, {ReadMiB} MiB read, {SentMiB} MiB sent, frozen for {FrozenMillis} ms; seconds left: {SecondsLeft}")]
+    private partial void LogCommitted(long sequence, int processes, long readMiB, long sentMiB, long frozenMillis, double? secondsLeft);
+
+    [LoggerMessage(EventId = 4401, Level = LogLevel.Warning, Message = "{Note}")]
+    private partial void LogNote(string note);
+}

@@ -1,0 +1,119 @@
+using Floe.Agent.Cpu;
+using Floe.Agent.Files;
+using Floe.Agent.Stdio;
+using Floe.Agent.Tasks;
+using Floe.Criu;
+using Floe.Criu.Dump;
+using Floe.Criu.Errors;
+using Floe.Criu.Restore;
+using Floe.Linux;
+using Floe.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Agent.Snapshots;
+
+/// <summary>
+/// Brings a task back from the newest snapshot that can be restored here: first it is checked against this machine, then the files
+/// are put back, then CRIU builds the processes. What fails is cleaned away before the snapshot before it is tried.
+/// </summary>
+internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
+{
+    /// <summary>The restored task; null when no snapshot could be restored (each reason is logged).</summary>
+    /// <param name="context">Its baseline must have been taken before anything was put back.</param>
+    /// <exception cref="S3.ObjectStoreException">The store failed: that says nothing about the snapshots, and nothing older is tried.</exception>
+    public async Task<RestoredTask?> RestoreNewestAsync(SnapshotContext context, CancellationToken cancellationToken)
+    {
+        var key = context.Lease.Task;
+        var here = CpuFeatures.Read();
+        foreach (var listing in await context.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false))
+        {
+            if (listing.Manifest is not { } manifest)
+            {
+                LogDamaged(listing.Seq, listing.Problem ?? "its manifest cannot be read");
+                continue;
+            }
+
+            if (TargetCheck.WhyNot(manifest, context.Criu, here, TargetCheck.FreeMemoryBytes()) is { } reason)
+            {
+                LogDoesNotFit(listing.Seq, reason);
+                continue;
+            }
+
+            try
+            {
+                var started = time.GetTimestamp();
+                var task = await RestoreAsync(context, key, manifest, cancellationToken).ConfigureAwait(false);
+                var restored = new RestoredTask(task, manifest, (long)time.GetElapsedTime(started).TotalMilliseconds);
+                LogRestored(manifest.Seq, manifest.Machine.HostName, manifest.Totals.RawBytes >> 20, restored.Millis);
+                return restored;
+            }
+            catch (Exception e) when (e is CriuException or SnapshotDamagedException or LinuxException or IOException or FileStateException or InvalidDataException or UnauthorizedAccessException)
+            {
+                LogRestoreFailed(listing.Seq, e.Message);
+                await LeftOvers.KillAsync(time).ConfigureAwait(false);
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<RunningTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, CancellationToken cancellationToken)
+    {
+        var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
+        await FilePutBack.RunAsync(context.Scope, reader, cancellationToken).ConfigureAwait(false);
+
+        var stdio = manifest.Task.Stdio;
+        var output = TaskOutput.Create(
+            reader.TryGetSmallImage(SnapshotNames.StdoutBacklog)?.ToArray() ?? [],
+            reader.TryGetSmallImage(SnapshotNames.StderrBacklog)?.ToArray() ?? [],
+            separate: stdio.Stdout != stdio.Stderr);
+        try
+        {
+            List<(System.Runtime.InteropServices.SafeHandle, string)> inherited = [];
+            if (stdio.Stdout is { } stdout)
+            {
+                inherited.Add((output.Stdout.WriteEnd, stdout));
+            }
+
+            if (stdio.Stderr is { } stderr && stderr != stdio.Stdout)
+            {
+                inherited.Add((output.Stderr.WriteEnd, stderr));
+            }
+
+            var request = new RestoreRequest
+            {
+                WorkDirectory = context.Directory.FreshImages(),
+                HookProgram = Bundle.ProgramPath,
+                InheritDescriptors = inherited,
+                Tcp = manifest.Task.Options.GetValueOrDefault(Facts.TcpOption) == "established" ? TcpMode.Established : TcpMode.Close,
+                Cpu = manifest.Machine.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
+            };
+            var root = await new CriuRestore(time, logger).RunAsync(context.Criu, request, new StoredImageSource(reader), cancellationToken).ConfigureAwait(false);
+
+            // From here on new processes of the task get pids above all that it had, so that the next machine finds them free too.
+            PidFloor.RaiseTo(manifest.Task.HighestPid);
+            await context.Known.LoadAsync(reader, cancellationToken).ConfigureAwait(false);
+            return RunningTask.Adopt(root, output);
+        }
+        catch
+        {
+            await output.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]
+    private partial void LogDamaged(long sequence, string reason);
+
+    [LoggerMessage(EventId = 4501, Level = LogLevel.Warning, Message = "Snapshot {Sequence} cannot be restored on this machine: {Reason}")]
+    private partial void LogDoesNotFit(long sequence, string reason);
+
+    [LoggerMessage(EventId = 4502, Level = LogLevel.Information, Message = "Restored snapshot {Sequence} of machine {Host}: {MiB} MiB in {Millis} ms")]
+    private partial void LogRestored(long sequence, string host, long miB, long millis);
+
+    [LoggerMessage(EventId = 4503, Level = LogLevel.Error, Message = "Snapshot {Sequence} could not be restored: {Reason}")]
+    private partial void LogRestoreFailed(long sequence, string reason);
+}
+
+/// <param name="Millis">From the first byte asked of the store until the task ran.</param>
+internal sealed record RestoredTask(RunningTask Task, Manifest Manifest, long Millis);

@@ -1,0 +1,329 @@
+using System.Runtime.InteropServices;
+using Floe.Linux;
+using Microsoft.Win32.SafeHandles;
+
+namespace Floe.Agent.Stdio;
+
+/// <summary>
+/// Carries what the task writes to one of its standard streams into the agent's own: at once, in order, unchanged.
+///
+/// The task holds the write end of a pipe that the agent owns, and one thread moves bytes from it. Nothing lies anywhere but in
+/// the pipe: bytes are spliced, or peeked at and taken only as far as they were written. So a snapshot can stop the relay at
+/// any byte and take what is left as the backlog, which the next machine writes first: no line is lost or doubled, even when
+/// nobody reads the agent's output.
+/// </summary>
+internal sealed class OutputRelay : IDisposable
+{
+    private const int MoveBytes = 1024 * 1024;
+
+    // What a pipe takes without blocking once poll says it is writable (PIPE_BUF).
+    private const int SafeWriteBytes = 4096;
+
+    private const int O_APPEND = 0x400;
+
+    private readonly SafeFileHandle _read;
+    private readonly int _output;
+    private readonly SafeFileHandle _wake;
+    private readonly Thread _thread;
+    private readonly Lock _gate = new();
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private byte[] _pending;
+    private int _pendingStart;
+    private bool _pauseWanted;
+    private TaskCompletionSource? _paused;
+    private TaskCompletionSource _resume = new();
+    private bool _canSplice = true;
+    private int _writeBytes = SafeWriteBytes;
+    private volatile bool _disposed;
+
+    /// <param name="output">The agent's descriptor to write to; borrowed.</param>
+    /// <param name="backlog">Written before anything from the pipe.</param>
+    public unsafe OutputRelay(int output, byte[] backlog)
+    {
+        _output = output;
+        _pending = backlog;
+        var ends = stackalloc int[2];
+        if (Interop.pipe2(ends, Interop.O_CLOEXEC) != 0)
+        {
+            throw LinuxException.Last("pipe2");
+        }
+
+        _read = new SafeFileHandle(ends[0], true);
+        WriteEnd = new SafeFileHandle(ends[1], true);
+        PipeName = ProcLinks.TryRead($"/proc/self/fd/{ends[0]}") ?? throw LinuxException.Last("reading the pipe's name");
+        // A larger pipe is a faster one; the limit for unprivileged users may refuse it.
+        _ = Interop.fcntl(ends[0], Interop.F_SETPIPE_SZ, MoveBytes);
+        _wake = new SafeFileHandle(Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK), true);
+        _thread = new Thread(Run, 128 * 1024) { IsBackground = true, Name = $"relay {output}" };
+        _thread.Start();
+    }
+
+    /// <summary>"pipe:[INODE]", as CRIU names it.</summary>
+    public string PipeName { get; }
+
+    /// <summary>For the task; the agent closes it once the task has its copies, so that the pipe can end.</summary>
+    public SafeFileHandle WriteEnd { get; }
+
+    /// <summary>Completes when every writer is gone and everything was passed on, or when nobody takes the output any more.</summary>
+    public Task Ended => _ended.Task;
+
+    /// <summary>
+    /// With all writers frozen: passes on what the pipe holds for as long as the reader takes it, at most <paramref name="patience"/>,
+    /// then stops and returns what is left, which stays with this relay too (see <see cref="Resume"/>).
+    /// </summary>
+    public async Task<byte[]> PauseAsync(TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var deadline = time.GetTimestamp() + (long)(patience.TotalSeconds * time.TimestampFrequency);
+        while (Waiting() > 0 && !_ended.Task.IsCompleted && time.GetTimestamp() < deadline)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(2), time, cancellationToken).ConfigureAwait(false);
+        }
+
+        Task paused;
+        lock (_gate)
+        {
+            _pauseWanted = true;
+            _paused ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            paused = _paused.Task;
+        }
+
+        Wake();
+        await Task.WhenAny(paused, _ended.Task).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (_ended.Task.IsCompleted)
+        {
+            return [];
+        }
+
+        return TakeRest();
+    }
+
+    /// <summary>With the relay standing still: takes the rest out of the pipe, behind what it had in hand.</summary>
+    private unsafe byte[] TakeRest()
+    {
+        var waiting = PipeBytes();
+        var rest = new byte[_pending.Length - _pendingStart + waiting];
+        _pending.AsSpan(_pendingStart).CopyTo(rest);
+        var filled = _pending.Length - _pendingStart;
+        while (filled < rest.Length)
+        {
+            fixed (byte* target = &rest[filled])
+            {
+                var got = Interop.read(Fd(_read), target, (nuint)(rest.Length - filled));
+                if (got <= 0)
+                {
+                    throw LinuxException.Last("reading the task's output");
+                }
+
+                filled += (int)got;
+            }
+        }
+
+        _pending = rest;
+        _pendingStart = 0;
+        return rest;
+    }
+
+    /// <summary>Goes on after <see cref="PauseAsync"/>, the backlog first: the task was not taken away.</summary>
+    public void Resume()
+    {
+        lock (_gate)
+        {
+            _pauseWanted = false;
+            _paused = null;
+            _resume.TrySetResult();
+            _resume = new TaskCompletionSource();
+        }
+    }
+
+    public void Dispose()
+    {
+        _disposed = true;
+        Wake();
+        Resume();
+        _thread.Join();
+        WriteEnd.Dispose();
+        _read.Dispose();
+        _wake.Dispose();
+    }
+
+    private int Waiting() => PipeBytes() + (Volatile.Read(ref _pending).Length - Volatile.Read(ref _pendingStart));
+
+    private unsafe int PipeBytes()
+    {
+        lock (_gate)
+        {
+            int bytes;
+            return !_read.IsClosed && Interop.ioctl(Fd(_read), Interop.FIONREAD, &bytes) == 0 ? bytes : 0;
+        }
+    }
+
+    private void Run()
+    {
+        try
+        {
+            while (!_disposed && Step())
+            {
+            }
+        }
+        finally
+        {
+            _ended.TrySetResult();
+        }
+    }
+
+    /// <returns>False when the stream has ended.</returns>
+    private unsafe bool Step()
+    {
+        if (PauseIfWanted())
+        {
+            return true;
+        }
+
+        var hasPending = _pendingStart < _pending.Length;
+        var polls = stackalloc Interop.PollFd[2];
+        if (!hasPending)
+        {
+            if (!Wait(polls, Fd(_read), Interop.POLLIN))
+            {
+                return true;
+            }
+
+            if (PipeBytes() == 0)
+            {
+                return (polls[1].Returned & Interop.POLLHUP) == 0;
+            }
+        }
+
+        // Bytes are there; wait until the reader takes some, or until a pause is wanted.
+        if (!Wait(polls, _output, Interop.POLLOUT))
+        {
+            return true;
+        }
+
+        if ((polls[1].Returned & (Interop.POLLERR | Interop.POLLHUP)) != 0 && (polls[1].Returned & Interop.POLLOUT) == 0)
+        {
+            return ReaderIsGone();
+        }
+
+        return hasPending ? WritePending() : Move();
+    }
+
+    private unsafe bool Move()
+    {
+        if (_canSplice)
+        {
+            var moved = Interop.splice(Fd(_read), null, _output, null, MoveBytes, Interop.SPLICE_F_NONBLOCK | Interop.SPLICE_F_MOVE);
+            if (moved > 0)
+            {
+                return true;
+            }
+
+            switch (moved < 0 ? Marshal.GetLastPInvokeError() : 0)
+            {
+                case Errno.EAGAIN or Errno.EINTR:
+                    return true;
+                case Errno.EINVAL:
+                    // A terminal, or a file that was opened for appending: that one takes any amount without blocking.
+                    _canSplice = false;
+                    _writeBytes = (Interop.fcntl(_output, Interop.F_GETFL, 0) & O_APPEND) != 0 ? MoveBytes : SafeWriteBytes;
+                    break;
+                case 0:
+                    return true;
+                default:
+                    return ReaderIsGone();
+            }
+        }
+
+        var bytes = new byte[Math.Min(PipeBytes(), 64 * 1024)];
+        fixed (byte* target = bytes)
+        {
+            var got = Interop.read(Fd(_read), target, (nuint)bytes.Length);
+            if (got <= 0)
+            {
+                return got < 0;
+            }
+
+            Volatile.Write(ref _pendingStart, 0);
+            Volatile.Write(ref _pending, bytes[..(int)got]);
+        }
+
+        return true;
+    }
+
+    private unsafe bool WritePending()
+    {
+        fixed (byte* source = &_pending[_pendingStart])
+        {
+            var written = Interop.write(_output, source, (nuint)Math.Min(_writeBytes, _pending.Length - _pendingStart));
+            if (written < 0)
+            {
+                return Marshal.GetLastPInvokeError() is Errno.EINTR or Errno.EAGAIN || ReaderIsGone();
+            }
+
+            Volatile.Write(ref _pendingStart, _pendingStart + (int)written);
+        }
+
+        return true;
+    }
+
+    /// <summary>The agent's output is closed: closing our end lets the task see that as it would without us (SIGPIPE, EPIPE).</summary>
+    private bool ReaderIsGone()
+    {
+        lock (_gate)
+        {
+            _read.Close();
+        }
+
+        return false;
+    }
+
+    private bool PauseIfWanted()
+    {
+        Task resume;
+        lock (_gate)
+        {
+            if (!_pauseWanted || _disposed)
+            {
+                return false;
+            }
+
+            resume = _resume.Task;
+            _paused!.TrySetResult();
+        }
+
+        ((IAsyncResult)resume).AsyncWaitHandle.WaitOne();
+        return true;
+    }
+
+    private unsafe void Wake()
+    {
+        ulong one = 1;
+        _ = Interop.write(Fd(_wake), &one, 8);
+    }
+
+    /// <summary>Waits for one descriptor, whose state is in polls[1] then; false when the relay was woken instead.</summary>
+    private unsafe bool Wait(Interop.PollFd* polls, int descriptor, short events)
+    {
+        polls[0] = new Interop.PollFd { Descriptor = Fd(_wake), Events = Interop.POLLIN };
+        polls[1] = new Interop.PollFd { Descriptor = descriptor, Events = events };
+        while (Interop.poll(polls, 2, -1) < 0)
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            if (errno != Errno.EINTR)
+            {
+                throw new LinuxException("poll", errno);
+            }
+        }
+
+        if (polls[0].Returned == 0)
+        {
+            return true;
+        }
+
+        ulong ignored;
+        _ = Interop.read(Fd(_wake), &ignored, 8);
+        return false;
+    }
+
+    private static int Fd(SafeHandle handle) => (int)handle.DangerousGetHandle();
+}

@@ -1,0 +1,72 @@
+using Floe.Linux;
+
+namespace Floe.Agent.Stdio;
+
+/// <summary>
+/// The relays of a task's standard output and error. One relay serves both when the agent's own two are the same file, so that
+/// lines keep the order in which the task wrote them.
+/// </summary>
+internal sealed class TaskOutput : IAsyncDisposable
+{
+    private TaskOutput(OutputRelay stdout, OutputRelay stderr)
+    {
+        Stdout = stdout;
+        Stderr = stderr;
+    }
+
+    public OutputRelay Stdout { get; }
+
+    /// <summary>The same object as <see cref="Stdout"/> when both go to one file.</summary>
+    public OutputRelay Stderr { get; }
+
+    /// <summary>Completes when no process of the task holds a write end any more and everything was passed on.</summary>
+    public Task Ended => Task.WhenAll(Stdout.Ended, Stderr.Ended);
+
+    /// <param name="stdoutBacklog">Written first: what an earlier machine could not pass on.</param>
+    /// <param name="separate">False to follow the agent's own descriptors; true for a restored task that has two pipes.</param>
+    public static TaskOutput Create(byte[] stdoutBacklog, byte[] stderrBacklog, bool? separate = null)
+    {
+        var stdout = new OutputRelay(1, stdoutBacklog);
+        var one = !(separate ?? !SameFile(1, 2));
+        return new TaskOutput(stdout, one ? stdout : new OutputRelay(2, stderrBacklog));
+    }
+
+    /// <summary>"pipe:[INODE]" of the two write ends, as CRIU names them.</summary>
+    public (string Stdout, string Stderr) PipeNames() => (Stdout.PipeName, Stderr.PipeName);
+
+    public void CloseWriteEnds()
+    {
+        Stdout.WriteEnd.Dispose();
+        Stderr.WriteEnd.Dispose();
+    }
+
+    /// <summary>Stops both relays at one instant of the frozen task and returns what nobody had taken yet.</summary>
+    public async Task<(byte[] Stdout, byte[] Stderr)> PauseAsync(TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var stdout = await Stdout.PauseAsync(patience, time, cancellationToken).ConfigureAwait(false);
+        var stderr = Stderr == Stdout ? [] : await Stderr.PauseAsync(patience, time, cancellationToken).ConfigureAwait(false);
+        return (stdout, stderr);
+    }
+
+    public void Resume()
+    {
+        Stdout.Resume();
+        Stderr.Resume();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Stdout.Dispose();
+        if (Stderr != Stdout)
+        {
+            Stderr.Dispose();
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private static bool SameFile(int a, int b) => Target(a) is { } target && target == Target(b);
+
+    /// <summary>Null for a descriptor that is closed or that names no one file ("pipe:[5]" and paths do).</summary>
+    private static string? Target(int fd) => ProcLinks.TryRead($"/proc/self/fd/{fd}");
+}
