@@ -1,1 +1,66 @@
-return 0;
+using System.CommandLine;
+using Floe.Agent;
+using Floe.Cli.Console;
+using Floe.Cli.Verbs;
+using Floe.Criu.Errors;
+using Floe.Criu.Hook;
+using Floe.Linux;
+using Floe.S3;
+using Floe.Store;
+
+// CRIU runs this same program as its action script.
+if (ActionHook.RunIfInvoked() is { } verdict)
+{
+    return verdict;
+}
+
+using var log = StderrLog.FromEnvironment(TimeProvider.System);
+var root = new RootCommand("""
+    Floe freezes a running task, carries it to another machine through an object store, and thaws it there.
+
+    Start a long command so that it survives the loss of its machine:
+      floe run --store s3://bucket/floe --key my-task -- ./train.sh
+    When the machine is reclaimed, Floe snapshots the task. Run the same line on another machine: it goes on.
+    """);
+root.Subcommands.Add(RunCommand.Build(() => log));
+root.Subcommands.Add(SnapshotCommand.Build());
+root.Subcommands.Add(ListCommand.Build(() => log));
+root.Subcommands.Add(ShowCommand.Build(() => log));
+root.Subcommands.Add(VerifyCommand.Build(() => log));
+root.Subcommands.Add(ExportCommand.Build(() => log));
+root.Subcommands.Add(RemoveCommand.Build(() => log));
+root.Subcommands.Add(CheckCommand.Build(() => log));
+
+var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+try
+{
+    // Without a replacer, '@name' is a word like any other.
+    var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+    if (parsed.Errors.Count > 0)
+    {
+        foreach (var error in parsed.Errors)
+        {
+            await System.Console.Error.WriteLineAsync($"floe: {error.Message}");
+        }
+
+        await System.Console.Error.WriteLineAsync($"floe: see 'floe {(parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ")}--help'");
+        return ExitCodes.Usage;
+    }
+
+    return await parsed.InvokeAsync(configuration);
+}
+catch (FloeException e)
+{
+    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    return e.ExitCode;
+}
+catch (Exception e) when (e is CriuException or LinuxException)
+{
+    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    return 1;
+}
+catch (Exception e) when (e is ObjectStoreException or UnsupportedFormatException)
+{
+    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    return ExitCodes.StoreError;
+}

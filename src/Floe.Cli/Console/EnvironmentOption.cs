@@ -1,0 +1,109 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+
+namespace Floe.Cli.Console;
+
+/// <summary>Options that FLOE_* variables give too. The command line wins over the variable, the variable over the default.</summary>
+internal static class EnvironmentOption
+{
+    /// <summary>An option of text; null when neither the command line nor the variable says anything.</summary>
+    public static Option<string?> Text(string name, string value, string description, string? fallback = null)
+    {
+        var variable = Variable(name);
+        return new Option<string?>(name)
+        {
+            HelpName = value,
+            Description = $"{description} [{variable}]",
+            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? set : fallback,
+        };
+    }
+
+    /// <summary>One of a few words.</summary>
+    public static Option<string> Choice(string name, string[] words, string fallback, string description)
+    {
+        var variable = Variable(name);
+        var option = new Option<string>(name)
+        {
+            HelpName = string.Join('|', words),
+            Description = $"{description} [{variable}]",
+            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? set : fallback,
+        };
+        option.Validators.Add(result =>
+        {
+            var word = result.GetValueOrDefault<string>();
+            if (!words.Contains(word))
+            {
+                result.AddError($"{name} takes {string.Join(", ", words)}; not '{word}'");
+            }
+        });
+        return option;
+    }
+
+    /// <summary>A switch; the variable turns it on with 1 or true.</summary>
+    public static Option<bool> Switch(string name, string description)
+    {
+        var variable = Variable(name);
+        return new Option<bool>(name)
+        {
+            Description = $"{description} [{variable}]",
+            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is "1" or "true",
+        };
+    }
+
+    /// <summary>Folders: the option may be repeated, the variable separates them by ':'.</summary>
+    public static Option<string[]> Folders(string name, string description)
+    {
+        var variable = Variable(name);
+        var option = new Option<string[]>(name)
+        {
+            HelpName = "DIR",
+            Description = $"{description} [{variable}, separated by ':']",
+            DefaultValueFactory = _ => (Environment.GetEnvironmentVariable(variable) ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries),
+        };
+        option.Validators.Add(result =>
+        {
+            foreach (var folder in result.GetValueOrDefault<string[]>() ?? [])
+            {
+                if (!folder.StartsWith('/'))
+                {
+                    result.AddError($"{name} takes absolute paths; not '{folder}'");
+                }
+            }
+        });
+        return option;
+    }
+
+    /// <summary>A time in seconds, with bounds.</summary>
+    public static Option<double> Seconds(string name, double fallback, double least, double most, string description)
+    {
+        var variable = Variable(name);
+        var option = new Option<double>(name)
+        {
+            HelpName = "SECONDS",
+            Description = $"{description} [{variable}]",
+            DefaultValueFactory = result => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? Parse(result, variable, set, fallback) : fallback,
+        };
+        option.Validators.Add(result =>
+        {
+            var seconds = result.GetValueOrDefault<double>();
+            if (!(seconds >= least && seconds <= most))
+            {
+                result.AddError($"{name} takes {least} to {most} seconds; not {seconds}");
+            }
+        });
+        return option;
+    }
+
+    private static double Parse(ArgumentResult result, string variable, string text, double fallback)
+    {
+        if (double.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var seconds))
+        {
+            return seconds;
+        }
+
+        result.AddError($"{variable} takes seconds; not '{text}'");
+        return fallback;
+    }
+
+    private static string Variable(string option) => "FLOE_" + option.TrimStart('-').Replace('-', '_').ToUpperInvariant();
+}

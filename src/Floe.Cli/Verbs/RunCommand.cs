@@ -1,0 +1,149 @@
+using System.CommandLine;
+using System.Text;
+using Floe.Agent;
+using Floe.Agent.Control;
+using Floe.Agent.Namespaces;
+using Floe.Agent.Files;
+using Floe.Agent.Run;
+using Floe.Agent.Scheduler;
+using Floe.Cli.Console;
+using Floe.Linux.Processes;
+using Floe.S3;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Cli.Verbs;
+
+/// <summary><c>floe run</c>: starts a command, or goes on with it where another machine stopped.</summary>
+internal static class RunCommand
+{
+    private static readonly Option<string?> s_store = EnvironmentOption.Text("--store", "URL",
+        "Where snapshots are kept: s3://bucket/prefix or file:///folder. Default: a folder on this machine, printed at the start");
+    private static readonly Option<string?> s_key = EnvironmentOption.Text("--key", "NAME",
+        "Name of the task in the store; the same key on another machine resumes it. Default: the AWS Batch or Slurm job, else a name made from working directory and command, printed at the start");
+    private static readonly Option<string> s_onTerm = EnvironmentOption.Choice("--on-term", ["forward", "snapshot"], "forward",
+        "What SIGTERM does when no reclaim notice is pending: forward it to the task, or snapshot and exit 75");
+    private static readonly Option<string> s_onRestoreFailure = EnvironmentOption.Choice("--on-restore-failure", ["restart", "fail"], "restart",
+        "When no snapshot can be restored: restart the command from the beginning, or fail with 176");
+    private static readonly Option<string> s_after = EnvironmentOption.Choice("--after-snapshot", ["auto", "exit", "stay"], "auto",
+        "After the machine's last snapshot: exit 75, or stay until the machine dies; auto stays on AWS Batch, where only what ends with its host is retried");
+    private static readonly Option<string> s_tcp = EnvironmentOption.Choice("--tcp", ["close", "established"], "close",
+        "TCP connections on the new machine: close lets the task see an error and connect again; established keeps connections inside the task");
+    private static readonly Option<string> s_files = EnvironmentOption.Choice("--files", ["auto", "root", "work"], "auto",
+        "Files that travel with the task: root = all that changes on the root file system, /tmp and /dev/shm; work = in the working directory, /tmp and /dev/shm. auto is root in a container of its own, work elsewhere");
+    private static readonly Option<string[]> s_include = EnvironmentOption.Folders("--include",
+        "A folder (mount, volume) whose changes travel too; may be repeated");
+    private static readonly Option<string[]> s_exclude = EnvironmentOption.Folders("--exclude",
+        "A folder whose changes stay behind; may be repeated");
+    private static readonly Option<string?> s_baseline = EnvironmentOption.Text("--cpu-baseline", "LEVEL",
+        "Hide CPU features above x86-64-v2, x86-64-v3 or x86-64-v4 from the task, so that it can move within a mixed fleet");
+    private static readonly Option<bool> s_keep = EnvironmentOption.Switch("--keep",
+        "Keep the task's snapshots when it has ended by itself");
+    private static readonly Option<double> s_leaseWait = EnvironmentOption.Seconds("--lease-wait", 180, 0, 86400,
+        "How long to wait while another machine holds the task");
+    private static readonly Option<bool> s_noImds = EnvironmentOption.Switch("--no-imds",
+        "Do not ask the EC2 metadata service for reclaim notices");
+    private static readonly Option<double> s_poll = EnvironmentOption.Seconds("--notice-poll", 2, 1, 5,
+        "How often the metadata service is asked");
+    private static readonly Argument<string[]> s_command = new("COMMAND")
+    {
+        Description = "The command and its arguments, after --",
+        Arity = ArgumentArity.ZeroOrMore,
+    };
+
+    public static Command Build(Func<ILoggerFactory> log)
+    {
+        var command = new Command("run", """
+            Start a command, or resume it if the store has a good snapshot of its key.
+
+            stdin is /dev/null; stdout, stderr, signals and the exit status are the command's own.
+            Every option can also be given by the variable in brackets; the command line wins.
+
+            Exit status: the command's (128+n for signal n); 75 snapshotted, run the same line again;
+            174 store failed; 175 snapshot failed; 176 restore failed; 2 wrong usage.
+
+            Examples:
+              floe run -- ./train.sh --epochs 100
+              floe run --store s3://bucket/floe --key job-17 -- bash .command.run
+            """);
+        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_baseline, s_keep, s_leaseWait, s_noImds, s_poll])
+        {
+            command.Options.Add(option);
+        }
+
+        command.Arguments.Add(s_command);
+        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, log(), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
+    {
+        var command = CommandBytes(parsed.GetValue(s_command) ?? []);
+        if (command.Count == 0)
+        {
+            throw new FloeException(ExitCodes.Usage, "no command given; write: floe run [options] -- COMMAND [ARG…]");
+        }
+
+        var options = Options(parsed, command);
+        if (!PidNamespaceHost.IsInit)
+        {
+            // Here only what the inner process would find too late or say twice.
+            Executable.Require(command[0], options.WorkingDirectory);
+            var status = await PidNamespaceHost.RunAsync().ConfigureAwait(false);
+            return status.ShellCode;
+        }
+
+        if (PidNamespaceHost.IsInner)
+        {
+            PidNamespaceHost.MountProc();
+        }
+
+        return await TaskRun.RunAsync(options, TimeProvider.System, log, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static RunOptions Options(ParseResult parsed, IReadOnlyList<byte[]> command)
+    {
+        var workingDirectory = Directory.GetCurrentDirectory();
+        var words = command.Select(Encoding.UTF8.GetString).ToList();
+        var scheduler = SchedulerIdentity.FromEnvironment(Environment.GetEnvironmentVariable);
+        var stay = parsed.GetValue(s_after) switch
+        {
+            "stay" => true,
+            "exit" => false,
+            _ => scheduler?.Kind == SchedulerKind.AwsBatch,
+        };
+        var ownMachine = PidNamespaceHost.IsInit && !PidNamespaceHost.IsInner;
+        return new RunOptions
+        {
+            Store = StoreOption.Parse(parsed.GetValue(s_store)),
+            Key = parsed.GetValue(s_key) ?? scheduler?.DefaultTaskKey(words, workingDirectory) ?? DefaultKey.For(words, workingDirectory),
+            Command = command,
+            WorkingDirectory = workingDirectory,
+            Include = parsed.GetValue(s_include) ?? [],
+            Exclude = parsed.GetValue(s_exclude) ?? [],
+            Files = parsed.GetValue(s_files) switch
+            {
+                "root" => FileScopeMode.Root,
+                "work" => FileScopeMode.Work,
+                _ => ownMachine ? FileScopeMode.Root : FileScopeMode.Work,
+            },
+            Tcp = parsed.GetValue(s_tcp) == "established" ? TcpPolicy.Established : TcpPolicy.Close,
+            CpuBaseline = parsed.GetValue(s_baseline),
+            OnTerm = parsed.GetValue(s_onTerm) == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
+            OnRestoreFailure = parsed.GetValue(s_onRestoreFailure) == "fail" ? RestoreFailurePolicy.Fail : RestoreFailurePolicy.Restart,
+            After = stay ? AfterSnapshot.Stay : AfterSnapshot.Exit,
+            Keep = parsed.GetValue(s_keep),
+            LeaseWait = TimeSpan.FromSeconds(parsed.GetValue(s_leaseWait)),
+            WatchImds = !parsed.GetValue(s_noImds),
+            NoticePoll = TimeSpan.FromSeconds(parsed.GetValue(s_poll)),
+            Scheduler = scheduler,
+            StateDirectory = AgentDirectory.DefaultParent(),
+        };
+    }
+
+    /// <summary>The command's words as the kernel gave them: .NET's strings lose bytes that are no UTF-8.</summary>
+    private static List<byte[]> CommandBytes(string[] words)
+    {
+        var all = ProcessStrings.Arguments();
+        return words.Length <= all.Count ? all.Skip(all.Count - words.Length).ToList() : words.Select(Encoding.UTF8.GetBytes).ToList();
+    }
+}

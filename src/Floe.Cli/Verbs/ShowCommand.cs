@@ -1,0 +1,77 @@
+using System.CommandLine;
+using System.Text.Json;
+using Floe.Agent;
+using Floe.Cli.Console;
+using Floe.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Cli.Verbs;
+
+/// <summary><c>floe show</c>: one task with its snapshots.</summary>
+internal static class ShowCommand
+{
+    private static readonly Option<string?> s_store = EnvironmentOption.Text("--store", "URL", "The store: s3://bucket/prefix or file:///folder");
+    private static readonly Option<bool> s_json = new("--json") { Description = "Print JSON" };
+    private static readonly Argument<string> s_key = new("KEY") { Description = "The task" };
+
+    public static Command Build(Func<ILoggerFactory> log)
+    {
+        var command = new Command("show", """
+            Show a task of a store: what it is, where it ran, and what each snapshot holds and cost to send.
+
+            Example:
+              floe show job-17 --store s3://bucket/floe
+            """);
+        command.Arguments.Add(s_key);
+        command.Options.Add(s_store);
+        command.Options.Add(s_json);
+        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, log(), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
+    {
+        var key = StoreSession.Key(parsed.GetValue(s_key));
+        await using var session = await StoreSession.OpenAsync(parsed.GetValue(s_store), log, cancellationToken).ConfigureAwait(false);
+        var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
+        var lease = await session.Store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
+        if (snapshots.Count == 0 && lease is null)
+        {
+            throw new FloeException(ExitCodes.Usage, $"no task '{key}' in {session.Url}; 'floe list' shows what there is");
+        }
+
+        if (parsed.GetValue(s_json))
+        {
+            System.Console.WriteLine(JsonSerializer.Serialize(new TaskDetail(key.Value, lease, snapshots), VerbJson.Default.TaskDetail));
+            return 0;
+        }
+
+        if (snapshots.Select(s => s.Manifest).FirstOrDefault(m => m is not null) is { } newest)
+        {
+            System.Console.WriteLine($"task       {key}");
+            System.Console.WriteLine($"command    {string.Join(' ', newest.Task.Command)}");
+            System.Console.WriteLine($"folder     {newest.Task.WorkingDirectory}");
+            System.Console.WriteLine($"machine    {newest.Machine.HostName}: {newest.Machine.CpuModel}, Linux {newest.Machine.KernelRelease}, CRIU {newest.Machine.CriuVersion}{(newest.Machine.CpuBaseline is { } level ? $", held to {level}" : "")}");
+        }
+
+        System.Console.WriteLine($"held by    {ListCommand.Holder(lease)}");
+        System.Console.WriteLine();
+        var table = Tables.New(">SNAPSHOT", "TAKEN", "MACHINE", ">SIZE", ">ZERO", ">KNOWN", ">NEW", ">SENT", ">CAPTURE", ">COMMIT");
+        foreach (var (seq, manifest, problem) in snapshots)
+        {
+            if (manifest is null)
+            {
+                table.Row(seq.ToString(), $"damaged: {problem}", "", "", "", "", "", "", "", "");
+                continue;
+            }
+
+            var totals = manifest.Totals;
+            table.Row(
+                seq.ToString(), manifest.CreatedAt.ToString("yyyy-MM-dd HH:mm:ss'Z'"), manifest.Machine.HostName, Sizes.Bytes(totals.RawBytes), Sizes.Bytes(totals.ZeroBytes),
+                Sizes.Bytes(totals.DedupBytes), Sizes.Bytes(totals.NewBytes), Sizes.Bytes(totals.UploadedBytes), $"{manifest.Timings.CaptureMillis} ms", $"{manifest.Timings.CommitMillis} ms");
+        }
+
+        Tables.Print(table);
+        return 0;
+    }
+}

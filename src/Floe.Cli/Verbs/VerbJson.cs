@@ -1,0 +1,24 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Floe.Agent.Preflight;
+using Floe.Store;
+
+namespace Floe.Cli.Verbs;
+
+/// <summary>What the verbs print with --json.</summary>
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(IReadOnlyList<TaskRow>))]
+[JsonSerializable(typeof(TaskDetail))]
+[JsonSerializable(typeof(VerifyReport))]
+[JsonSerializable(typeof(ExportReport))]
+[JsonSerializable(typeof(IReadOnlyList<CheckResult>))]
+internal sealed partial class VerbJson : JsonSerializerContext;
+
+/// <summary>One task of a store.</summary>
+internal sealed record TaskRow(string Key, int Snapshots, long NewestSeq, DateTimeOffset? NewestAt, long RawBytes, long StoredBytes, string Lease, string Command);
+
+/// <summary>One task with its snapshots, newest first.</summary>
+internal sealed record TaskDetail(string Key, LeaseInfo? Lease, IReadOnlyList<SnapshotListing> Snapshots);
+
+/// <summary>What was exported and where it lies.</summary>
+internal sealed record ExportReport(string Key, long Seq, string ImagesFolder, int Images, long ImageBytes, string? FilesArchive, long Files);
