@@ -9,14 +9,14 @@ internal static class FormatVersion
     private static readonly string[] s_known = [];
 
     /// <summary>Throws when an object needs a newer Floe. <paramref name="what"/> begins the message.</summary>
-    public static void Check(int version, IReadOnlyList<string> requiredFeatures, string what)
+    public static void Check(int version, IReadOnlyList<string>? requiredFeatures, string what)
     {
         if (version > Current)
         {
             throw new UnsupportedFormatException($"{what} has format version {version}, this floe reads up to {Current}: upgrade floe");
         }
 
-        if (requiredFeatures.FirstOrDefault(f => !s_known.Contains(f)) is { } unknown)
+        if (requiredFeatures?.FirstOrDefault(f => !s_known.Contains(f)) is { } unknown)
         {
             throw new UnsupportedFormatException($"{what} needs the feature '{Printable(unknown)}', which this floe does not know: upgrade floe");
         }

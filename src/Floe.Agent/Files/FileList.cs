@@ -10,9 +10,12 @@ namespace Floe.Agent.Files;
 /// </summary>
 public sealed class FileList : IDisposable
 {
-    private readonly FileStream _copy;
+    private readonly FileStream? _copy;
 
-    private FileList(FileStream copy) => _copy = copy;
+    private FileList(FileStream? copy) => _copy = copy;
+
+    /// <summary>The list of a task that has not run yet: nothing differs from the start.</summary>
+    internal static FileList Empty { get; } = new(null);
 
     public long RecordCount { get; private set; }
 
@@ -25,11 +28,12 @@ public sealed class FileList : IDisposable
     {
         var stream = source.TryGetStream(FileStreams.ListName)
             ?? throw new FileStateException("the snapshot has no file list: it is not complete");
-        var list = new FileList(CreateCopy());
+        var copy = CreateCopy();
+        var list = new FileList(copy);
         try
         {
-            await source.ReadStreamsAsync([stream], new CopyingConsumer(list._copy), cancellationToken).ConfigureAwait(false);
-            await list._copy.FlushAsync(cancellationToken).ConfigureAwait(false);
+            await source.ReadStreamsAsync([stream], new CopyingConsumer(copy), cancellationToken).ConfigureAwait(false);
+            await copy.FlushAsync(cancellationToken).ConfigureAwait(false);
             list.Check(source, cancellationToken);
             return list;
         }
@@ -43,6 +47,11 @@ public sealed class FileList : IDisposable
     /// <summary>All records from the first on. Several enumerations may run at the same time.</summary>
     public IEnumerable<FileRecord> Records()
     {
+        if (_copy is null)
+        {
+            yield break;
+        }
+
         using var reader = new RecordReader(new BufferedCopy(_copy.SafeFileHandle), "the snapshot's file list");
         FileRecordCodec.ReadHeader(reader);
         for (long count = 0; FileRecordCodec.Read(reader, count) is { } record; count++)
@@ -51,7 +60,7 @@ public sealed class FileList : IDisposable
         }
     }
 
-    public void Dispose() => _copy.Dispose();
+    public void Dispose() => _copy?.Dispose();
 
     /// <summary>Order, and that the contents fill the streams without gap or overlap.</summary>
     private void Check(ISnapshotSource source, CancellationToken cancellationToken)

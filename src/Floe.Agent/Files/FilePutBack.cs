@@ -59,6 +59,17 @@ public static class FilePutBack
         return new PutBackResult(list.RecordCount, list.ContentStreamBytes.Sum(), extras);
     }
 
+    /// <summary>Removes what appeared since the baseline, for a start from the beginning after a restore that failed half-way.</summary>
+    /// <exception cref="FileStateException">Files of this machine's image were changed, which cannot be undone.</exception>
+    public static Task RevertAsync(FileScope scope, FileBaseline baseline, CancellationToken cancellationToken) => Task.Run(
+        () =>
+        {
+            var review = new TargetReview(scope.Resolve(), baseline, FileList.Empty);
+            review.Check(cancellationToken);
+            review.RemoveExtras();
+        },
+        cancellationToken);
+
     private static void Check(FileList list, ScopeTree tree)
     {
         foreach (var record in list.Records())

@@ -102,7 +102,7 @@ public sealed partial class TaskRun
 
     private async Task<RunningTask> StartAsync(SnapshotContext context, Bundle bundle, CancellationToken cancellationToken)
     {
-        var earlier = await context.Store.ListSnapshotsAsync(context.Lease.Task, cancellationToken).ConfigureAwait(false);
+        var earlier = await context.Store.ListSnapshotsAsync(context.Lease.Key, cancellationToken).ConfigureAwait(false);
         if (earlier.Count > 0)
         {
             if (_options.OnRestoreFailure == RestoreFailurePolicy.Fail)
@@ -111,11 +111,18 @@ public sealed partial class TaskRun
             }
 
             LogCleanStart(earlier.Count);
-            await FilePutBack.RevertToBaselineAsync(context.Scope, context.Baseline, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await FilePutBack.RevertAsync(context.Scope, context.Baseline, cancellationToken).ConfigureAwait(false);
+            }
+            catch (FileStateException e)
+            {
+                throw new FloeException(ExitCodes.RestoreFailed, $"the failed restore changed files here, so the command cannot start clean: {e.Message}", e);
+            }
         }
 
         return RunningTask.Start(new TaskStart(
-            Encoding.UTF8.GetBytes(bundle.InitPath), _options.Command, TaskEnvironment.Build(_options), Encoding.UTF8.GetBytes(_options.WorkingDirectory)));
+            Encoding.UTF8.GetBytes(bundle.InitPath), _options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(_options.WorkingDirectory)));
     }
 
     private async Task<int> FinishAsync(SnapshotContext context, Supervisor supervisor, TaskOutcome outcome, CancellationToken cancellationToken)
@@ -211,6 +218,14 @@ public sealed partial class TaskRun
         {
             LogLeaveFailed(e.Message);
         }
+    }
+
+    /// <summary>What this agent was started with, for the task; what is between Floe's own processes left out.</summary>
+    private static IReadOnlyList<byte[]> OwnEnvironment(SnapshotContext context)
+    {
+        var inner = Encoding.UTF8.GetBytes(Namespaces.PidNamespaceHost.InnerVariable + "=");
+        var own = ProcessStrings.Environment().Where(entry => !entry.AsSpan().StartsWith(inner)).ToList();
+        return TaskEnvironment.Compose(own, context.CpuBaseline is { } name ? CpuBaseline.TryParse(name, out _) : null);
     }
 
     private static CpuBaseline? CpuBaselineOf(RunOptions options)

@@ -23,7 +23,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     /// <exception cref="S3.ObjectStoreException">The store failed: that says nothing about the snapshots, and nothing older is tried.</exception>
     public async Task<RestoredTask?> RestoreNewestAsync(SnapshotContext context, CancellationToken cancellationToken)
     {
-        var key = context.Lease.Task;
+        var key = context.Lease.Key;
         var here = CpuFeatures.Read();
         foreach (var listing in await context.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false))
         {
@@ -60,7 +60,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     private async Task<RunningTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, CancellationToken cancellationToken)
     {
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
-        await FilePutBack.RunAsync(context.Scope, reader, cancellationToken).ConfigureAwait(false);
+        await FilePutBack.RunAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
 
         var stdio = manifest.Task.Stdio;
         var output = TaskOutput.Create(

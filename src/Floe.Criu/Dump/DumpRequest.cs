@@ -47,7 +47,7 @@ public enum CpuCheck
 {
     None,
 
-    /// <summary><c>--cpu-cap=cpu</c>: the restoring CPU must have every feature of the dumping one.</summary>
+    /// <summary><c>--cpu-cap=fpu,ins</c>: the restoring CPU must have every instruction of the dumping one (<c>cpu</c> would demand the very same CPU).</summary>
     Full,
 }
 

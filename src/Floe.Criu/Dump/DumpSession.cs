@@ -115,7 +115,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             "--ghost-limit", request.GhostLimitBytes.ToString(CultureInfo.InvariantCulture),
             "--timeout", Math.Max(1, (long)request.FreezeTimeout.TotalSeconds).ToString(CultureInfo.InvariantCulture),
             request.Tcp == TcpMode.Close ? "--tcp-close" : "--tcp-established",
-            request.Cpu == CpuCheck.None ? "--cpu-cap=none" : "--cpu-cap=cpu",
+            request.Cpu == CpuCheck.None ? "--cpu-cap=none" : "--cpu-cap=fpu,ins",
             "--action-script", request.HookProgram,
         };
         if (request.LeaveRunning)

@@ -139,7 +139,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
             "restore", "--no-default-config", "-D", request.WorkDirectory, "-W", request.WorkDirectory, "-o", LogPath, "-v2",
             "--stream", "-d", "-S", "--link-remap", "--file-locks",
             request.Tcp == TcpMode.Close ? "--tcp-close" : "--tcp-established",
-            request.Cpu == CpuCheck.None ? "--cpu-cap=none" : "--cpu-cap=cpu",
+            request.Cpu == CpuCheck.None ? "--cpu-cap=none" : "--cpu-cap=fpu,ins",
             "--action-script", request.HookProgram,
         };
         var descriptors = new List<SafeHandle>();
