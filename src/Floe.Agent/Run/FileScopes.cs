@@ -8,7 +8,8 @@ internal static class FileScopes
     /// <summary>What the user chose, without what is Floe's own: its state, its program, a store that is a folder.</summary>
     public static FileScope For(RunOptions options, Bundle bundle)
     {
-        List<string> own = [options.StateDirectory, bundle.Root];
+        // CRIU keeps what it learned of the kernel in /run.
+        List<string> own = [options.StateDirectory, bundle.Root, "/run/criu.kdat"];
         if (options.Store.Scheme == "file")
         {
             own.Add(options.Store.Path);
