@@ -80,9 +80,12 @@ internal sealed class AwsCredentialChain : ICredentialSource
         return new AccessKeys(keys.AccessKey, keys.SecretKey, keys.UseToken ? keys.Token : null);
     }
 
+    /// <summary>The first sentence: what follows lists every provider over many lines.</summary>
     private static string OneLine(string text)
     {
         var end = text.AsSpan().IndexOfAny('\r', '\n');
-        return (end < 0 ? text : text[..end]).TrimEnd('.', ' ');
+        var line = end < 0 ? text : text[..end];
+        var sentence = line.IndexOf(". ", StringComparison.Ordinal);
+        return (sentence < 0 ? line : line[..sentence]).TrimEnd('.', ' ');
     }
 }
