@@ -15,7 +15,7 @@ public sealed class FolderStoreWorkloadTests
     {
         var index = Workload.All.ToList().FindIndex(workload => workload.Name == name);
         using var scratch = new ScratchFolder();
-        var store = new TestStore("file:///store", new Dictionary<string, string>(), scratch.Path);
+        var store = TestStore.InFolder(scratch.Path);
         await new WorkloadRun(Workload.All[index], store, MachineKind.Container, byNotice: index % 2 == 0).FreezeAndThawAsync(TestContext.Current.CancellationToken);
     }
 }
