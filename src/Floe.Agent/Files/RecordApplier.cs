@@ -130,8 +130,11 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDis
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
 
-        // Not renamed over what is there: ext4 writes such a file out at once (auto_da_alloc), 2 ms for each.
-        Clear(record.Path, parent);
+        if (NativeName.Stat(parent, name, out var stat) == 0 && (stat.stx_mode & Interop.S_IFMT) == Interop.S_IFDIR)
+        {
+            Clear(record.Path, parent);
+        }
+
         _trail.AboutToChange();
         NativeName.Check(NativeName.Rename(directory, staged, parent, name), "put into place", record.Path);
     }
