@@ -90,7 +90,10 @@ public sealed class SnapshotStore
     public async Task<LeaseInfo?> ReadLeaseAsync(TaskKey task, CancellationToken cancellationToken) =>
         await new LeaseFile(_objects, task).ReadAsync(cancellationToken).ConfigureAwait(false) is { } found ? LeaseFile.Info(found.Document) : null;
 
-    /// <summary>Takes the lease of a task. <see cref="LeaseRefusedException"/> when a live holder keeps it longer than the request waits.</summary>
+    /// <summary>
+    /// Takes the lease of a task. <see cref="LeaseRefusedException"/> when a live holder keeps it longer than the request waits;
+    /// <see cref="LeaseLostException"/> when this agent was paused on the way and another has taken over since.
+    /// </summary>
     public Task<Lease> AcquireLeaseAsync(TaskKey task, LeaseRequest request, CancellationToken cancellationToken) =>
         new LeaseAcquisition(_objects, task, request, _options.TimeProvider, _options.Logger).AcquireAsync(cancellationToken);
 

@@ -158,6 +158,12 @@ internal sealed partial class LeaseAcquisition(IObjectStore objects, TaskKey tas
         for (var attempt = 0; attempt < MaxFenceAttempts; attempt++)
         {
             var catalog = await SnapshotCatalog.ReadAsync(objects, task, cancellationToken).ConfigureAwait(false);
+            if (catalog.Entries.Any(e => e.Manifest is { } m && m.Incarnation == lease.Incarnation && m.Generation > lease.Generation)
+                || catalog.Entries.Any(e => e.Fence is { } f && f.Incarnation == lease.Incarnation && f.Generation > lease.Generation))
+            {
+                throw new LeaseLostException($"another agent took over task {task} while this one was taking its lease (generation {lease.Generation})");
+            }
+
             var slot = catalog.HighestSlot + 1;
             var fence = new FenceDocument
             {

@@ -7,7 +7,7 @@ namespace Floe.Store;
 public sealed class AdaptiveCompression : IFrameCompressionPolicy
 {
     /// <summary>From fast to strong; measured in docs/decisions/0011-compression-levels.md.</summary>
-    private static readonly int[] s_levels = [-5, -3, -1, 1, 2, 3];
+    private static readonly int[] s_levels = [-1, 1, 2, 3];
 
     private const int FramesPerDecision = 64;
     private const double LinkBound = 0.20;
@@ -15,7 +15,7 @@ public sealed class AdaptiveCompression : IFrameCompressionPolicy
 
     private readonly Lock _lock = new();
     private int _frames;
-    private int _step = 2;
+    private int _step = 1;
     private long _elapsedNanos;
     private long _waitedNanos;
 

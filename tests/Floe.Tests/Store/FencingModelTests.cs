@@ -32,7 +32,7 @@ public sealed class FencingModelTests
         var time = new FakeTimeProvider();
         var objects = new MemoryObjectStore(time);
         await OpenAsync(objects, time);
-        var scheduler = new Scheduler(new Random(seed));
+        using var scheduler = new Scheduler(new Random(seed));
         objects.Before = (_, _) => scheduler.EnterAsync(s_agent.Value);
         var reports = Enumerable.Range(1, Agents).Select(n => scheduler.Start(n, () => AgentAsync(objects, time, n))).ToList();
         await scheduler.RunAsync().WaitAsync(TimeSpan.FromSeconds(60));
@@ -59,7 +59,7 @@ public sealed class FencingModelTests
         {
             lease = await store.AcquireLeaseAsync(Key, Request($"agent-{number}") with { Job = new JobAttempt("job", number), TakeOverFromEarlierAttempt = true }, default);
         }
-        catch (LeaseRefusedException)
+        catch (Exception refused) when (refused is LeaseRefusedException or LeaseLostException)
         {
             return null;
         }
@@ -86,7 +86,7 @@ public sealed class FencingModelTests
     private sealed record Report(long Generation, long Base, List<long> Committed);
 
     /// <summary>Lets one store operation through at a time, once every agent stands before one or is done.</summary>
-    private sealed class Scheduler(Random random)
+    private sealed class Scheduler(Random random) : IDisposable
     {
         private readonly Lock _lock = new();
         private readonly List<(int Agent, TaskCompletionSource Gate)> _waiting = [];
@@ -114,6 +114,8 @@ public sealed class FencingModelTests
                 }
             });
         }
+
+        public void Dispose() => _changed.Dispose();
 
         public Task EnterAsync(int agent)
         {
