@@ -31,6 +31,15 @@ root.Subcommands.Add(ExportCommand.Build(() => log));
 root.Subcommands.Add(RemoveCommand.Build(() => log));
 root.Subcommands.Add(CheckCommand.Build(() => log));
 
+if (args.Length == 0 || root.Subcommands.All(c => c.Name != args[0]))
+{
+    // The list of verbs has a line for each; a verb's own help has all of it.
+    foreach (var command in root.Subcommands)
+    {
+        command.Description = command.Description?.Split('\n')[0];
+    }
+}
+
 var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
 try
 {
