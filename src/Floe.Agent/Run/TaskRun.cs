@@ -4,6 +4,7 @@ using Floe.Agent.Control;
 using Floe.Agent.Cpu;
 using Floe.Agent.Files;
 using Floe.Agent.Notices;
+using Floe.Agent.Preflight;
 using Floe.Agent.Snapshots;
 using Floe.Agent.Tasks;
 using Floe.Aws;
@@ -49,6 +50,7 @@ public sealed partial class TaskRun
         var bundle = Bundle.Locate();
         var criu = await CriuInstallation.LocateAsync(cancellationToken).ConfigureAwait(false);
         LogStart(_options.Key, _options.Store.ToString());
+        await WarnOfMachineAsync(cancellationToken).ConfigureAwait(false);
 
         await using var objects = ObjectStores.Open(_options.Store, StoreOptions.FromEnvironment(), _loggers, _time);
         var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = _time, Logger = _logger }, true, cancellationToken).ConfigureAwait(false);
@@ -177,6 +179,18 @@ public sealed partial class TaskRun
         await Task.Delay(Timeout.InfiniteTimeSpan, _time, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>What `floe check` would say of this machine: better at the start than at the notice. The task runs all the same.</summary>
+    private async Task WarnOfMachineAsync(CancellationToken cancellationToken)
+    {
+        foreach (var check in await MachinePreflight.RunAsync(new PreflightOptions { StateDirectory = _options.StateDirectory }, cancellationToken).ConfigureAwait(false))
+        {
+            if (check.Status == CheckStatus.Fail)
+            {
+                LogMachine(check.Name, check.Detail, check.Fix ?? "");
+            }
+        }
+    }
+
     private async Task<Lease> AcquireAsync(SnapshotStore store, TaskKey key, CancellationToken cancellationToken)
     {
         try
@@ -241,6 +255,9 @@ public sealed partial class TaskRun
 
     [LoggerMessage(EventId = 4600, Level = LogLevel.Information, Message = "task {Key}, store {Store}")]
     private partial void LogStart(string key, string store);
+
+    [LoggerMessage(EventId = 4604, Level = LogLevel.Warning, Message = "Snapshots will fail here: {Name}: {Detail}; {Fix}")]
+    private partial void LogMachine(string name, string detail, string fix);
 
     [LoggerMessage(EventId = 4601, Level = LogLevel.Warning, Message = "None of the {Count} snapshots can be restored here: the command starts from the beginning")]
     private partial void LogCleanStart(int count);

@@ -1,8 +1,10 @@
+using System.Globalization;
 using System.Text;
 using Floe.Agent.Cpu;
 using Floe.Agent.Run;
 using Floe.Agent.Tasks;
 using Floe.Criu.Dump;
+using Floe.Criu.Images;
 using Floe.Store;
 
 namespace Floe.Agent.Snapshots;
@@ -11,6 +13,8 @@ namespace Floe.Agent.Snapshots;
 internal static class Facts
 {
     public const string TcpOption = "tcp";
+    public const string ImageDigestVariable = "FLOE_IMAGE_DIGEST";
+    private const string MemoryOption = "memoryBytes";
 
     public static TaskFacts Task(SnapshotContext context, RunningTask task, FrozenTask frozen)
     {
@@ -22,7 +26,11 @@ internal static class Facts
             RootPid = frozen.RootPid,
             HighestPid = frozen.Processes.Max(p => p.Threads.Count == 0 ? p.Pid : Math.Max(p.Pid, p.Threads.Max())),
             Stdio = new StdioPipes(null, stdout, stderr),
-            Options = new Dictionary<string, string> { [TcpOption] = context.Options.Tcp == TcpPolicy.Established ? "established" : "close" },
+            Options = new Dictionary<string, string> 
+            {
+                [TcpOption] = context.Options.Tcp == TcpPolicy.Established ? "established" : "close",
+                [MemoryOption] = frozen.Pagemaps.Sum(p => (long)p.Ranges.PresentPages * PageRangeList.PageBytes).ToString(CultureInfo.InvariantCulture),
+            },
         };
     }
 
@@ -41,11 +49,16 @@ internal static class Facts
             CpuXsaveBytes = cpu.XsaveBytes,
             CpuXsaveMaxBytes = cpu.XsaveMaxBytes,
             CpuBaseline = context.CpuBaseline,
+            Capabilities = Capabilities.OfThisProcess(),
             MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
-            ImageDigest = Environment.GetEnvironmentVariable("FLOE_IMAGE_DIGEST"),
+            ImageDigest = Environment.GetEnvironmentVariable(ImageDigestVariable) is { Length: > 0 } image ? image : null,
             BootId = ReadLine("/proc/sys/kernel/random/boot_id"),
         };
     }
+
+    /// <summary>Resident pages of all processes; 0 when a manifest does not say.</summary>
+    public static long MemoryBytes(TaskFacts task) =>
+        task.Options.TryGetValue(MemoryOption, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
 
     public static CpuFeatures Cpu(MachineFacts facts) =>
         new(facts.Architecture, facts.CpuVendor, facts.CpuModel, facts.CpuFeatures, facts.CpuXsaveBytes, facts.CpuXsaveMaxBytes);

@@ -36,28 +36,22 @@ internal static class TargetCheck
             return $"the snapshot was made by CRIU {dumped}, this machine has {criu.Version} (at least {s_oldestReader} of the same or a newer release is needed); use the same Floe bundle";
         }
 
-        var needed = manifest.Totals.RawBytes - manifest.Totals.ZeroBytes;
-        if (freeMemoryBytes > 0 && needed > freeMemoryBytes)
+        var lacking = machine.Capabilities.Except(Capabilities.OfThisProcess()).ToList();
+        if (lacking.Count > 0)
         {
-            return $"the task needs about {needed >> 20} MiB of memory, this machine has {freeMemoryBytes >> 20} MiB free; give it more";
+            return $"the task was started with {string.Join(", ", lacking)}, which this machine does not give; start the container with the same capabilities (privileged)";
+        }
+
+        if (machine.ImageDigest is { } image && Environment.GetEnvironmentVariable(Facts.ImageDigestVariable) is { Length: > 0 } imageHere && image != imageHere)
+        {
+            return $"the task ran in image {image}, this container is {imageHere}; pin the image";
+        }
+
+        if (Facts.MemoryBytes(manifest.Task) is var needed && freeMemoryBytes > 0 && needed > freeMemoryBytes)
+        {
+            return $"the task needs {needed >> 20} MiB of memory, this machine has {freeMemoryBytes >> 20} MiB free; give it more";
         }
 
         return null;
-    }
-
-    /// <summary>MemAvailable, within the cgroup's limit; 0 when unknown.</summary>
-    public static long FreeMemoryBytes()
-    {
-        long free = 0;
-        foreach (var line in File.ReadLines("/proc/meminfo"))
-        {
-            if (line.StartsWith("MemAvailable:", StringComparison.Ordinal) && long.TryParse(line.AsSpan(13).Trim().ToString().Split(' ')[0], out var kib))
-            {
-                free = kib * 1024;
-                break;
-            }
-        }
-
-        return free;
     }
 }

@@ -33,7 +33,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 continue;
             }
 
-            if (TargetCheck.WhyNot(manifest, context.Criu, here, TargetCheck.FreeMemoryBytes()) is { } reason)
+            if (TargetCheck.WhyNot(manifest, context.Criu, here, FreeMemory.Bytes()) is { } reason)
             {
                 LogDoesNotFit(listing.Seq, reason);
                 continue;
