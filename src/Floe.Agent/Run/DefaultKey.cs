@@ -11,6 +11,6 @@ public static class DefaultKey
     {
         var digest = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(workingDirectory + "\0" + string.Join('\0', command))).AsSpan(0, 6));
         var name = new string([.. Path.GetFileName(command[0]).Where(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_').Take(40)]);
-        return $"{(name.Length == 0 ? "task" : name)}-{digest}";
+        return $"{(name.Length == 0 || !char.IsAsciiLetterOrDigit(name[0]) ? "task" : name)}-{digest}";
     }
 }

@@ -1,0 +1,86 @@
+using Floe.Agent;
+using Floe.Agent.Control;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Floe.Tests.Agent;
+
+public sealed class ControlSocketTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("floe-control-").FullName;
+
+    private string Socket => Path.Combine(_folder, "control.sock");
+
+    [Fact]
+    public async Task AskAsync_HandlerReportsAndFinishes_SeesProgressAndResult()
+    {
+        await using var server = new ControlServer(Socket, async (request, reply, _) =>
+        {
+            Assert.True(request.LeaveRunning);
+            await reply(new ControlReply { Event = "progress", Progress = new CaptureProgress("capturing", 1, 2, 3, 4, 5) });
+            await reply(new ControlReply { Event = "done", Snapshot = Report(17) });
+        }, NullLogger.Instance);
+
+        var seen = new List<CaptureProgress>();
+        var answer = await ControlClient.AskAsync(Socket, new ControlRequest { Verb = "snapshot", LeaveRunning = true }, seen.Add, default);
+
+        Assert.Equal([new CaptureProgress("capturing", 1, 2, 3, 4, 5)], seen);
+        Assert.Equal(17, answer.Snapshot!.Sequence);
+    }
+
+    [Fact]
+    public async Task AskAsync_HandlerRefuses_ThrowsItsReason()
+    {
+        await using var server = new ControlServer(Socket, (_, _, _) => throw new FloeException(ExitCodes.SnapshotFailed, "no"), NullLogger.Instance);
+        var e = await Assert.ThrowsAsync<FloeException>(() => ControlClient.AskAsync(Socket, new ControlRequest { Verb = "snapshot" }, static _ => { }, default));
+        Assert.Equal("no", e.Message);
+    }
+
+    [Fact]
+    public async Task DisposeAsync_ReplyUnderWay_LetsItArrive()
+    {
+        var entered = new TaskCompletionSource();
+        var server = new ControlServer(Socket, async (_, reply, _) =>
+        {
+            entered.SetResult();
+            await Task.Delay(200);
+            await reply(new ControlReply { Event = "done", Snapshot = Report(1) });
+        }, NullLogger.Instance);
+        var asking = ControlClient.AskAsync(Socket, new ControlRequest { Verb = "snapshot" }, static _ => { }, default);
+        await entered.Task;
+        await server.DisposeAsync();
+        Assert.Equal(1, (await asking).Snapshot!.Sequence);
+    }
+
+    [Theory]
+    [InlineData("nonsense\n")]
+    [InlineData("{\"verb\":5}\n")]
+    public async Task Serve_NoRequest_AnswersWithAnError(string text)
+    {
+        await using var server = new ControlServer(Socket, (_, _, _) => throw new InvalidOperationException("must not be reached"), NullLogger.Instance);
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        await socket.ConnectAsync(new System.Net.Sockets.UnixDomainSocketEndPoint(Socket));
+        await using var stream = new System.Net.Sockets.NetworkStream(socket);
+        await stream.WriteAsync(System.Text.Encoding.UTF8.GetBytes(text));
+        using var reader = new StreamReader(stream);
+        Assert.Contains("\"error\"", await reader.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Find_NoneOrSeveral_SaysWhatToDo()
+    {
+        var parent = Path.Combine(_folder, "agents");
+        Assert.Contains("floe run", Assert.Throws<FloeException>(() => ControlClient.Find(parent, null)).Message, StringComparison.Ordinal);
+        var a = AgentDirectory.Create(parent, new AgentRecord("a", "file:///s", "here"));
+        AgentDirectory.Create(parent, new AgentRecord("b", "file:///s", "here"));
+        Assert.Contains("--key", Assert.Throws<FloeException>(() => ControlClient.Find(parent, null)).Message, StringComparison.Ordinal);
+        Assert.Equal(a.ControlSocket, ControlClient.Find(parent, "a"));
+    }
+
+    public void Dispose() => Directory.Delete(_folder, true);
+
+    private static SnapshotReport Report(long sequence) => new()
+    {
+        Key = "k", Sequence = sequence, TaskRuns = true, Processes = 1, ReadBytes = 1, ZeroBytes = 0, NewBytes = 1, SentBytes = 1, FrozenMillis = 1, TotalMillis = 1,
+    };
+}
