@@ -66,13 +66,21 @@ internal sealed class ChangeScan(ScopeTree scope, FileBaseline baseline, RecordB
             _goneDirectory = _walker.Path.ToArray();
         }
 
-        Write(records.Build(_walker));
+        try
+        {
+            Write(records.Build(_walker));
+        }
+        catch (FileStateException) when (scope.IsShared(_walker.Path))
+        {
+            // Gone or replaced since it was found: another program's, because the task stands still.
+        }
     }
 
     private void Gone(ReadOnlySpan<byte> path)
     {
-        // Below a directory that is gone nothing more needs saying; and what is no longer in scope is not gone.
-        if ((_goneDirectory is not null && KernelPath.IsAtOrBelow(path, _goneDirectory)) || !scope.Contains(path, out _, out _))
+        // Below a directory that is gone nothing more needs saying; and what is no longer in scope is not gone. Where others remove
+        // files too, a removal is not known to be the task's, and on the next machine it could hit somebody else's file.
+        if (scope.IsShared(path) || (_goneDirectory is not null && KernelPath.IsAtOrBelow(path, _goneDirectory)) || !scope.Contains(path, out _, out _))
         {
             return;
         }

@@ -56,9 +56,9 @@ internal sealed class ContentScheduler(ISnapshotContent content, int streamCount
     {
         Complete();
         var lane = NextLane();
-        var offset = lane.Advance(byteCount);
         var parts = checked((int)((byteCount + ContentSegment.MaxBytes - 1) / ContentSegment.MaxBytes));
         var file = open(parts);
+        var offset = lane.Advance(byteCount);
         var sent = 0;
         try
         {

@@ -70,7 +70,8 @@ public static class FileCapture
         using var sink = content.CreateSink();
         using var list = new SinkStream(sink, content.AddStream(FileStreams.ListName));
         using var writer = new RecordWriter(list);
-        using var scan = new ChangeScan(scope.Resolve(), baseline, new RecordBuilder(scheduler, options.Progress), writer, options.Progress);
+        var tree = scope.Resolve();
+        using var scan = new ChangeScan(tree, baseline, new RecordBuilder(tree, scheduler, options.Progress), writer, options.Progress);
         FileRecordCodec.WriteHeader(writer);
         scan.Run(cancellationToken);
         scheduler.Complete();

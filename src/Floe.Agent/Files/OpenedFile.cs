@@ -8,14 +8,16 @@ internal sealed unsafe class OpenedFile
 {
     private readonly int _descriptor;
     private readonly FileSignature _signature;
+    private readonly bool _isShared;
     private int _users;
 
-    private OpenedFile(int descriptor, byte[] path, in Interop.StatxBuffer stat, int users)
+    private OpenedFile(int descriptor, byte[] path, in Interop.StatxBuffer stat, int users, bool isShared)
     {
         _descriptor = descriptor;
         Path = path;
         _signature = new FileSignature(stat);
         _users = users;
+        _isShared = isShared;
         MayHaveHoles = stat.stx_blocks * 512 < stat.stx_size;
     }
 
@@ -26,7 +28,8 @@ internal sealed unsafe class OpenedFile
 
     /// <param name="name">Zero-terminated.</param>
     /// <param name="users">How many times <see cref="Release"/> will be called.</param>
-    public static OpenedFile Open(int directory, ReadOnlySpan<byte> name, byte[] path, in Interop.StatxBuffer stat, int users)
+    /// <param name="isShared">Others write where the file is: one that is cut short under our hands is theirs, because the task stands still.</param>
+    public static OpenedFile Open(int directory, ReadOnlySpan<byte> name, byte[] path, in Interop.StatxBuffer stat, int users, bool isShared)
     {
         var flags = Interop.O_RDONLY | Interop.O_CLOEXEC | Interop.O_NOFOLLOW | Interop.O_NONBLOCK;
         int descriptor;
@@ -46,7 +49,7 @@ internal sealed unsafe class OpenedFile
             throw KernelPath.Failure("read the changed file", path, Marshal.GetLastPInvokeError());
         }
 
-        var file = new OpenedFile(descriptor, path, stat, users);
+        var file = new OpenedFile(descriptor, path, stat, users, isShared);
         var now = file.Stat();
         if (now.stx_ino == stat.stx_ino && (now.stx_mode & Interop.S_IFMT) == Interop.S_IFREG)
         {
@@ -77,6 +80,12 @@ internal sealed unsafe class OpenedFile
                 }
 
                 throw KernelPath.Failure("read the changed file", Path, errno);
+            }
+
+            if (read == 0 && _isShared)
+            {
+                room.Clear();
+                return;
             }
 
             if (read == 0)

@@ -4,7 +4,7 @@ using Floe.Linux;
 namespace Floe.Agent.Files;
 
 /// <summary>Makes the record of a changed path and sends its content to be read. Memory: one path for each inode with several names.</summary>
-internal sealed unsafe class RecordBuilder(ContentScheduler scheduler, FileCaptureProgress progress)
+internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler scheduler, FileCaptureProgress progress)
 {
     private readonly Dictionary<(uint Major, uint Minor, ulong Inode), byte[]> _linked = [];
 
@@ -18,15 +18,11 @@ internal sealed unsafe class RecordBuilder(ContentScheduler scheduler, FileCaptu
             return new FileRecord { Kind = FileRecordKind.Socket, Path = path };
         }
 
-        if (type != Interop.S_IFDIR && stat.stx_nlink > 1)
+        var inode = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
+        var isLinked = type != Interop.S_IFDIR && stat.stx_nlink > 1;
+        if (isLinked && _linked.TryGetValue(inode, out var first))
         {
-            var inode = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
-            if (_linked.TryGetValue(inode, out var first))
-            {
-                return new FileRecord { Kind = FileRecordKind.HardLink, Path = path, Target = first };
-            }
-
-            _linked.Add(inode, path);
+            return new FileRecord { Kind = FileRecordKind.HardLink, Path = path, Target = first };
         }
 
         var record = new FileRecord
@@ -51,19 +47,26 @@ internal sealed unsafe class RecordBuilder(ContentScheduler scheduler, FileCaptu
             DeviceMajor = stat.stx_rdev_major,
             DeviceMinor = stat.stx_rdev_minor,
         };
-        return record.Kind switch
+        record = record.Kind switch
         {
             FileRecordKind.SymbolicLink => record with { Target = ReadLink(walker, path) },
             FileRecordKind.Regular when stat.stx_size > 0 => WithContent(record, walker, path),
             _ => record,
         };
+        if (isLinked)
+        {
+            // Only now: a record that could not be made must be nobody's target.
+            _linked.Add(inode, path);
+        }
+
+        return record;
     }
 
     private FileRecord WithContent(FileRecord record, TreeWalker walker, byte[] path)
     {
         var byteCount = checked((long)walker.Stat.stx_size);
         progress.Found(byteCount);
-        var (stream, offset) = scheduler.Add(byteCount, users => OpenedFile.Open(walker.Directory, walker.Name, path, walker.Stat, users));
+        var (stream, offset) = scheduler.Add(byteCount, users => OpenedFile.Open(walker.Directory, walker.Name, path, walker.Stat, users, scope.IsShared(path)));
         return record with { ByteCount = byteCount, ContentStream = stream, ContentOffset = offset };
     }
 

@@ -97,7 +97,11 @@ public sealed partial class TaskRun
             await using var server = new ControlServer(context.Directory.ControlSocket, control.HandleAsync, _logger);
             using var imds = WatchNotices(supervisor);
             using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
+            using var stopPruning = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var pruning = restored is null ? Task.CompletedTask : snapshots.PruneAsync(stopPruning.Token);
             var outcome = await supervisor.RunAsync().ConfigureAwait(false);
+            await stopPruning.CancelAsync().ConfigureAwait(false);
+            await pruning.ConfigureAwait(false);
             return await FinishAsync(context, supervisor, outcome, cancellationToken).ConfigureAwait(false);
         }
     }

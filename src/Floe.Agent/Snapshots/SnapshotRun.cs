@@ -43,6 +43,9 @@ internal sealed class SnapshotRun
         }
     }
 
+    /// <summary>Files in scope that something outside the frozen task wrote meanwhile: their content may be torn.</summary>
+    public IReadOnlyList<string> FilesChangedByOthers { get; private set; } = [];
+
     /// <summary>CRIU's post-dump moment: every image is here and no process of the task moves. When this returns, the snapshot is committed.</summary>
     public async Task CommitFrozenAsync(FrozenTask frozen, CancellationToken cancellationToken)
     {
@@ -58,6 +61,7 @@ internal sealed class SnapshotRun
         var memory = MemoryCapture.RunAsync(Writer, frozen.Pagemaps, CaptureThreads, cancellationToken);
         var files = FileCapture.RunAsync(_context.Scope, _context.Baseline, Writer, cancellationToken);
         await Task.WhenAll(memory, files).ConfigureAwait(false);
+        FilesChangedByOthers = (await files.ConfigureAwait(false)).ChangedWhileRead;
         var captured = Millis(_frozenAt);
 
         // If CRIU had died meanwhile the task would have run on under our hands.

@@ -61,9 +61,15 @@ internal sealed partial class SnapshotTaker
                 LogNote(note);
             }
 
+            if (run.FilesChangedByOthers.Count > 0)
+            {
+                LogChangedByOthers(string.Join(", ", run.FilesChangedByOthers));
+            }
+
             if (leaveRunning)
             {
                 task.Output.Resume();
+                await PruneAsync(cancellationToken).ConfigureAwait(false);
             }
 
             var report = run.Report(outcome.Frozen, leaveRunning);
@@ -81,11 +87,33 @@ internal sealed partial class SnapshotTaker
         }
     }
 
+    /// <summary>
+    /// Removes what only older snapshots needed. Not when the task leaves this machine: the time there is belongs to the commit, and
+    /// the next holder prunes.
+    /// </summary>
+    public async Task PruneAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _context.Store.PruneAsync(_context.Lease, _context.Known, _context.Options.KeepSnapshots, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is ObjectStoreException or LeaseLostException or OperationCanceledException)
+        {
+            LogNotPruned(e.Message);
+        }
+    }
+
     private static string Reason(Exception e) => e is OperationCanceledException ? "it was stopped before it was complete" : e.Message;
 
     [LoggerMessage(EventId = 4400, Level = LogLevel.Information,
         Message = "Snapshot {Sequence} committed: {Processes} processes, {ReadMiB} MiB read, {SentMiB} MiB sent, frozen for {FrozenMillis} ms; seconds left: {SecondsLeft}")]
     private partial void LogCommitted(long sequence, int processes, long readMiB, long sentMiB, long frozenMillis, double? secondsLeft);
+
+    [LoggerMessage(EventId = 4402, Level = LogLevel.Warning, Message = "Files changed while the task stood still, by something outside of it, and may be torn: {Files}")]
+    private partial void LogChangedByOthers(string files);
+
+    [LoggerMessage(EventId = 4403, Level = LogLevel.Warning, Message = "Older snapshots could not be removed yet: {Reason}")]
+    private partial void LogNotPruned(string reason);
 
     [LoggerMessage(EventId = 4401, Level = LogLevel.Warning, Message = "{Note}")]
     private partial void LogNote(string note);

@@ -60,6 +60,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     private async Task<RunningTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, CancellationToken cancellationToken)
     {
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
+        // Before the task runs: a store that fails now has cost nothing, and the restore needs the same directories.
+        await context.Known.LoadAsync(reader, cancellationToken).ConfigureAwait(false);
         await FilePutBack.RunAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
 
         var stdio = manifest.Task.Stdio;
@@ -92,7 +94,6 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
 
             // From here on new processes of the task get pids above all that it had, so that the next machine finds them free too.
             PidFloor.RaiseTo(manifest.Task.HighestPid);
-            await context.Known.LoadAsync(reader, cancellationToken).ConfigureAwait(false);
             return RunningTask.Adopt(root, output);
         }
         catch
