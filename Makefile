@@ -21,7 +21,8 @@ bundle: ## build dist/floe: the program, CRIU with everything it needs, tini; ru
 check: ## run all tests: unit tests, then those that need root, real CRIU, machines and servers
 	@eng/check
 
-bench: bundle ## run the benchmarks; one line each, and JSON in artifacts/bench.json
+bench: bundle ## run the benchmarks; one line each, and JSON in artifacts/bench.json (root)
+	@eng/tools bench
 	@dotnet run --project bench/Floe.Bench -c Release -v q
 
 demo: ## freeze a real computation on one machine and finish it on another
