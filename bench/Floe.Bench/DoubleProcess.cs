@@ -23,6 +23,8 @@ internal sealed class DoubleProcess : IAsyncDisposable
 
     public Uri Endpoint { get; }
 
+    public int Pid => _process.Pid;
+
     /// <summary>What a program needs to reach it: Floe and the aws client alike.</summary>
     public IReadOnlyDictionary<string, string> ClientEnvironment => new Dictionary<string, string>
     {
@@ -59,7 +61,7 @@ internal sealed class DoubleProcess : IAsyncDisposable
     /// <summary>The other side: serves until stdin ends.</summary>
     public static async Task<int> ServeAsync(string mode)
     {
-        await using var server = await S3Double.StartAsync(new S3DoubleOptions { Discards = mode == "discard", KeepsCalls = false });
+        await using var server = await S3Double.StartAsync(new S3DoubleOptions { Discards = mode == "discard", KeepsCalls = false, HashesBodies = false });
         Console.WriteLine(server.Endpoint);
         await Console.OpenStandardInput().CopyToAsync(Stream.Null);
         return 0;

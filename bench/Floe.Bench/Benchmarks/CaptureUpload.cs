@@ -24,11 +24,16 @@ internal static class CaptureUpload
         await PutPeer.MillisAsync(store, "warm", memory, 512L << 20, objectBytes, cancellationToken);
 
         var (ours, frozen, peer) = (new List<double>(), new List<double>(), new List<double>());
+        var (ourCpu, ourServerCpu, peerCpu, peerServerCpu) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
         for (var round = 0; round < Rounds; round++)
         {
+            var (client, server) = (ProcessorTime.MillisOf(Environment.ProcessId), ProcessorTime.MillisOf(s3.Pid));
             peer.Add(await PutPeer.MillisAsync(store, $"before-{round}", memory, (long)MiB << 20, objectBytes, cancellationToken));
+            peerCpu.Add(ProcessorTime.MillisOf(Environment.ProcessId) - client);
+            peerServerCpu.Add(ProcessorTime.MillisOf(s3.Pid) - server);
             await using var task = await FloeTask.StartAsync(bench, s3, $"capture-{round}", [$"{Workbench.ProgramsAt}/memory", MiB.ToString(CultureInfo.InvariantCulture), $"{round + 1}"], cancellationToken);
             await task.LineAsync("ready", cancellationToken);
+            (client, server) = (ProcessorTime.MillisOf(task.Run.HostPid), ProcessorTime.MillisOf(s3.Pid));
             var report = await task.SnapshotAsync(leaveRunning: true, cancellationToken);
             if (report.SentBytes < (long)MiB << 20)
             {
@@ -37,6 +42,8 @@ internal static class CaptureUpload
 
             ours.Add(report.TotalMillis);
             frozen.Add(report.FrozenMillis);
+            ourCpu.Add(ProcessorTime.MillisOf(task.Run.HostPid) - client);
+            ourServerCpu.Add(ProcessorTime.MillisOf(s3.Pid) - server);
         }
 
         peer.Add(await PutPeer.MillisAsync(store, "after", memory, (long)MiB << 20, objectBytes, cancellationToken));
@@ -46,6 +53,8 @@ internal static class CaptureUpload
             new Measurement("capture-upload", mine / theirs, 1.3, Better.Smaller, new Dictionary<string, double>
             {
                 ["snapshotMillis"] = mine, ["frozenMillis"] = Workbench.Median(frozen), ["putMillis"] = theirs, ["mebibytes"] = MiB,
+                ["snapshotAgentCpuMillis"] = Workbench.Median(ourCpu), ["snapshotServerCpuMillis"] = Workbench.Median(ourServerCpu),
+                ["putClientCpuMillis"] = Workbench.Median(peerCpu), ["putServerCpuMillis"] = Workbench.Median(peerServerCpu),
                 ["objectBytes"] = objectBytes, ["connections"] = store.MaxConnections,
             }),
         ];

@@ -28,6 +28,7 @@ public sealed class S3Double : IAsyncDisposable
     {
         _application = application;
         Options = options;
+        State = new S3DoubleState(options.HashesBodies);
         _requests = new S3DoubleRequests(this);
     }
 
@@ -42,7 +43,7 @@ public sealed class S3Double : IAsyncDisposable
     /// <summary>What is wrong with the service; consulted for every request, in order.</summary>
     public S3DoubleFaults Faults { get; } = new();
 
-    internal S3DoubleState State { get; } = new();
+    internal S3DoubleState State { get; }
 
     /// <summary>Every request so far, refused and failed ones included; empty when <see cref="S3DoubleOptions.KeepsCalls"/> is off.</summary>
     public IReadOnlyCollection<S3DoubleCall> Calls => _calls;
@@ -137,6 +138,9 @@ public sealed record S3DoubleOptions
     public int KeptBytes { get; init; } = 64 << 10;
 
     public bool KeepsCalls { get; init; } = true;
+
+    /// <summary>Off, for benchmarks: bodies are taken as they come, without a look at hashes and checksums; ETags are numbers.</summary>
+    public bool HashesBodies { get; init; } = true;
 
     /// <summary>Off: DeleteObjects is answered with 501, as by services that lack it.</summary>
     public bool HasBatchDelete { get; init; } = true;

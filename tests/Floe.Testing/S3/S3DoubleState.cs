@@ -15,12 +15,12 @@ internal sealed record S3DoubleUpload(string Key, DateTimeOffset Initiated, IRea
 }
 
 /// <summary>The bucket. Every change is one step under one lock, so conditions hold under any race.</summary>
-internal sealed class S3DoubleState
+internal sealed class S3DoubleState(bool hashesBodies)
 {
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, S3DoubleObject> _objects = new(Comparer<string>.Create(CompareUtf8));
     private readonly SortedDictionary<string, S3DoubleUpload> _uploads = new(StringComparer.Ordinal);
-    private long _discarded;
+    private long _unhashed;
 
     /// <summary>What reading a discarded object gives, from its start and over again: 1 MiB of bytes that do not compress.</summary>
     public static byte[] Pattern { get; } = MakePattern();
@@ -182,5 +182,5 @@ internal sealed class S3DoubleState
     }
 
     private string NewETag(byte[]? content) =>
-        content is null ? $"\"discarded-{++_discarded}\"" : $"\"{Convert.ToHexStringLower(MD5.HashData(content))}\"";
+        content is null || !hashesBodies ? $"\"unhashed-{++_unhashed}\"" : $"\"{Convert.ToHexStringLower(MD5.HashData(content))}\"";
 }
