@@ -11,40 +11,26 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe export</c>: a stored snapshot as plain CRIU images and a tar of the files.</summary>
 internal static class ExportCommand
 {
-    private static readonly Option<string?> s_store = EnvironmentOption.Text("--store", "URL", "The store: s3://bucket/prefix or file:///folder");
     private static readonly Option<long?> s_snapshot = new("--snapshot") { HelpName = "N", Description = "Which snapshot; the newest when left out" };
-    private static readonly Option<bool> s_json = new("--json") { Description = "Print JSON" };
-    private static readonly Argument<string> s_key = new("KEY") { Description = "The task" };
+    private static readonly Option<bool> s_json = StoreVerb.Json();
+    private static readonly Argument<string> s_key = StoreVerb.Key();
     private static readonly Argument<string> s_folder = new("FOLDER") { Description = "A new folder: images/, files.tar and deleted.txt are written there" };
 
-    public static Command Build(Func<ILoggerFactory> log)
-    {
-        var command = new Command("export", """
-            Write a snapshot as plain CRIU images, on which crit and criu work, and a tar of the task's files.
+    public static Command Build(Func<ILoggerFactory> log) => StoreVerb.Build("export", """
+        Write a snapshot as plain CRIU images, on which crit and criu work, and a tar of the task's files.
 
-            Example:
-              floe export job-17 ./job-17 --store s3://bucket/floe && crit show job-17/images/pstree.img
-            """);
-        command.Arguments.Add(s_key);
-        command.Arguments.Add(s_folder);
-        command.Options.Add(s_store);
-        command.Options.Add(s_snapshot);
-        command.Options.Add(s_json);
-        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, log(), cancellationToken));
-        return command;
-    }
+        Example:
+          floe export job-17 ./job-17 --store s3://bucket/floe && crit show job-17/images/pstree.img
+        """, [s_key, s_folder, s_snapshot, s_json], log, RunAsync);
 
-    private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(ParseResult parsed, StoreSession session, CancellationToken cancellationToken)
     {
         var key = StoreSession.Key(parsed.GetValue(s_key));
-        await using var session = await StoreSession.OpenAsync(parsed.GetValue(s_store), log, cancellationToken).ConfigureAwait(false);
-        var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
+        var (snapshots, _) = await StoreVerb.ReadTaskAsync(session, key, cancellationToken).ConfigureAwait(false);
         var seq = parsed.GetValue(s_snapshot) ?? snapshots.FirstOrDefault(s => s.Manifest is not null)?.Seq;
         if (seq is null || snapshots.All(s => s.Seq != seq))
         {
-            throw new FloeException(ExitCodes.Usage, snapshots.Count == 0
-                ? $"task '{key}' has no snapshot in {session.Url}; 'floe list' shows what there is"
-                : $"task '{key}' has no snapshot {seq}; it has {string.Join(", ", snapshots.Select(s => s.Seq))}");
+            throw StoreVerb.NoSuchSnapshot(session, key, seq, snapshots);
         }
 
         try

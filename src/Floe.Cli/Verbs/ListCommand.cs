@@ -9,26 +9,17 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe list</c>: the tasks of a store.</summary>
 internal static class ListCommand
 {
-    private static readonly Option<string?> s_store = EnvironmentOption.Text("--store", "URL", "The store: s3://bucket/prefix or file:///folder");
-    private static readonly Option<bool> s_json = new("--json") { Description = "Print JSON" };
+    private static readonly Option<bool> s_json = StoreVerb.Json();
 
-    public static Command Build(Func<ILoggerFactory> log)
+    public static Command Build(Func<ILoggerFactory> log) => StoreVerb.Build("list", """
+        List the tasks of a store: how many snapshots each has, how large, and who holds it.
+
+        Example:
+          floe list --store s3://bucket/floe
+        """, [s_json], log, RunAsync);
+
+    private static async Task<int> RunAsync(ParseResult parsed, StoreSession session, CancellationToken cancellationToken)
     {
-        var command = new Command("list", """
-            List the tasks of a store: how many snapshots each has, how large, and who holds it.
-
-            Example:
-              floe list --store s3://bucket/floe
-            """);
-        command.Options.Add(s_store);
-        command.Options.Add(s_json);
-        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, log(), cancellationToken));
-        return command;
-    }
-
-    private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
-    {
-        await using var session = await StoreSession.OpenAsync(parsed.GetValue(s_store), log, cancellationToken).ConfigureAwait(false);
         var rows = new List<TaskRow>();
         await foreach (var key in session.Store.ListTasksAsync(cancellationToken).ConfigureAwait(false))
         {

@@ -10,35 +10,20 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe show</c>: one task with its snapshots.</summary>
 internal static class ShowCommand
 {
-    private static readonly Option<string?> s_store = EnvironmentOption.Text("--store", "URL", "The store: s3://bucket/prefix or file:///folder");
-    private static readonly Option<bool> s_json = new("--json") { Description = "Print JSON" };
-    private static readonly Argument<string> s_key = new("KEY") { Description = "The task" };
+    private static readonly Option<bool> s_json = StoreVerb.Json();
+    private static readonly Argument<string> s_key = StoreVerb.Key();
 
-    public static Command Build(Func<ILoggerFactory> log)
-    {
-        var command = new Command("show", """
-            Show a task of a store: what it is, where it ran, and what each snapshot holds and cost to send.
+    public static Command Build(Func<ILoggerFactory> log) => StoreVerb.Build("show", """
+        Show a task of a store: what it is, where it ran, and what each snapshot holds and cost to send.
 
-            Example:
-              floe show job-17 --store s3://bucket/floe
-            """);
-        command.Arguments.Add(s_key);
-        command.Options.Add(s_store);
-        command.Options.Add(s_json);
-        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, log(), cancellationToken));
-        return command;
-    }
+        Example:
+          floe show job-17 --store s3://bucket/floe
+        """, [s_key, s_json], log, RunAsync);
 
-    private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(ParseResult parsed, StoreSession session, CancellationToken cancellationToken)
     {
         var key = StoreSession.Key(parsed.GetValue(s_key));
-        await using var session = await StoreSession.OpenAsync(parsed.GetValue(s_store), log, cancellationToken).ConfigureAwait(false);
-        var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
-        var lease = await session.Store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
-        if (snapshots.Count == 0 && lease is null)
-        {
-            throw new FloeException(ExitCodes.Usage, $"no task '{key}' in {session.Url}; 'floe list' shows what there is");
-        }
+        var (snapshots, lease) = await StoreVerb.ReadTaskAsync(session, key, cancellationToken).ConfigureAwait(false);
 
         if (parsed.GetValue(s_json))
         {

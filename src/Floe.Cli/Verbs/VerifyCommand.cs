@@ -10,29 +10,19 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe verify</c>: reads every byte of stored snapshots again.</summary>
 internal static class VerifyCommand
 {
-    private static readonly Option<string?> s_store = EnvironmentOption.Text("--store", "URL", "The store: s3://bucket/prefix or file:///folder");
-    private static readonly Option<bool> s_json = new("--json") { Description = "Print JSON" };
+    private static readonly Option<bool> s_json = StoreVerb.Json();
     private static readonly Argument<string?> s_key = new("KEY") { Description = "The task; all tasks when left out", Arity = ArgumentArity.ZeroOrOne };
 
-    public static Command Build(Func<ILoggerFactory> log)
-    {
-        var command = new Command("verify", """
-            Read every byte of a task's snapshots again and check it. Damaged objects are named; the status is then 174.
+    public static Command Build(Func<ILoggerFactory> log) => StoreVerb.Build("verify", """
+        Read every byte of a task's snapshots again and check it. Damaged objects are named; the status is then 174.
 
-            Examples:
-              floe verify --store s3://bucket/floe
-              floe verify job-17 --store s3://bucket/floe --json
-            """);
-        command.Arguments.Add(s_key);
-        command.Options.Add(s_store);
-        command.Options.Add(s_json);
-        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, log(), cancellationToken));
-        return command;
-    }
+        Examples:
+          floe verify --store s3://bucket/floe
+          floe verify job-17 --store s3://bucket/floe --json
+        """, [s_key, s_json], log, RunAsync);
 
-    private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(ParseResult parsed, StoreSession session, CancellationToken cancellationToken)
     {
-        await using var session = await StoreSession.OpenAsync(parsed.GetValue(s_store), log, cancellationToken).ConfigureAwait(false);
         var keys = new List<TaskKey>();
         if (parsed.GetValue(s_key) is { } one)
         {
