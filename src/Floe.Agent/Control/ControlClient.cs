@@ -33,7 +33,7 @@ public static class ControlClient
         }
         catch (SocketException e)
         {
-            throw new FloeException(ExitCodes.Usage, $"the agent does not answer at {socketPath} ({e.Message}); it may have ended", e);
+            throw new FloeException(ExitCodes.Usage, $"the agent does not answer at {socketPath}; it has ended, or is only just starting", e);
         }
 
         await using var stream = new NetworkStream(socket, false);

@@ -57,6 +57,7 @@ public sealed partial class TaskRun
         await using var lease = await AcquireAsync(store, key, cancellationToken).ConfigureAwait(false);
 
         var directory = AgentDirectory.Create(_options.StateDirectory, new AgentRecord(_options.Key, _options.Store.ToString(), Environment.MachineName));
+        await using var control = new AgentControlPoint(directory.ControlSocket, _logger);
         try
         {
             var scope = FileScopes.For(_options, bundle);
@@ -72,15 +73,16 @@ public sealed partial class TaskRun
                 Baseline = await FileBaseline.TakeAsync(scope, directory.Baseline, cancellationToken).ConfigureAwait(false),
                 CpuBaseline = baseline?.Name,
             };
-            return await RunAsync(context, bundle, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(context, bundle, control, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
+            control.Close();
             directory.Delete();
         }
     }
 
-    private async Task<int> RunAsync(SnapshotContext context, Bundle bundle, CancellationToken cancellationToken)
+    private async Task<int> RunAsync(SnapshotContext context, Bundle bundle, AgentControlPoint point, CancellationToken cancellationToken)
     {
         var restored = await new TaskRestorer(_time, _logger).RestoreNewestAsync(context, cancellationToken).ConfigureAwait(false);
         if (restored is not null)
@@ -93,8 +95,7 @@ public sealed partial class TaskRun
         var supervisor = new Supervisor(_options, task, snapshots, _time, _logger);
         await using (supervisor.ConfigureAwait(false))
         {
-            var control = new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, _time);
-            await using var server = new ControlServer(context.Directory.ControlSocket, control.HandleAsync, _logger);
+            point.Open(new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, _time));
             using var imds = WatchNotices(supervisor);
             using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
             using var stopPruning = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

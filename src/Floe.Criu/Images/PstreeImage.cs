@@ -41,7 +41,9 @@ internal static class PstreeImage
             throw new InvalidDataException($"{Name}: a process without pid");
         }
 
-        return new FrozenProcess(numbers[1], numbers[2], numbers[3], numbers[4], threads.Count > 0 ? threads.ConvertAll(Pid) : [numbers[1]]);
+        // The leader comes first, but for a zombie CRIU writes memory there that it never set (criu/pstree.c, dump_pstree) and
+        // skips it when it reads the image: the leader's id is the process's own.
+        return new FrozenProcess(numbers[1], numbers[2], numbers[3], numbers[4], [numbers[1], .. threads.Skip(1).Select(Pid)]);
     }
 
     private static int Pid(ulong value) => value <= int.MaxValue ? (int)value : throw new InvalidDataException($"{Name}: pid {value}");
