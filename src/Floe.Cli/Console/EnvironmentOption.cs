@@ -43,11 +43,19 @@ internal static class EnvironmentOption
     public static Option<bool> Switch(string name, string description)
     {
         var variable = Variable(name);
-        return new Option<bool>(name)
+        var option = new Option<bool>(name)
         {
             Description = $"{description} [{variable}]",
             DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is "1" or "true",
         };
+        option.Validators.Add(result =>
+        {
+            if (result.Implicit && Environment.GetEnvironmentVariable(variable) is not (null or "" or "0" or "1" or "false" or "true") and var set)
+            {
+                result.AddError($"{variable} takes 1 or 0, true or false; not '{set}'");
+            }
+        });
+        return option;
     }
 
     /// <summary>Folders: the option may be repeated, the variable separates them by ':'.</summary>
@@ -81,29 +89,24 @@ internal static class EnvironmentOption
         {
             HelpName = "SECONDS",
             Description = $"{description} [{variable}]",
-            DefaultValueFactory = result => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? Parse(result, variable, set, fallback) : fallback,
+            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? Parse(set) : fallback,
         };
         option.Validators.Add(result =>
         {
             var seconds = result.GetValueOrDefault<double>();
             if (!(seconds >= least && seconds <= most))
             {
-                result.AddError($"{name} takes {least} to {most} seconds; not {seconds}");
+                result.AddError(result.Implicit
+                    ? $"{variable} takes {least} to {most} seconds; not '{Environment.GetEnvironmentVariable(variable)}'"
+                    : $"{name} takes {least} to {most} seconds; not {seconds}");
             }
         });
         return option;
     }
 
-    private static double Parse(ArgumentResult result, string variable, string text, double fallback)
-    {
-        if (double.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var seconds))
-        {
-            return seconds;
-        }
-
-        result.AddError($"{variable} takes seconds; not '{text}'");
-        return fallback;
-    }
+    /// <summary>NaN, which lies in no bounds, for what is no number.</summary>
+    private static double Parse(string text) =>
+        double.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var seconds) ? seconds : double.NaN;
 
     private static string Variable(string option) => "FLOE_" + option.TrimStart('-').Replace('-', '_').ToUpperInvariant();
 }

@@ -77,8 +77,15 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
     {
-        var command = CommandBytes(parsed.GetValue(s_command) ?? []);
-        if (command.Count == 0)
+        var command = CommandBytes();
+        var words = parsed.GetValue(s_command)?.Length ?? 0;
+        if (words != command.Count)
+        {
+            // What stands before '--' and is no option would else be run as a command.
+            throw new FloeException(ExitCodes.Usage, $"'{parsed.GetValue(s_command)![0]}' is no option of floe run; the command comes after '--': floe run [options] -- COMMAND [ARG…]");
+        }
+
+        if (words == 0)
         {
             throw new FloeException(ExitCodes.Usage, "no command given; write: floe run [options] -- COMMAND [ARG…]");
         }
@@ -103,7 +110,8 @@ internal static class RunCommand
     private static RunOptions Options(ParseResult parsed, IReadOnlyList<byte[]> command)
     {
         var workingDirectory = Directory.GetCurrentDirectory();
-        var words = command.Select(Encoding.UTF8.GetString).ToList();
+        // For the key only: Latin-1 keeps different bytes different, whatever they mean.
+        var words = command.Select(Encoding.Latin1.GetString).ToList();
         var scheduler = SchedulerIdentity.FromEnvironment(Environment.GetEnvironmentVariable);
         var stay = parsed.GetValue(s_after) switch
         {
@@ -140,10 +148,6 @@ internal static class RunCommand
         };
     }
 
-    /// <summary>The command's words as the kernel gave them: .NET's strings lose bytes that are no UTF-8.</summary>
-    private static List<byte[]> CommandBytes(string[] words)
-    {
-        var all = ProcessStrings.Arguments();
-        return words.Length <= all.Count ? all.Skip(all.Count - words.Length).ToList() : words.Select(Encoding.UTF8.GetBytes).ToList();
-    }
+    /// <summary>All behind the first "--" as the kernel gave it: .NET's strings lose bytes that are no UTF-8.</summary>
+    private static List<byte[]> CommandBytes() => ProcessStrings.Arguments().SkipWhile(word => !word.AsSpan().SequenceEqual("--"u8)).Skip(1).ToList();
 }
