@@ -216,15 +216,29 @@ internal sealed partial class Supervisor : IAsyncDisposable
         return new TaskOutcome.SnapshotFailed();
     }
 
+    /// <summary>
+    /// The result is whole only with all of its output, so a reader may take as long as it likes, as it may without us. SIGTERM
+    /// ends the wait; so does a process that cannot be ended and keeps the pipes open.
+    /// </summary>
     private async Task DrainOutputAsync()
     {
         // What the command left behind dies with its container; so it does here, and the pipes end.
-        await LeftOvers.KillAsync(_time).ConfigureAwait(false);
-        try
+        var pipesEnd = await LeftOvers.KillAsync(_time).ConfigureAwait(false);
+        var done = Task.WhenAny(_task.Output.Ended, pipesEnd ? Task.Delay(Timeout.Infinite, _stop.Token) : Task.Delay(s_outputPatience, _time, _stop.Token));
+        while (!done.IsCompleted)
         {
-            await _task.Output.Ended.WaitAsync(s_outputPatience, _time).ConfigureAwait(false);
+            var next = _events.Reader.WaitToReadAsync().AsTask();
+            if (await Task.WhenAny(done, next).ConfigureAwait(false) == next && _events.Reader.TryRead(out var happened))
+            {
+                (happened as SupervisorEvent.Requested)?.Answer.TrySetException(new FloeException(ExitCodes.SnapshotFailed, "the task has ended"));
+                if (happened is SupervisorEvent.Terminated && _notice is null)
+                {
+                    break;
+                }
+            }
         }
-        catch (TimeoutException)
+
+        if (!_task.Output.Ended.IsCompleted)
         {
             LogOutputNotTaken();
         }

@@ -45,6 +45,7 @@ public sealed partial class TaskRun
             throw new FloeException(ExitCodes.Usage, $"--key '{_options.Key}': {error}");
         }
 
+        LeftOvers.SpareThoseOfNow();
         var baseline = CpuBaselineOf(_options);
         Executable.Require(_options.Command[0], _options.WorkingDirectory);
         var bundle = Bundle.Locate();
