@@ -1,0 +1,142 @@
+using System.Globalization;
+using Floe.Linux;
+using Floe.Testing.Machines;
+using Xunit;
+
+namespace Floe.IntegrationTests.Run;
+
+/// <summary>SIGKILL at any moment of a snapshot: to the whole machine, or to CRIU alone.</summary>
+public sealed class CrashTests
+{
+    private const int Last = 400;
+
+    /// <summary>Counts into a file; its memory changes all the time. What counts in the end is the file.</summary>
+    private const string Program = """
+        import os, sys, time
+        block = bytearray(os.urandom(4 << 20))
+        print('started', flush=True)
+        with open('/var/tmp/count', 'a', buffering=1) as log:
+            for i in range(int(sys.argv[1])):
+                block[(i * 4099) % len(block)] ^= 1
+                log.write('%d\n' % i)
+                time.sleep(0.01)
+        print('end', flush=True)
+        """;
+
+    [Fact]
+    public async Task Machine_DiesDuringASnapshot_TheNextAttemptGoesOnFromASoundSnapshot()
+    {
+        var seed = Environment.TickCount;
+        var random = new Random(seed);
+        await using var fleet = new Fleet();
+        fleet.Environment["AWS_BATCH_JOB_ID"] = "job-21";
+        string[] command = ["/usr/bin/python3", "-c", Program, Last.ToString(CultureInfo.InvariantCulture)];
+        const int deaths = 4;
+        for (var attempt = 1; ; attempt++)
+        {
+            fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = attempt.ToString(CultureInfo.InvariantCulture);
+            var machine = await fleet.MachineAsync($"machine-{attempt}");
+            var run = await fleet.RunAsync(machine, [], command);
+            if (attempt == 1)
+            {
+                await Fleet.UntilPrintedAsync(run, "started\n");
+                Fleet.AssertStatus(0, await fleet.SnapshotAsync(machine, run, "--leave-running"));
+            }
+            else
+            {
+                await Fleet.UntilLoggedAsync(run, "Restored snapshot");
+            }
+
+            if (attempt <= deaths)
+            {
+                await fleet.StartSnapshotAsync(machine, run, "--leave-running");
+                await Task.Delay(random.Next(0, 400), Fleet.Token);
+                await machine.DestroyAsync();
+                var other = await fleet.MachineAsync("looker-on");
+                var verified = await fleet.FloeAsync(other, "verify", "--store", "file:///store");
+                Assert.True(verified.Status.Success, $"seed {seed}, attempt {attempt}: {verified.Text}{verified.Errors}");
+                await other.DestroyAsync();
+                continue;
+            }
+
+            Fleet.AssertStatus(0, await Fleet.EndAsync(run));
+            Assert.True(
+                string.Concat(Enumerable.Range(0, Last).Select(i => $"{i}\n")) == await File.ReadAllTextAsync(machine.RootPath + "/var/tmp/count", Fleet.Token),
+                $"seed {seed}");
+            return;
+        }
+    }
+
+    [Fact]
+    public async Task Criu_KilledWhileItHoldsTheTask_SnapshotFailsAndTheOneBeforeIsGood()
+    {
+        await using var fleet = new Fleet();
+        fleet.Environment["AWS_BATCH_JOB_ID"] = "job-22";
+        fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "1";
+        string[] command = ["/usr/bin/python3", "-c", Program, "100000"];
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunAsync(a, [], command);
+        await Fleet.UntilPrintedAsync(run, "started\n");
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
+        var random = new Random();
+        for (var round = 0; round < 6 && !run.HasExited; round++)
+        {
+            var asked = await fleet.StartSnapshotAsync(a, run, "--leave-running");
+            int? criu;
+            while ((criu = FindDump(run)) is null && !asked.HasExited)
+            {
+                await Task.Delay(1, Fleet.Token);
+            }
+
+            await Task.Delay(random.Next(0, 200), Fleet.Token);
+            if (criu is { } pid && FindDump(run) == pid)
+            {
+                _ = Interop.kill(pid, Interop.SIGKILL);
+            }
+
+            var answer = await Fleet.EndAsync(asked);
+            Assert.True(answer.Status.ShellCode is 0 or 175, $"{answer.Status}: {answer.Errors}");
+        }
+
+        // A process into which CRIU was just writing may have crashed of its death; the snapshots must outlive that.
+        Assert.NotEmpty(fleet.Snapshots());
+        await a.DestroyAsync();
+        fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "2";
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.AssertStatus(0, await fleet.FloeAsync(b, "verify", "--store", "file:///store"));
+        var second = await fleet.RunAsync(b, [], command);
+        await Fleet.UntilLoggedAsync(second, "Restored snapshot");
+        var count = await File.ReadAllTextAsync(b.RootPath + "/var/tmp/count", Fleet.Token);
+        await Fleet.UntilAsync(second, () => File.ReadAllText(b.RootPath + "/var/tmp/count").Length > count.Length, "progress");
+        var lines = (await File.ReadAllTextAsync(b.RootPath + "/var/tmp/count", Fleet.Token)).Split('\n')[..^1];
+        Assert.Equal(Enumerable.Range(0, lines.Length).Select(i => i.ToString(CultureInfo.InvariantCulture)), lines);
+    }
+
+    /// <summary>The `criu dump` in the pid namespace of a run, by the host's number.</summary>
+    private static int? FindDump(MachineProcess run)
+    {
+        var own = new FileInfo($"/proc/{run.HostPid}/ns/pid").LinkTarget;
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), out var pid))
+            {
+                continue;
+            }
+
+            try
+            {
+                var words = File.ReadAllText($"{folder}/cmdline").Split('\0');
+                if (words.Contains("dump") && words.Contains("--stream") && new FileInfo($"{folder}/ns/pid").LinkTarget == own)
+                {
+                    return pid;
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It ended meanwhile.
+            }
+        }
+
+        return null;
+    }
+}

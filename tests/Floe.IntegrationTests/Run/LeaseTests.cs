@@ -1,0 +1,65 @@
+using Xunit;
+
+namespace Floe.IntegrationTests.Run;
+
+/// <summary>One key is run by one machine at a time.</summary>
+public sealed class LeaseTests
+{
+    private const string Script = Fleet.Gate + "echo started; gate /run/go; echo end";
+
+    [Fact]
+    public async Task Run_KeyIsHeld_WaitsThenRefusedNamingTheHolder()
+    {
+        await using var fleet = new Fleet();
+        var a = await fleet.MachineAsync("machine-a");
+        var first = await fleet.RunScriptAsync(a, Script);
+        await Fleet.UntilPrintedAsync(first, "started\n");
+
+        var b = await fleet.MachineAsync("machine-b");
+        var second = await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script, "--lease-wait", "1"));
+        Fleet.AssertStatus(174, second);
+        Assert.Contains("waiting", second.Errors, StringComparison.Ordinal);
+        var last = second.Errors.TrimEnd('\n').Split('\n')[^1];
+        Assert.StartsWith("floe: ", last, StringComparison.Ordinal);
+        Assert.Contains("machine-a", last, StringComparison.Ordinal);
+        Assert.Empty(second.Text);
+
+        Fleet.Open(a, "/run/go");
+        Fleet.AssertStatus(0, await Fleet.EndAsync(first));
+        Fleet.Open(b, "/run/go");
+        Fleet.AssertStatus(0, await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script, "--lease-wait", "0")));
+    }
+
+    [Fact]
+    public async Task Snapshot_LeaseWasTakenOver_NothingIsCommittedAndTheTaskIsStopped()
+    {
+        await using var fleet = new Fleet();
+        fleet.Environment["AWS_BATCH_JOB_ID"] = "job-19";
+        fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "1";
+        var a = await fleet.MachineAsync("machine-a");
+        var first = await fleet.RunScriptAsync(a, Script);
+        await Fleet.UntilPrintedAsync(first, "started\n");
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, first, "--leave-running"));
+
+        // The scheduler believes that the first attempt is dead, and it is not.
+        fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "2";
+        var b = await fleet.MachineAsync("machine-b");
+        var second = await fleet.RunScriptAsync(b, Script);
+        await Fleet.UntilLoggedAsync(second, "Restored snapshot");
+
+        var snapshots = fleet.Snapshots();
+        var asked = await fleet.SnapshotAsync(a, first);
+        Fleet.AssertStatus(175, asked);
+        Assert.Contains("machine-b", asked.Errors, StringComparison.Ordinal);
+        var stopped = await Fleet.EndAsync(first);
+        Fleet.AssertStatus(174, stopped);
+        Assert.Contains("lease", stopped.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("end", stopped.Text, StringComparison.Ordinal);
+        Assert.Equal(snapshots, fleet.Snapshots());
+
+        Fleet.Open(b, "/run/go");
+        var finished = await Fleet.EndAsync(second);
+        Fleet.AssertStatus(0, finished);
+        Assert.Equal("end\n", finished.Text);
+    }
+}

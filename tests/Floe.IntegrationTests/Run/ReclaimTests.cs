@@ -1,0 +1,108 @@
+using Floe.Testing.Imds;
+using Floe.Testing.Machines;
+using Xunit;
+
+namespace Floe.IntegrationTests.Run;
+
+/// <summary>The machine is taken away: by a Spot notice, or by SIGTERM where that is what it means.</summary>
+public sealed class ReclaimTests
+{
+    private const int Term = 15;
+    private const string Script = Fleet.Gate + "trap 'echo TERM came' TERM; echo before; gate /run/go; echo after";
+
+    [Fact]
+    public async Task Run_SpotNotice_Exit75AndTheNextMachineGoesOn()
+    {
+        await using var fleet = new Fleet();
+        await using var imds = await ImdsDouble.StartAsync();
+        fleet.Environment["FLOE_IMDS_ENDPOINT"] = imds.Endpoint.ToString().TrimEnd('/');
+        string[] line = ["run", "--store", "file:///store", "--key", Fleet.Key, "--notice-poll", "1", "--", "/bin/bash", "-c", Script];
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.StartAsync(a, line);
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        imds.SetSpotNotice("terminate", TimeProvider.System.GetUtcNow().AddSeconds(120));
+        Fleet.AssertStatus(75, await Fleet.EndAsync(run));
+        await a.DestroyAsync();
+        imds.ClearSpotNotice();
+
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var result = await Fleet.EndAsync(await fleet.StartAsync(b, line));
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("after\n", result.Text);
+    }
+
+    /// <summary>AWS Batch retries only what ended with its host, and ECS sends SIGTERM while the host drains.</summary>
+    [Fact]
+    public async Task Run_SpotNoticeOnBatch_StaysUntilTheMachineDiesAndTheNextAttemptGoesOn()
+    {
+        await using var fleet = new Fleet();
+        await using var imds = await ImdsDouble.StartAsync();
+        fleet.Environment["FLOE_IMDS_ENDPOINT"] = imds.Endpoint.ToString().TrimEnd('/');
+        fleet.Environment["AWS_BATCH_JOB_ID"] = "job-17";
+        fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "1";
+        string[] line = ["run", "--store", "file:///store", "--notice-poll", "1", "--", "/bin/bash", "-c", Script];
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.StartAsync(a, line);
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        imds.SetSpotNotice("terminate", TimeProvider.System.GetUtcNow().AddSeconds(120));
+        await Fleet.UntilLoggedAsync(run, "takes this machine away");
+        run.Signal(Term);
+        await Fleet.UntilLoggedAsync(run, "waiting for the machine to end");
+        run.Signal(Term);
+        await Task.Delay(500, Fleet.Token);
+        Assert.False(run.HasExited, "on Batch the agent stays until the machine dies");
+        Assert.Equal("before\n", System.Text.Encoding.UTF8.GetString(run.Output));
+        await a.DestroyAsync();
+        imds.ClearSpotNotice();
+
+        fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "2";
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var result = await Fleet.EndAsync(await fleet.StartAsync(b, line));
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("after\n", result.Text);
+    }
+
+    [Fact]
+    public async Task Run_MachineDiesUnannouncedOnBatch_NextAttemptTakesTheLeaseAtOnce()
+    {
+        await using var fleet = new Fleet();
+        fleet.Environment["AWS_BATCH_JOB_ID"] = "job-18";
+        fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "1";
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script);
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
+        await a.DestroyAsync();
+
+        fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "2";
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var result = await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script, "--lease-wait", "0"));
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("after\n", result.Text);
+        Assert.Contains("Restored snapshot", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(MachineKind.Container)]
+    [InlineData(MachineKind.Host)]
+    public async Task Run_TermMeansSnapshot_Exit75AndTheTaskNeverSeesIt(MachineKind kind)
+    {
+        await using var fleet = new Fleet { Kind = kind };
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script, "--on-term", "snapshot");
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        run.Signal(Term);
+        var first = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(75, first);
+        await a.DestroyAsync();
+
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var second = await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script, "--on-term", "snapshot"));
+        Fleet.AssertStatus(0, second);
+        Assert.Equal("before\nafter\n", first.Text + second.Text);
+    }
+}

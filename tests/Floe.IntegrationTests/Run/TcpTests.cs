@@ -1,0 +1,71 @@
+using System.Net;
+using System.Net.Sockets;
+using Xunit;
+
+namespace Floe.IntegrationTests.Run;
+
+public sealed class TcpTests
+{
+    [Fact]
+    public async Task Run_ConnectionInsideTheTaskEstablished_LivesOn()
+    {
+        const string program = """
+            import os, socket, time
+            listener = socket.create_server(('127.0.0.1', 0))
+            if os.fork() == 0:
+                server, _ = listener.accept()
+                while data := server.recv(100): server.sendall(b'echo ' + data)
+                os._exit(0)
+            client = socket.create_connection(listener.getsockname())
+            client.sendall(b'one'); print(client.recv(100).decode(), flush=True)
+            client.sendall(b'unread'); time.sleep(0.1); print('ready', flush=True)
+            while not os.path.exists('/run/go'): time.sleep(0.02)
+            print(client.recv(100).decode()); client.sendall(b'two'); print(client.recv(100).decode()); client.close(); os.wait(); print('end')
+            """;
+        await using var fleet = new Fleet { OwnNetwork = true };
+        string[] options = ["--tcp", "established"];
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunAsync(a, options, "/usr/bin/python3", "-c", program);
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        await fleet.TakeAwayAsync(a, run);
+        await a.DestroyAsync();
+
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var second = await Fleet.EndAsync(await fleet.RunAsync(b, options, "/usr/bin/python3", "-c", program));
+        Fleet.AssertStatus(0, second);
+        Assert.Equal("echo unread\necho two\nend\n", second.Text);
+    }
+
+    [Fact]
+    public async Task Run_ConnectionToOutsideClosed_TaskSeesAnErrorAndGoesOn()
+    {
+        const string program = """
+            import os, socket, sys, time
+            where = ('127.0.0.1', int(sys.argv[1]))
+            client = socket.create_connection(where); client.sendall(b'first'); print('ready', flush=True)
+            while not os.path.exists('/run/go'): time.sleep(0.02)
+            try:
+                client.sendall(b'lost'); answer = client.recv(100)
+                print('closed' if answer == b'' else 'unexpected ' + repr(answer))
+            except OSError: print('closed')
+            client = socket.create_connection(where); client.sendall(b'second'); print('again')
+            """;
+        await using var fleet = new Fleet();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        string[] command = ["/usr/bin/python3", "-c", program, ((IPEndPoint)listener.LocalEndpoint).Port.ToString(System.Globalization.CultureInfo.InvariantCulture)];
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunAsync(a, [], command);
+        using var first = await listener.AcceptTcpClientAsync(Fleet.Token);
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        await fleet.TakeAwayAsync(a, run);
+        await a.DestroyAsync();
+
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var second = await Fleet.EndAsync(await fleet.RunAsync(b, [], command));
+        Fleet.AssertStatus(0, second);
+        Assert.Equal("closed\nagain\n", second.Text);
+    }
+}
