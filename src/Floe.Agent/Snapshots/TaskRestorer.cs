@@ -25,7 +25,12 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     {
         var key = context.Lease.Key;
         var here = CpuFeatures.Read();
-        foreach (var listing in await context.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false))
+        var listings = await context.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
+
+        // From here on nobody gets a pid that any of the snapshots needs: not our own threads while one after the other is
+        // tried, and not what the task starts the moment it runs again, so that the next machine finds those pids free too.
+        PidFloor.RaiseTo(listings.Max(l => l.Manifest?.Task.HighestPid) ?? 0);
+        foreach (var listing in listings)
         {
             if (listing.Manifest is not { } manifest)
             {
@@ -92,8 +97,6 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             };
             var root = await new CriuRestore(time, logger).RunAsync(context.Criu, request, new StoredImageSource(reader), cancellationToken).ConfigureAwait(false);
 
-            // From here on new processes of the task get pids above all that it had, so that the next machine finds them free too.
-            PidFloor.RaiseTo(manifest.Task.HighestPid);
             return RunningTask.Adopt(root, output);
         }
         catch

@@ -15,7 +15,7 @@ internal static class PidFloor
     private const string LastPidPath = "/proc/sys/kernel/ns_last_pid";
 
     /// <summary>Makes the next pid in this namespace greater than <paramref name="lastPid"/>. Never moves downwards.</summary>
-    /// <exception cref="InvalidOperationException">The counter cannot be moved.</exception>
+    /// <exception cref="FloeException">The counter cannot be moved.</exception>
     public static void RaiseTo(int lastPid)
     {
         if (Current() >= lastPid)
@@ -40,7 +40,7 @@ internal static class PidFloor
 
         if (Current() < lastPid)
         {
-            throw new InvalidOperationException($"{LastPidPath} cannot be written; run the container privileged, or with CAP_CHECKPOINT_RESTORE and a writable /proc/sys");
+            throw new FloeException(ExitCodes.Usage, $"{LastPidPath} cannot be written; run the container privileged, or with CAP_CHECKPOINT_RESTORE and a writable /proc/sys");
         }
     }
 
