@@ -89,6 +89,7 @@ internal static class EnvironmentOption
         {
             HelpName = "SECONDS",
             Description = $"{description} [{variable}]",
+            CustomParser = result => Parse(result.Tokens[0].Value),
             DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? Parse(set) : fallback,
         };
         option.Validators.Add(result =>
@@ -98,7 +99,7 @@ internal static class EnvironmentOption
             {
                 result.AddError(result.Implicit
                     ? $"{variable} takes {least} to {most} seconds; not '{Environment.GetEnvironmentVariable(variable)}'"
-                    : $"{name} takes {least} to {most} seconds; not {seconds}");
+                    : $"{name} takes {least} to {most} seconds; not '{result.Tokens[0].Value}'");
             }
         });
         return option;
