@@ -29,7 +29,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
 
         // From here on nobody gets a pid that any of the snapshots needs: not our own threads while one after the other is
         // tried, and not what the task starts the moment it runs again, so that the next machine finds those pids free too.
-        PidFloor.RaiseTo(listings.Max(l => l.Manifest?.Task.HighestPid) ?? 0);
+        PidFloor.RaiseTo(listings.Select(l => l.Manifest?.Task.HighestPid is { } pid and < PidFloor.PidLimit ? pid : 0).DefaultIfEmpty().Max());
         foreach (var listing in listings)
         {
             if (listing.Manifest is not { } manifest)
@@ -96,7 +96,6 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 Cpu = manifest.Machine.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
             };
             var root = await new CriuRestore(time, logger).RunAsync(context.Criu, request, new StoredImageSource(reader), cancellationToken).ConfigureAwait(false);
-
             return RunningTask.Adopt(root, output);
         }
         catch

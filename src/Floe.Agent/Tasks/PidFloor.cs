@@ -12,6 +12,10 @@ namespace Floe.Agent.Tasks;
 internal static class PidFloor
 {
     public const int FirstTaskPid = 1000;
+
+    /// <summary>PID_MAX_LIMIT of 64-bit kernels: no pid is as high.</summary>
+    public const int PidLimit = 4 << 20;
+
     private const string LastPidPath = "/proc/sys/kernel/ns_last_pid";
 
     /// <summary>Makes the next pid in this namespace greater than <paramref name="lastPid"/>. Never moves downwards.</summary>
