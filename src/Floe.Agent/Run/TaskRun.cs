@@ -19,6 +19,9 @@ namespace Floe.Agent.Run;
 /// <summary>One `floe run` as pid 1: lease, restore or start, supervise, and leave the store as the outcome asks.</summary>
 public sealed partial class TaskRun
 {
+    // The store may be what failed.
+    private static readonly TimeSpan s_releasePatience = TimeSpan.FromSeconds(5);
+
     private readonly RunOptions _options;
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
@@ -75,6 +78,14 @@ public sealed partial class TaskRun
                 CpuBaseline = baseline?.Name,
             };
             return await RunAsync(context, bundle, control, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            // Nothing of the task may run any more when the next agent gets the lease; then it need not wait for it.
+            await LeftOvers.KillAsync(_time).ConfigureAwait(false);
+            using var limit = new CancellationTokenSource(s_releasePatience, _time);
+            await TryAsync(() => lease.ReleaseAsync(LeaseState.Released, limit.Token)).ConfigureAwait(false);
+            throw;
         }
         finally
         {
@@ -234,7 +245,7 @@ public sealed partial class TaskRun
         {
             await leave().ConfigureAwait(false);
         }
-        catch (Exception e) when (e is ObjectStoreException or LeaseLostException or IOException)
+        catch (Exception e) when (e is ObjectStoreException or LeaseLostException or IOException or OperationCanceledException)
         {
             LogLeaveFailed(e.Message);
         }
