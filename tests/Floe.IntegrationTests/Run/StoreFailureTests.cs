@@ -9,7 +9,7 @@ namespace Floe.IntegrationTests.Run;
 /// <summary>A store that fails in the middle of a snapshot costs that snapshot, never the task or the snapshot before.</summary>
 public sealed class StoreFailureTests
 {
-    private const string Script = Fleet.Gate + "echo before; x=$(head -c 300000 /dev/urandom | base64 -w0); echo loaded; gate /run/go; echo after ${#x}";
+    private const string Script = Fleet.Gate + "echo before; gate /run/load; x=$(head -c 300000 /dev/urandom | base64 -w0); echo loaded; gate /run/go; echo after ${#x}";
 
     [Fact]
     public async Task Snapshot_StoreFailsFromOperationN_TaskRunsOnAndTheSnapshotBeforeIsGood()
@@ -29,6 +29,7 @@ public sealed class StoreFailureTests
         var asked = await fleet.SnapshotAsync(a, run, "--leave-running", "--json");
         Fleet.AssertStatus(0, asked);
         var first = Fleet.Json(asked).GetProperty("sequence").GetInt64();
+        Fleet.Open(a, "/run/load");
         await Fleet.UntilPrintedAsync(run, "loaded\n");
 
         var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), false, Fleet.Token);
@@ -64,6 +65,7 @@ public sealed class StoreFailureTests
         await objects.DeleteAsync([new ObjectKey($"tasks/{Fleet.Key}/snapshots/{second:D8}.json")], Fleet.Token);
         fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "2";
         var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/load");
         Fleet.Open(b, "/run/go");
         var last = await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script));
         Fleet.AssertStatus(0, last);
@@ -82,6 +84,7 @@ public sealed class StoreFailureTests
         fleet.Environment["FLOE_S3_ENDPOINT"] = s3.Endpoint.ToString().TrimEnd('/');
         fleet.Environment["FLOE_S3_MAX_ATTEMPTS"] = "1";
         var a = await fleet.MachineAsync("machine-a");
+        Fleet.Open(a, "/run/load");
         var run = await fleet.RunScriptAsync(a, Script);
         await Fleet.UntilPrintedAsync(run, "loaded\n");
         await fleet.TakeAwayAsync(a, run);
@@ -113,6 +116,7 @@ public sealed class StoreFailureTests
             null, Fleet.Token);
         await Fleet.UntilPrintedAsync(run, "before\n");
         Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
+        Fleet.Open(a, "/run/load");
         await Fleet.UntilPrintedAsync(run, "loaded\n");
         Task<MachineResult> BesideAsync(string script) => BesideRunAsync(a, run, script);
         await BesideAsync("cat /dev/zero >/run/s/fill");
