@@ -47,11 +47,9 @@ try
     var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
     if (parsed.Errors.Count > 0)
     {
-        foreach (var error in parsed.Errors)
-        {
-            await System.Console.Error.WriteLineAsync($"floe: {error.Message}");
-        }
-
+        // One line: the rest are consequences. The error that quotes a word says what is wrong, the others what is missing then.
+        var error = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'')) ?? parsed.Errors[0];
+        await System.Console.Error.WriteLineAsync($"floe: {error.Message.ReplaceLineEndings(" ")}");
         await System.Console.Error.WriteLineAsync($"floe: see 'floe {(parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ")}--help'");
         return ExitCodes.Usage;
     }
