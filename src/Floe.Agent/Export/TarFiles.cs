@@ -81,7 +81,8 @@ internal sealed class TarFiles(TarWriter tar, string spoolPath) : IFileContentCo
         }
     }
 
-    private static PaxTarEntry Entry(TarEntryType type, FileRecord record) => new(type, Name(record.Path))
+    // The root directory has the empty path, which a tar cannot say.
+    private static PaxTarEntry Entry(TarEntryType type, FileRecord record) => new(type, record.Path.Length == 0 ? "./" : Name(record.Path))
     {
         Mode = (UnixFileMode)(record.Mode & 0xfff),
         Uid = (int)record.Uid,
