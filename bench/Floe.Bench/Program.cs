@@ -42,6 +42,7 @@ foreach (var benchmark in chosen)
         {
             measured.Add(measurement);
             Console.WriteLine(measurement);
+            Console.WriteLine($"#   {string.Join(", ", measurement.Figures.Select(f => $"{f.Key} {f.Value:0}"))}");
         }
     }
     catch (Exception failure) when (!interrupted.IsCancellationRequested)
@@ -49,13 +50,20 @@ foreach (var benchmark in chosen)
         failed = true;
         Console.WriteLine($"bench {benchmark.Name} failed: {failure.Message}");
     }
+
+    // After each: what was measured stays when a later one is broken off.
+    await WriteAsync(measured);
 }
 
-var results = new
-{
-    Machine = new { Environment.ProcessorCount, Kernel = Environment.OSVersion.Version.ToString() },
-    Benchmarks = measured.Select(m => new { m.Name, m.Ratio, m.Limit, Better = m.Better.ToString(), Ok = m.IsOk, m.Figures }),
-};
-Directory.CreateDirectory(Repository.PathOf("artifacts"));
-await File.WriteAllTextAsync(Repository.PathOf("artifacts/bench.json"), JsonSerializer.Serialize(results, Workbench.Json));
 return !failed && measured.TrueForAll(m => m.IsOk) ? 0 : 1;
+
+static async Task WriteAsync(IReadOnlyList<Measurement> measured)
+{
+    var results = new
+    {
+        Machine = new { Environment.ProcessorCount, Kernel = Environment.OSVersion.Version.ToString() },
+        Benchmarks = measured.Select(m => new { m.Name, m.Ratio, m.Limit, Better = m.Better.ToString(), Ok = m.IsOk, m.Figures }),
+    };
+    Directory.CreateDirectory(Repository.PathOf("artifacts"));
+    await File.WriteAllTextAsync(Repository.PathOf("artifacts/bench.json"), JsonSerializer.Serialize(results, Workbench.Json));
+}
