@@ -3,7 +3,7 @@ namespace Floe.Store;
 public sealed record SnapshotWriterOptions
 {
     /// <summary>Memory for packs being filled or sent; every sink adds about 3 MiB of its own.</summary>
-    public long BufferBudgetBytes { get; init; } = 80L << 20;
+    public long BufferBudgetBytes { get; init; } = 72L << 20;
 
     /// <summary>Size at which a pack is closed, 2 MiB to 1 GiB; null: what the budget and the store's connections make best, 4 to 64 MiB.</summary>
     public int? PackBytes { get; init; }
