@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using Floe.S3;
 using Floe.Testing.Machines;
 
@@ -54,9 +55,9 @@ internal static class EagerRestore
     {
         await using var task = await FloeTask.StartAsync(bench, s3, "restore", command, cancellationToken);
         var resumed = double.Parse(await task.LineAsync("resumed", cancellationToken), CultureInfo.InvariantCulture);
-        if (!task.Run.Errors.Contains("Restored snapshot", StringComparison.Ordinal))
+        if (Encoding.UTF8.GetString(task.Run.Output).Contains("ready", StringComparison.Ordinal))
         {
-            throw new InvalidOperationException($"nothing was restored: {task.Run.Errors}");
+            throw new InvalidOperationException($"the task was started afresh, not restored: {task.Run.Errors}");
         }
 
         var millis = (resumed - double.Parse(task.Run.Errors.Split('\n')[0], CultureInfo.InvariantCulture)) / 1e6;
