@@ -57,7 +57,6 @@ rows = [
     ("restored on B", f"{restored[1]} MiB from {restored[0]}" if restored else "NOTHING"),
     None,
     ("notice to exit 75", seconds(frozen - noticed)),
-    ("  until all stood still", seconds(timings["freezeMillis"])),
     ("  CRIU's dump of the structure", seconds(timings["dumpMillis"])),
     ("  capture of memory and files", seconds(timings["captureMillis"])),
     ("  upload (beside the capture)", seconds(timings["uploadMillis"])),

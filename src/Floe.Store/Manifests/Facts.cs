@@ -65,10 +65,7 @@ public sealed record MountFact(string Path, string FileSystem, string Source = "
 /// <summary>How long the phases of a snapshot took, in milliseconds. Those of the store's own phases are filled in at the commit.</summary>
 public sealed record SnapshotTimings
 {
-    /// <summary>From the request until the tree stood still.</summary>
-    public long FreezeMillis { get; init; }
-
-    /// <summary>CRIU's dump of structure.</summary>
+    /// <summary>From the start of the dump until the tree stood still and CRIU had told its structure.</summary>
     public long DumpMillis { get; init; }
 
     /// <summary>Reading memory and files.</summary>
