@@ -55,12 +55,8 @@ public sealed record MachineFacts
 
     public long MemoryBytes { get; init; }
 
-    public IReadOnlyList<MountFact> Mounts { get; init => field = value ?? []; } = [];
-
     public string BootId { get; init => field = value ?? ""; } = "";
 }
-
-public sealed record MountFact(string Path, string FileSystem, string Source = "", bool ReadOnly = false);
 
 /// <summary>How long the phases of a snapshot took, in milliseconds. Those of the store's own phases are filled in at the commit.</summary>
 public sealed record SnapshotTimings
