@@ -20,6 +20,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
 {
     // Another try makes sense only while a small snapshot could still be committed.
     private static readonly TimeSpan s_leastTimeForSnapshot = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_suspicion = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_pauseBetweenTries = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_outputPatience = TimeSpan.FromSeconds(10);
 
@@ -35,6 +36,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly CancellationTokenSource _stop = new();
     private volatile ReclaimNotice? _notice;
+    private long? _failedAt;
 
     public Supervisor(RunOptions options, RunningTask task, SnapshotTaker snapshots, TimeProvider time, ILogger logger)
     {
@@ -113,6 +115,12 @@ internal sealed partial class Supervisor : IAsyncDisposable
         {
             case SupervisorEvent.TaskEnded ended:
                 await DrainOutputAsync().ConfigureAwait(false);
+                if (DiedOfSnapshot(ended.Status))
+                {
+                    LogDiedOfSnapshot(ended.Status.ToString());
+                    return new TaskOutcome.SnapshotFailed();
+                }
+
                 return new TaskOutcome.Ended(ended.Status);
 
             case SupervisorEvent.Reclaim reclaim:
@@ -193,6 +201,13 @@ internal sealed partial class Supervisor : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// A CRIU that is killed while its code is inside a process can take the process with it. A task that dies of a signal right
+    /// after a failed snapshot has not ended by itself: its snapshots must stay.
+    /// </summary>
+    private bool DiedOfSnapshot(ExitStatus status) =>
+        status.ShellCode > 128 && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
+
     private async Task<SnapshotReport> TakeOnceAsync(bool leaveRunning, DateTimeOffset? deadline)
     {
         IsSnapshotting = true;
@@ -200,7 +215,13 @@ internal sealed partial class Supervisor : IAsyncDisposable
         {
             var report = await _snapshots.TakeAsync(_task, leaveRunning, deadline, _stop.Token).ConfigureAwait(false);
             SnapshotsCommitted++;
+            _failedAt = null;
             return report;
+        }
+        catch (SnapshotFailedException)
+        {
+            _failedAt = _time.GetTimestamp();
+            throw;
         }
         finally
         {
@@ -297,6 +318,9 @@ internal sealed partial class Supervisor : IAsyncDisposable
 
     [LoggerMessage(EventId = 4305, Level = LogLevel.Error, Message = "No time or no way for another snapshot; the task runs on, and the last good snapshot stays")]
     private partial void LogGivenUp();
+
+    [LoggerMessage(EventId = 4307, Level = LogLevel.Error, Message = "The task ended ({Status}) right after a snapshot that failed, most likely of it: its earlier snapshots are kept, run it again")]
+    private partial void LogDiedOfSnapshot(string status);
 
     [LoggerMessage(EventId = 4306, Level = LogLevel.Warning, Message = "Nobody takes the task's output; the rest of it is dropped")]
     private partial void LogOutputNotTaken();
