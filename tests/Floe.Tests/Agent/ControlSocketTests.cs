@@ -43,7 +43,7 @@ public sealed class ControlSocketTests : IDisposable
         var server = new ControlServer(Socket, async (_, reply, _) =>
         {
             entered.SetResult();
-            await Task.Delay(200);
+            await Task.Delay(200, CancellationToken.None);
             await reply(new ControlReply { Event = "done", Snapshot = Report(1) });
         }, NullLogger.Instance);
         var asking = ControlClient.AskAsync(Socket, new ControlRequest { Verb = "snapshot" }, static _ => { }, default);
