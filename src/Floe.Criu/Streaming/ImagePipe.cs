@@ -9,12 +9,6 @@ public static class ImagePipe
 {
     private const int PreferredPipeBytes = 1 << 20;
 
-    /// <summary>
-    /// Seen under load: a write that failed and left no error number. Nothing was written then, so it is tried again once the pipe can
-    /// take more; an error that stays shows its number at the next try.
-    /// </summary>
-    private const int NoErrno = 0;
-
     /// <summary>Writes all bytes. One write a pipe at a time. No thread is held while the pipe is full.</summary>
     /// <returns>False when CRIU has closed its end: it needs no more of this image.</returns>
     /// <exception cref="LinuxException">Any other error.</exception>
@@ -71,7 +65,6 @@ public static class ImagePipe
                     case Errno.EINTR:
                         continue;
                     case Errno.EAGAIN:
-                    case NoErrno:
                         return 0;
                     case Errno.EPIPE:
                         return -1;
