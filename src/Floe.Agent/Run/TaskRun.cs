@@ -245,8 +245,9 @@ public sealed partial class TaskRun
         {
             await leave().ConfigureAwait(false);
         }
-        catch (Exception e) when (e is ObjectStoreException or LeaseLostException or IOException or OperationCanceledException)
+        catch (Exception e)
         {
+            // How the task ended is settled by now, whatever becomes of this.
             LogLeaveFailed(e.Message);
         }
     }

@@ -1,11 +1,7 @@
 using Floe.Agent.Control;
-using Floe.Agent.Files;
 using Floe.Agent.Run;
 using Floe.Agent.Tasks;
-using Floe.Criu;
 using Floe.Criu.Dump;
-using Floe.Criu.Errors;
-using Floe.Linux;
 using Floe.S3;
 using Floe.Store;
 using Microsoft.Extensions.Logging;
@@ -40,22 +36,13 @@ internal sealed partial class SnapshotTaker
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
     public async Task<SnapshotReport> TakeAsync(RunningTask task, bool leaveRunning, DateTimeOffset? deadline, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost);
         var run = new SnapshotRun(_context, task, _time);
         _running = run;
         try
         {
-            await using var writer = run.Writer;
-            var request = new DumpRequest
-            {
-                RootPid = task.Root.Pid,
-                WorkDirectory = _context.Directory.FreshImages(),
-                HookProgram = Bundle.ProgramPath,
-                Tcp = _context.Options.Tcp == TcpPolicy.Established ? TcpMode.Established : TcpMode.Close,
-                Cpu = _context.Options.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
-                LeaveRunning = leaveRunning,
-            };
-            var outcome = await _dump.RunAsync(_context.Criu, request, new ContentImageSink(writer), run.CommitFrozenAsync, limit.Token).ConfigureAwait(false);
+            var outcome = await CommitAsync(run, task, leaveRunning, cancellationToken).ConfigureAwait(false);
+
+            // From here on the snapshot is a fact, and nothing may turn it into a failure.
             if (outcome.Note is { } note)
             {
                 LogNote(note);
@@ -66,24 +53,49 @@ internal sealed partial class SnapshotTaker
                 LogChangedByOthers(string.Join(", ", run.FilesChangedByOthers));
             }
 
+            var report = run.Report(outcome.Frozen, leaveRunning);
+            LogCommitted(report.Sequence, report.Processes, report.ReadBytes >> 20, report.SentBytes >> 20, report.FrozenMillis, deadline is { } end ? (end - _time.GetUtcNow()).TotalSeconds : null);
             if (leaveRunning)
             {
                 task.Output.Resume();
                 await PruneAsync(cancellationToken).ConfigureAwait(false);
             }
 
-            var report = run.Report(outcome.Frozen, leaveRunning);
-            LogCommitted(report.Sequence, report.Processes, report.ReadBytes >> 20, report.SentBytes >> 20, report.FrozenMillis, deadline is { } end ? (end - _time.GetUtcNow()).TotalSeconds : null);
             return report;
-        }
-        catch (Exception e) when (e is CriuException or ObjectStoreException or LinuxException or IOException or FileStateException or InvalidDataException or FloeException or OperationCanceledException or LeaseLostException)
-        {
-            task.Output.Resume();
-            throw new SnapshotFailedException(Reason(e), e is LeaseLostException || _context.Lease.Lost.IsCancellationRequested, e);
         }
         finally
         {
             _running = null;
+        }
+    }
+
+    /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
+    private async Task<DumpOutcome> CommitAsync(SnapshotRun run, RunningTask task, bool leaveRunning, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost);
+        try
+        {
+            var request = new DumpRequest
+            {
+                RootPid = task.Root.Pid,
+                WorkDirectory = _context.Directory.FreshImages(),
+                HookProgram = Bundle.ProgramPath,
+                Tcp = _context.Options.Tcp == TcpPolicy.Established ? TcpMode.Established : TcpMode.Close,
+                Cpu = _context.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
+                LeaveRunning = leaveRunning,
+            };
+            return await _dump.RunAsync(_context.Criu, request, new ContentImageSink(run.Writer), run.CommitFrozenAsync, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            // Whatever it was, the task must not pay for it: it runs on.
+            task.Output.Resume();
+            var reason = e is OperationCanceledException ? "it was stopped before it was complete" : e.Message;
+            throw new SnapshotFailedException(reason, e is LeaseLostException || _context.Lease.Lost.IsCancellationRequested, e);
+        }
+        finally
+        {
+            await run.Writer.DisposeAsync().ConfigureAwait(false);
         }
     }
 
@@ -102,8 +114,6 @@ internal sealed partial class SnapshotTaker
             LogNotPruned(e.Message);
         }
     }
-
-    private static string Reason(Exception e) => e is OperationCanceledException ? "it was stopped before it was complete" : e.Message;
 
     [LoggerMessage(EventId = 4400, Level = LogLevel.Information,
         Message = "Snapshot {Sequence} committed: {Processes} processes, {ReadMiB} MiB read, {SentMiB} MiB sent, frozen for {FrozenMillis} ms; seconds left: {SecondsLeft}")]
