@@ -6,7 +6,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT := 1
 
-.PHONY: help tools bundle check bench demo soak clean
+.PHONY: help tools bundle check bench demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,9 +27,6 @@ bench: bundle ## run the benchmarks; one line each, and JSON in artifacts/bench.
 
 demo: ## freeze a real computation on one machine and finish it on another
 	@eng/demo/demo
-
-soak: ## reserved for the long-running tests
-	@echo "make soak: there are no long-running tests yet" >&2; exit 1
 
 clean: ## remove what was built; downloads in $(FLOE_CACHE) are kept
 	@rm -rf artifacts dist
