@@ -4,9 +4,17 @@ using System.Text.Json;
 
 namespace Floe.Agent.Control;
 
-/// <summary>Asks a running agent through its control socket.</summary>
-public static class ControlClient
+/// <summary>
+/// A connection to a running agent's control socket. An agent that ends after its answer takes its pid namespace with it, and so a
+/// program that asked from inside of the container; therefore it waits, for a moment, until the connection is closed. Whoever must
+/// live to tell the answer closes it by ending.
+/// </summary>
+public sealed class ControlClient : IDisposable
 {
+    private readonly Socket _socket;
+
+    private ControlClient(Socket socket) => _socket = socket;
+
     /// <summary>The control socket of the agent that runs <paramref name="key"/>, or of the only agent when it is null.</summary>
     /// <exception cref="FloeException">There is none, or more than one.</exception>
     public static string Find(string parent, string? key)
@@ -21,22 +29,27 @@ public static class ControlClient
         };
     }
 
-    /// <summary>Sends one request and returns the last reply; <paramref name="onProgress"/> sees the others.</summary>
-    /// <exception cref="FloeException">The agent is gone, or it answered with an error.</exception>
-    public static async Task<ControlReply> AskAsync(
-        string socketPath, ControlRequest request, Action<CaptureProgress> onProgress, CancellationToken cancellationToken)
+    /// <exception cref="FloeException">No agent listens at <paramref name="socketPath"/>.</exception>
+    public static async Task<ControlClient> ConnectAsync(string socketPath, CancellationToken cancellationToken)
     {
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken).ConfigureAwait(false);
+            return new ControlClient(socket);
         }
         catch (SocketException e)
         {
+            socket.Dispose();
             throw new FloeException(ExitCodes.Usage, $"the agent does not answer at {socketPath}; it has ended, or is only just starting", e);
         }
+    }
 
-        await using var stream = new NetworkStream(socket, false);
+    /// <summary>Sends one request and returns the last reply; <paramref name="onProgress"/> sees the others. Once a connection.</summary>
+    /// <exception cref="FloeException">The agent is gone, or it answered with an error.</exception>
+    public async Task<ControlReply> AskAsync(ControlRequest request, Action<CaptureProgress> onProgress, CancellationToken cancellationToken)
+    {
+        await using var stream = new NetworkStream(_socket, false);
         using var reader = new StreamReader(stream, Encoding.UTF8);
         await stream.WriteAsync(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(request, ControlJson.Default.ControlRequest) + "\n"), cancellationToken).ConfigureAwait(false);
         while (await reader.ReadLineAsync(cancellationToken).ConfigureAwait(false) is { } line)
@@ -56,4 +69,6 @@ public static class ControlClient
 
         throw new FloeException(ExitCodes.SnapshotFailed, "the agent ended before it answered; its log says why");
     }
+
+    public void Dispose() => _socket.Dispose();
 }

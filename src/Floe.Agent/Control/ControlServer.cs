@@ -35,7 +35,7 @@ public sealed partial class ControlServer : IAsyncDisposable
         _accepting = AcceptAsync(_stop.Token);
     }
 
-    /// <summary>Takes no more requests, lets those under way get their last reply, then closes.</summary>
+    /// <summary>Takes no more requests, lets those under way get their last reply and go, within <see cref="s_lastReplies"/>.</summary>
     public async ValueTask DisposeAsync()
     {
         _listener.Dispose();
@@ -102,6 +102,10 @@ public sealed partial class ControlServer : IAsyncDisposable
             {
                 await Reply(new ControlReply { Event = "error", Message = e.Message }).ConfigureAwait(false);
             }
+
+            // Whoever asked may die with our pid namespace: let it read the answer and end first.
+            connection.Shutdown(SocketShutdown.Send);
+            _ = await stream.ReadAsync(new byte[1], cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {

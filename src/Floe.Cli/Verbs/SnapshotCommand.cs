@@ -13,6 +13,9 @@ internal static class SnapshotCommand
     private static readonly Option<bool> s_leaveRunning = new("--leave-running") { Description = "Let the task run on here after the snapshot" };
     private static readonly Option<bool> s_json = new("--json") { Description = "Print the result as JSON" };
 
+    // Held until the program ends; a collected socket would be a closed one.
+    private static ControlClient? s_agent;
+
     public static Command Build()
     {
         var command = new Command("snapshot", """
@@ -35,11 +38,14 @@ internal static class SnapshotCommand
     private static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
         var socket = ControlClient.Find(AgentDirectory.DefaultParent(), parsed.GetValue(s_key));
+
+        // Not disposed: in the agent's container our end must come before its end, see ControlClient.
+        var agent = s_agent = await ControlClient.ConnectAsync(socket, cancellationToken).ConfigureAwait(false);
         var request = new ControlRequest { Verb = "snapshot", LeaveRunning = parsed.GetValue(s_leaveRunning) };
         var json = parsed.GetValue(s_json);
         var reply = System.Console.IsErrorRedirected || json
-            ? await ControlClient.AskAsync(socket, request, static _ => { }, cancellationToken).ConfigureAwait(false)
-            : await AskWithBarAsync(socket, request, cancellationToken).ConfigureAwait(false);
+            ? await agent.AskAsync(request, static _ => { }, cancellationToken).ConfigureAwait(false)
+            : await AskWithBarAsync(agent, request, cancellationToken).ConfigureAwait(false);
         var report = reply.Snapshot!;
         if (json)
         {
@@ -55,14 +61,14 @@ internal static class SnapshotCommand
         return 0;
     }
 
-    private static Task<ControlReply> AskWithBarAsync(string socket, ControlRequest request, CancellationToken cancellationToken)
+    private static Task<ControlReply> AskWithBarAsync(ControlClient agent, ControlRequest request, CancellationToken cancellationToken)
     {
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(System.Console.Error) });
         return console.Progress().Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
             .StartAsync(context =>
             {
                 var bar = context.AddTask("freezing");
-                return ControlClient.AskAsync(socket, request, progress =>
+                return agent.AskAsync(request, progress =>
                 {
                     bar.Description = $"{progress.Phase} {Sizes.Bytes(progress.ReadBytes)}, {Sizes.Bytes(progress.SentBytes)} sent";
                     bar.MaxValue = Math.Max(1, progress.ExpectedBytes);

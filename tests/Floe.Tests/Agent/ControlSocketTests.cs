@@ -9,7 +9,25 @@ public sealed class ControlSocketTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("floe-control-").FullName;
 
+    private async Task<ControlReply> AskAsync(ControlRequest request, Action<CaptureProgress> onProgress, CancellationToken cancellationToken)
+    {
+        using var client = await ControlClient.ConnectAsync(Socket, cancellationToken);
+        return await client.AskAsync(request, onProgress, cancellationToken);
+    }
+
     private string Socket => Path.Combine(_folder, "control.sock");
+
+    [Fact]
+    public async Task DisposeAsync_AskerStillThere_WaitsUntilItIsGone()
+    {
+        var server = new ControlServer(Socket, (_, reply, _) => reply(new ControlReply { Event = "done", Snapshot = Report(1) }), NullLogger.Instance);
+        var asker = await ControlClient.ConnectAsync(Socket, default);
+        await asker.AskAsync(new ControlRequest { Verb = "snapshot" }, static _ => { }, default);
+        var ending = server.DisposeAsync().AsTask();
+        Assert.False(ending.IsCompleted);
+        asker.Dispose();
+        await ending;
+    }
 
     [Fact]
     public async Task AskAsync_HandlerReportsAndFinishes_SeesProgressAndResult()
@@ -22,7 +40,7 @@ public sealed class ControlSocketTests : IDisposable
         }, NullLogger.Instance);
 
         var seen = new List<CaptureProgress>();
-        var answer = await ControlClient.AskAsync(Socket, new ControlRequest { Verb = "snapshot", LeaveRunning = true }, seen.Add, default);
+        var answer = await AskAsync(new ControlRequest { Verb = "snapshot", LeaveRunning = true }, seen.Add, default);
 
         Assert.Equal([new CaptureProgress("capturing", 1, 2, 3, 4, 5)], seen);
         Assert.Equal(17, answer.Snapshot!.Sequence);
@@ -32,7 +50,7 @@ public sealed class ControlSocketTests : IDisposable
     public async Task AskAsync_HandlerRefuses_ThrowsItsReason()
     {
         await using var server = new ControlServer(Socket, (_, _, _) => throw new FloeException(ExitCodes.SnapshotFailed, "no"), NullLogger.Instance);
-        var e = await Assert.ThrowsAsync<FloeException>(() => ControlClient.AskAsync(Socket, new ControlRequest { Verb = "snapshot" }, static _ => { }, default));
+        var e = await Assert.ThrowsAsync<FloeException>(() => AskAsync(new ControlRequest { Verb = "snapshot" }, static _ => { }, default));
         Assert.Equal("no", e.Message);
     }
 
@@ -46,7 +64,7 @@ public sealed class ControlSocketTests : IDisposable
             await Task.Delay(200, CancellationToken.None);
             await reply(new ControlReply { Event = "done", Snapshot = Report(1) });
         }, NullLogger.Instance);
-        var asking = ControlClient.AskAsync(Socket, new ControlRequest { Verb = "snapshot" }, static _ => { }, default);
+        var asking = AskAsync(new ControlRequest { Verb = "snapshot" }, static _ => { }, default);
         await entered.Task;
         await server.DisposeAsync();
         Assert.Equal(1, (await asking).Snapshot!.Sequence);
