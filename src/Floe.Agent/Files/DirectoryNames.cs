@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Floe.Linux;
 
 namespace Floe.Agent.Files;
@@ -36,14 +37,16 @@ internal sealed unsafe class DirectoryNames
                 read = Interop.getdents64(directory, buffer, ReadBytes);
             }
 
-            if (read < 0)
+            var errno = read < 0 ? Marshal.GetLastPInvokeError() : 0;
+            if (read == 0 || errno == Errno.ENOENT)
             {
-                throw KernelPath.Failure("list the directory", path, System.Runtime.InteropServices.Marshal.GetLastPInvokeError());
+                // ENOENT: removed since it was opened, so it is empty.
+                break;
             }
 
-            if (read == 0)
+            if (read < 0)
             {
-                break;
+                throw KernelPath.Failure("list the directory", path, errno);
             }
 
             for (var offset = 0; offset < read;)

@@ -56,7 +56,6 @@ internal sealed unsafe class CaptureServer : IDisposable
     /// <summary>Only after <see cref="Ended"/>.</summary>
     public void Dispose()
     {
-        _listener.Dispose();
         _wake.Dispose();
         _nowhere.Dispose();
     }
@@ -87,6 +86,7 @@ internal sealed unsafe class CaptureServer : IDisposable
             }
 
             connection?.Dispose();
+            _listener.Dispose(); // a CRIU that was never accepted must meet the end too
             _ = _complete.Task.Exception; // observed here: a dump that fails otherwise never looks at it
             _ended.TrySetResult();
         }
