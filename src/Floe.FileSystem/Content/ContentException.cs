@@ -1,0 +1,29 @@
+namespace Floe.FileSystem.Content;
+
+public enum ContentErrorKind
+{
+    /// <summary>The object was replaced or removed while it was open: what was opened can no longer be read.</summary>
+    Stale,
+    AccessDenied,
+    /// <summary>The service asked for fewer requests until all tries were spent.</summary>
+    Busy,
+    /// <summary>Any other failure of the service or of the way to it.</summary>
+    Remote,
+    /// <summary>The local cache is full of bytes that cannot go up, or the store's quota is used up.</summary>
+    NoSpace,
+    /// <summary>Somebody else wrote the object meanwhile: nothing was overwritten.</summary>
+    Conflict,
+    /// <summary>Past 5 TiB.</summary>
+    TooLarge,
+    /// <summary>The local disk fails.</summary>
+    LocalDisk,
+}
+
+/// <summary>Content that could not be read or brought to the bucket. The message is one line for the user and says what to do.</summary>
+public sealed class ContentException : Exception
+{
+    public ContentException(ContentErrorKind kind, string message, Exception? inner = null)
+        : base(message, inner) => Kind = kind;
+
+    public ContentErrorKind Kind { get; }
+}

@@ -1,0 +1,23 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>Limits of the local cache and of the transfers.</summary>
+public sealed record ContentStoreOptions
+{
+    /// <summary>A folder of its own on the local disk, made if it is not there; what an earlier process left in it is removed.</summary>
+    public required string CacheFolder { get; init; }
+
+    /// <summary>Bytes on the local disk at most; null: four fifths of what is free when the store is opened.</summary>
+    public long? MaxCacheBytes { get; init; }
+
+    /// <summary>Ranged GETs at the same time.</summary>
+    public int MaxDownloads { get; init; } = 16;
+
+    /// <summary>PUTs and parts at the same time.</summary>
+    public int MaxUploads { get; init; } = 16;
+
+    /// <summary>How far a sequential reader is read ahead at most.</summary>
+    public long MaxReadAheadBytes { get; init; } = 128 << 20;
+
+    /// <summary>How often a file's whole upload is tried, above the retries of single requests.</summary>
+    public int MaxUploadTries { get; init; } = 3;
+}
