@@ -24,6 +24,7 @@ public sealed class SnapshotStore
 {
     private const string StoreKind = "floe-store";
     private const int MaxStoreFileBytes = 64 << 10;
+    private const int MaxTraceBytes = 4 << 20;
 
     private readonly IObjectStore _objects;
     private readonly SnapshotStoreOptions _options;
@@ -148,30 +149,40 @@ public sealed class SnapshotStore
     public Task PruneAsync(Lease lease, KnownBlocks known, int keep, CancellationToken cancellationToken) =>
         new Pruning(_objects, lease, known).RunAsync(keep, cancellationToken);
 
-    /// <summary>Removes the holder's own task, lease included: the lease is over afterwards.</summary>
-    public async Task DeleteTaskAsync(Lease lease, CancellationToken cancellationToken)
+    /// <summary>The task's trace, whose content this room does not know; null when there is none.</summary>
+    public Task<SmallObject?> ReadTraceAsync(TaskKey task, CancellationToken cancellationToken) =>
+        _objects.GetAsync(StoreLayout.Trace(task), MaxTraceBytes, cancellationToken);
+
+    /// <summary>Writes the task's trace; an <see cref="ObjectStoreException"/> of kind PreconditionFailed when another agent wrote it.</summary>
+    public Task<ETag> WriteTraceAsync(TaskKey task, ReadOnlyMemory<byte> content, PutCondition condition, CancellationToken cancellationToken) =>
+        _objects.PutAsync(StoreLayout.Trace(task), content, condition, cancellationToken);
+
+    /// <summary>Removes the holder's own task, lease included, trace excluded: the lease is over afterwards.</summary>
+    public Task DeleteTaskAsync(Lease lease, CancellationToken cancellationToken) => DeleteTaskAsync(lease, keepTrace: true, cancellationToken);
+
+    private async Task DeleteTaskAsync(Lease lease, bool keepTrace, CancellationToken cancellationToken)
     {
         await lease.RenewAsync(cancellationToken).ConfigureAwait(false);
         await lease.EndAsync().ConfigureAwait(false);
-        await Removal.RunAsync(_objects, lease.Key, cancellationToken).ConfigureAwait(false);
+        await Removal.RunAsync(_objects, lease.Key, keepTrace, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
-    /// Removes a task, under its lease, so that no agent can be in the middle of it. Refused (<see cref="LeaseRefusedException"/>)
+    /// Removes a task, its trace too, under its lease, so that no agent can be in the middle of it. Refused (<see cref="LeaseRefusedException"/>)
     /// while another agent holds it, unless <paramref name="force"/>: then that agent finds its lease gone and cannot commit.
     /// </summary>
     public async Task DeleteTaskAsync(TaskKey task, LeaseRequest request, bool force, CancellationToken cancellationToken)
     {
         if (force)
         {
-            await Removal.RunAsync(_objects, task, cancellationToken).ConfigureAwait(false);
+            await Removal.RunAsync(_objects, task, keepTrace: false, cancellationToken).ConfigureAwait(false);
             return;
         }
 
         var lease = await AcquireLeaseAsync(task, request, cancellationToken).ConfigureAwait(false);
         await using (lease.ConfigureAwait(false))
         {
-            await DeleteTaskAsync(lease, cancellationToken).ConfigureAwait(false);
+            await DeleteTaskAsync(lease, keepTrace: false, cancellationToken).ConfigureAwait(false);
         }
     }
 

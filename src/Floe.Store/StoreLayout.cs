@@ -13,6 +13,9 @@ internal static class StoreLayout
 
     public static ObjectKey Lease(TaskKey task) => new($"tasks/{task.Value}/lease.json");
 
+    /// <summary>What the agents say of the task's history; it outlives its snapshots.</summary>
+    public static ObjectKey Trace(TaskKey task) => new($"tasks/{task.Value}/trace.json");
+
     public static ObjectKey SnapshotsPrefix(TaskKey task) => new($"tasks/{task.Value}/snapshots/");
 
     public static ObjectKey PacksPrefix(TaskKey task) => new($"tasks/{task.Value}/packs/");

@@ -1,3 +1,4 @@
+using Floe.Agent.Preflight;
 using Floe.Agent.Run;
 using Floe.Agent.Snapshots;
 using Floe.Agent.Tasks;
@@ -6,7 +7,7 @@ namespace Floe.Agent.Control;
 
 /// <summary>What the control socket can ask of a running task.</summary>
 internal sealed class AgentControl(
-    RunOptions options, RunningTask task, Supervisor supervisor, SnapshotTaker snapshots, long restoredFrom, TimeProvider time)
+    RunOptions options, RunningTask task, Supervisor supervisor, SnapshotTaker snapshots, long restoredFrom, DateTimeOffset runningSince, TimeProvider time)
 {
     private static readonly TimeSpan s_progressInterval = TimeSpan.FromMilliseconds(200);
 
@@ -37,14 +38,24 @@ internal sealed class AgentControl(
         }
     }
 
-    private AgentStatus Status() => new()
+    private AgentStatus Status()
     {
-        Key = options.Key,
-        Store = options.Store.ToString(),
-        State = supervisor.IsSnapshotting ? "snapshotting" : task.Root.HasExited ? "ended" : "running",
-        TaskPid = task.Root.Pid,
-        RestoredFrom = restoredFrom,
-        Snapshots = supervisor.SnapshotsCommitted,
-        ReclaimDeadline = supervisor.ReclaimDeadline,
-    };
+        var tree = ProcessTree.Read("/proc", task.Root.Pid, CancellationToken.None);
+        return new()
+        {
+            Key = options.Key,
+            Store = options.Store.ToString(),
+            State = supervisor.IsSnapshotting ? "snapshotting" : task.Root.HasExited ? "ended" : "running",
+            TaskPid = task.Root.Pid,
+            RestoredFrom = restoredFrom,
+            Snapshots = supervisor.SnapshotsCommitted,
+            ReclaimDeadline = supervisor.ReclaimDeadline,
+            RunningSince = runningSince,
+            Processes = tree.Count,
+            ResidentBytes = tree.Sum(p => p.Stat.ResidentBytes),
+            ProcessorMillis = tree.Sum(p => p.Stat.ProcessorMillis),
+            Progress = snapshots.Progress,
+            LastSnapshot = supervisor.LastSnapshot,
+        };
+    }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Floe.Store;
 
 namespace Floe.Agent.Control;
 
@@ -47,6 +48,9 @@ public sealed record SnapshotReport
 
     public required long ZeroBytes { get; init; }
 
+    /// <summary>Part of the read bytes that the store had already, or that the snapshot repeats.</summary>
+    public long DedupBytes { get; init; }
+
     public required long NewBytes { get; init; }
 
     public required long SentBytes { get; init; }
@@ -54,6 +58,8 @@ public sealed record SnapshotReport
     public required long FrozenMillis { get; init; }
 
     public required long TotalMillis { get; init; }
+
+    public SnapshotTimings? Timings { get; init; }
 }
 
 /// <summary>What the agent is doing.</summary>
@@ -74,6 +80,24 @@ public sealed record AgentStatus
     public required int Snapshots { get; init; }
 
     public DateTimeOffset? ReclaimDeadline { get; init; }
+
+    /// <summary>When the task began to run on this machine.</summary>
+    public DateTimeOffset? RunningSince { get; init; }
+
+    /// <summary>Of the task's tree, the init that Floe puts above it included.</summary>
+    public int Processes { get; init; }
+
+    /// <summary>Resident memory of all processes; pages that several share are counted in each.</summary>
+    public long ResidentBytes { get; init; }
+
+    /// <summary>User and system time of the processes that live.</summary>
+    public long ProcessorMillis { get; init; }
+
+    /// <summary>The snapshot that is being taken; null when none is.</summary>
+    public CaptureProgress? Progress { get; init; }
+
+    /// <summary>The last one that was committed here.</summary>
+    public SnapshotReport? LastSnapshot { get; init; }
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

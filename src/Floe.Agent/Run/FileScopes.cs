@@ -1,4 +1,5 @@
 using Floe.Agent.Files;
+using Floe.Agent.Trace;
 
 namespace Floe.Agent.Run;
 
@@ -18,6 +19,12 @@ internal static class FileScopes
         if (Environment.GetEnvironmentVariable("FLOE_LOG_FILE") is { Length: > 0 } log)
         {
             own.Add(Path.GetFullPath(log));
+        }
+
+        if (options.TraceFile is { } trace)
+        {
+            own.Add(trace);
+            own.Add(FileTraceTarget.Temporary(trace));
         }
 
         return FileScope.Create(new FileScopeOptions

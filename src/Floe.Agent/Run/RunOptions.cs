@@ -89,6 +89,9 @@ public sealed record RunOptions
     /// <summary>The batch job that this run belongs to; null outside of one.</summary>
     public Scheduler.SchedulerIdentity? Scheduler { get; init; }
 
+    /// <summary>Absolute path of the trace; null: beside the snapshots in the store.</summary>
+    public string? TraceFile { get; init; }
+
     /// <summary>Parent of the agent's private folder.</summary>
     public required string StateDirectory { get; init; }
 }

@@ -4,6 +4,7 @@ using Floe.Agent.Control;
 using Floe.Agent.Notices;
 using Floe.Agent.Snapshots;
 using Floe.Agent.Tasks;
+using Floe.Agent.Trace;
 using Floe.Linux;
 using Floe.Linux.Processes;
 using Microsoft.Extensions.Logging;
@@ -30,6 +31,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private readonly RunOptions _options;
     private readonly RunningTask _task;
     private readonly SnapshotTaker _snapshots;
+    private readonly TaskTrace _trace;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Channel<SupervisorEvent> _events = Channel.CreateUnbounded<SupervisorEvent>(new UnboundedChannelOptions { SingleReader = true });
@@ -38,11 +40,12 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private volatile ReclaimNotice? _notice;
     private long? _failedAt;
 
-    public Supervisor(RunOptions options, RunningTask task, SnapshotTaker snapshots, TimeProvider time, ILogger logger)
+    public Supervisor(RunOptions options, RunningTask task, SnapshotTaker snapshots, TaskTrace trace, TimeProvider time, ILogger logger)
     {
         _options = options;
         _task = task;
         _snapshots = snapshots;
+        _trace = trace;
         _time = time;
         _logger = logger;
         _ = ReportEndAsync();
@@ -55,6 +58,9 @@ internal sealed partial class Supervisor : IAsyncDisposable
     public int SnapshotsCommitted { get; private set; }
 
     public bool IsSnapshotting { get; private set; }
+
+    /// <summary>The last snapshot that was committed here; null before the first.</summary>
+    public SnapshotReport? LastSnapshot { get; private set; }
 
     /// <summary>A request from the control socket; completes when committed, or fails with the reason.</summary>
     public Task<SnapshotReport> RequestSnapshotAsync(bool leaveRunning)
@@ -164,7 +170,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
     {
         try
         {
-            var report = await TakeOnceAsync(request.LeaveRunning, null).ConfigureAwait(false);
+            var report = await TakeOnceAsync(request.LeaveRunning, TraceTrigger.Request, null).ConfigureAwait(false);
             request.Answer.SetResult(report);
             return report.TaskRuns ? null : new TaskOutcome.TakenAway(report);
         }
@@ -183,7 +189,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
         {
             try
             {
-                return await TakeOnceAsync(false, deadline).ConfigureAwait(false);
+                return await TakeOnceAsync(false, deadline is null ? TraceTrigger.Term : TraceTrigger.Notice, deadline).ConfigureAwait(false);
             }
             catch (SnapshotFailedException e)
             {
@@ -208,18 +214,22 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private bool DiedOfSnapshot(ExitStatus status) =>
         status.ShellCode > 128 && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
 
-    private async Task<SnapshotReport> TakeOnceAsync(bool leaveRunning, DateTimeOffset? deadline)
+    private async Task<SnapshotReport> TakeOnceAsync(bool leaveRunning, TraceTrigger trigger, DateTimeOffset? deadline)
     {
+        var (started, startedAt) = (_time.GetTimestamp(), _time.GetUtcNow());
         IsSnapshotting = true;
         try
         {
             var report = await _snapshots.TakeAsync(_task, leaveRunning, deadline, _stop.Token).ConfigureAwait(false);
             SnapshotsCommitted++;
+            LastSnapshot = report;
+            _trace.Update(a => a.Tried(TraceEntries.Committed(report, trigger, startedAt, deadline)));
             _failedAt = null;
             return report;
         }
-        catch (SnapshotFailedException)
+        catch (SnapshotFailedException e)
         {
+            _trace.Update(a => a.Tried(TraceEntries.Failed(e.Message, trigger, startedAt, deadline, _time.GetElapsedTime(started))));
             _failedAt = _time.GetTimestamp();
             throw;
         }
@@ -278,6 +288,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
             await foreach (var notice in source.WatchAsync(_stop.Token).ConfigureAwait(false))
             {
                 _notice = notice;
+                _trace.Update(a => a.Noticed(notice));
                 _events.Writer.TryWrite(new SupervisorEvent.Reclaim(notice));
             }
         }

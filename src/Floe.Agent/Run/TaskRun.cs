@@ -7,6 +7,7 @@ using Floe.Agent.Notices;
 using Floe.Agent.Preflight;
 using Floe.Agent.Snapshots;
 using Floe.Agent.Tasks;
+using Floe.Agent.Trace;
 using Floe.Aws;
 using Floe.Criu;
 using Floe.Linux.Processes;
@@ -21,6 +22,9 @@ public sealed partial class TaskRun
 {
     // The store may be what failed.
     private static readonly TimeSpan s_releasePatience = TimeSpan.FromSeconds(5);
+
+    // Only people miss a trace.
+    private static readonly TimeSpan s_tracePatience = TimeSpan.FromSeconds(5);
 
     private readonly RunOptions _options;
     private readonly TimeProvider _time;
@@ -60,6 +64,9 @@ public sealed partial class TaskRun
         var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = _time, Logger = _logger }, true, cancellationToken).ConfigureAwait(false);
         await using var lease = await AcquireAsync(store, key, cancellationToken).ConfigureAwait(false);
 
+        await using var trace = new TaskTrace(
+            _options.TraceFile is { } file ? new FileTraceTarget(file) : new StoreTraceTarget(store, key),
+            TraceEntries.Header(_options), TraceEntries.Attempt(lease, _options.Scheduler, _time.GetUtcNow()), _time, _logger);
         var directory = AgentDirectory.Create(_options.StateDirectory, new AgentRecord(_options.Key, _options.Store.ToString(), Environment.MachineName));
         await using var control = new AgentControlPoint(directory.ControlSocket, _logger);
         try
@@ -72,6 +79,7 @@ public sealed partial class TaskRun
                 Criu = criu,
                 Store = store,
                 Lease = lease,
+                Trace = trace,
                 Known = new KnownBlocks(),
                 Scope = scope,
                 Baseline = await FileBaseline.TakeAsync(scope, directory.Baseline, cancellationToken).ConfigureAwait(false),
@@ -79,8 +87,10 @@ public sealed partial class TaskRun
             };
             return await RunAsync(context, bundle, control, cancellationToken).ConfigureAwait(false);
         }
-        catch
+        catch (Exception e)
         {
+            await trace.FinishAsync(a => a.Ended(TraceOutcome.Failed, (e as FloeException)?.ExitCode, _time.GetUtcNow()), s_tracePatience).ConfigureAwait(false);
+
             // Nothing of the task may run any more when the next agent gets the lease; then it need not wait for it.
             await LeftOvers.KillAsync(_time).ConfigureAwait(false);
             using var limit = new CancellationTokenSource(s_releasePatience, _time);
@@ -104,11 +114,13 @@ public sealed partial class TaskRun
 
         await using var task = restored?.Task ?? await StartAsync(context, bundle, cancellationToken).ConfigureAwait(false);
         var snapshots = new SnapshotTaker(context, _time, _logger);
-        var supervisor = new Supervisor(_options, task, snapshots, _time, _logger);
+        var supervisor = new Supervisor(_options, task, snapshots, context.Trace, _time, _logger);
+        var runningAt = _time.GetUtcNow();
+        context.Trace.Update(a => a with { RunningAt = runningAt });
         await using (supervisor.ConfigureAwait(false))
         {
-            point.Open(new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, _time));
-            using var imds = WatchNotices(supervisor);
+            point.Open(new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, runningAt, _time));
+            using var imds = WatchNotices(supervisor, context.Trace, cancellationToken);
             using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
             using var stopPruning = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var pruning = restored is null ? Task.CompletedTask : snapshots.PruneAsync(stopPruning.Token);
@@ -149,12 +161,14 @@ public sealed partial class TaskRun
         switch (outcome)
         {
             case TaskOutcome.Ended ended:
+                await RecordAsync(context, TraceOutcome.Exited, ended.Status.ShellCode).ConfigureAwait(false);
                 await LeaveEndedAsync(context, cancellationToken).ConfigureAwait(false);
                 return ended.Status.ShellCode;
 
             case TaskOutcome.TakenAway:
                 await LeftOvers.KillAsync(_time).ConfigureAwait(false);
                 await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.HandedOver, cancellationToken)).ConfigureAwait(false);
+                await RecordAsync(context, TraceOutcome.Snapshotted, ExitCodes.Snapshotted).ConfigureAwait(false);
                 if (_options.After == AfterSnapshot.Stay && supervisor.ReclaimDeadline is not null)
                 {
                     await StayAsync(cancellationToken).ConfigureAwait(false);
@@ -163,17 +177,22 @@ public sealed partial class TaskRun
                 return ExitCodes.Snapshotted;
 
             case TaskOutcome.SnapshotFailed:
+                await RecordAsync(context, TraceOutcome.SnapshotFailed, ExitCodes.SnapshotFailed).ConfigureAwait(false);
                 await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
                 return ExitCodes.SnapshotFailed;
 
             case TaskOutcome.LeaseLost:
                 await LeftOvers.KillAsync(_time).ConfigureAwait(false);
+                await RecordAsync(context, TraceOutcome.LeaseLost, ExitCodes.StoreError).ConfigureAwait(false);
                 return ExitCodes.StoreError;
 
             default:
                 throw new InvalidOperationException($"unknown outcome {outcome}");
         }
     }
+
+    private Task RecordAsync(SnapshotContext context, TraceOutcome outcome, int exitCode) =>
+        context.Trace.FinishAsync(a => a.Ended(outcome, exitCode, _time.GetUtcNow()), s_tracePatience);
 
     /// <summary>The task has its result: its snapshots are of no use any more. A store that fails now does not change the result.</summary>
     private async Task LeaveEndedAsync(SnapshotContext context, CancellationToken cancellationToken)
@@ -227,7 +246,7 @@ public sealed partial class TaskRun
         }
     }
 
-    private ImdsClient? WatchNotices(Supervisor supervisor)
+    private ImdsClient? WatchNotices(Supervisor supervisor, TaskTrace trace, CancellationToken cancellationToken)
     {
         if (!_options.WatchImds)
         {
@@ -235,8 +254,22 @@ public sealed partial class TaskRun
         }
 
         var client = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), _time);
+        _ = NameMachineAsync(client, trace, cancellationToken);
         supervisor.Watch(new ImdsNoticeSource(client, new ImdsNoticeOptions { PollInterval = _options.NoticePoll }, _time, _loggers.CreateLogger<ImdsNoticeSource>()));
         return client;
+    }
+
+    private static async Task NameMachineAsync(ImdsClient client, TaskTrace trace, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var machine = await client.DescribeInstanceAsync(cancellationToken).ConfigureAwait(false);
+            trace.Update(a => a.OnMachine(machine));
+        }
+        catch (Exception e) when (e is ImdsException or OperationCanceledException or ObjectDisposedException)
+        {
+            // No EC2 instance: the host's name has to do.
+        }
     }
 
     private async Task TryAsync(Func<Task> leave)

@@ -1,6 +1,7 @@
 using Floe.Agent.Control;
 using Floe.Agent.Files;
 using Floe.Agent.Run;
+using Floe.Agent.Trace;
 using Floe.Criu;
 using Floe.Store;
 
@@ -18,6 +19,9 @@ internal sealed record SnapshotContext
     public required SnapshotStore Store { get; init; }
 
     public required Lease Lease { get; init; }
+
+    /// <summary>What people get to read of all this.</summary>
+    public required TaskTrace Trace { get; init; }
 
     /// <summary>Blocks that the store has of this task.</summary>
     public required KnownBlocks Known { get; init; }

@@ -78,10 +78,12 @@ internal sealed class SnapshotRun
         Processes = _processes,
         ReadBytes = _manifest.Totals.RawBytes,
         ZeroBytes = _manifest.Totals.ZeroBytes,
+        DedupBytes = _manifest.Totals.DedupBytes,
         NewBytes = _manifest.Totals.NewBytes,
         SentBytes = _manifest.Totals.UploadedBytes,
         FrozenMillis = (long)frozen.TotalMilliseconds,
         TotalMillis = Millis(_started),
+        Timings = _manifest.Timings,
     };
 
     /// <summary>One a processor: reading, hashing and compressing are CPU work, and the task stands still.</summary>

@@ -2,6 +2,7 @@ using Floe.Agent.Cpu;
 using Floe.Agent.Files;
 using Floe.Agent.Stdio;
 using Floe.Agent.Tasks;
+using Floe.Agent.Trace;
 using Floe.Criu;
 using Floe.Criu.Dump;
 using Floe.Criu.Errors;
@@ -41,21 +42,31 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             if (TargetCheck.WhyNot(manifest, context.Criu, here, FreeMemory.Bytes()) is { } reason)
             {
                 LogDoesNotFit(listing.Seq, reason);
+                context.Trace.Update(a => a.Restored(new TraceRestore(manifest.Seq, time.GetUtcNow(), 0, manifest.Totals.RawBytes, TraceLimits.Text(reason))));
                 continue;
             }
 
+            var started = time.GetTimestamp();
+            var startedAt = time.GetUtcNow();
             try
             {
-                var started = time.GetTimestamp();
                 var task = await RestoreAsync(context, key, manifest, cancellationToken).ConfigureAwait(false);
                 var restored = new RestoredTask(task, manifest, (long)time.GetElapsedTime(started).TotalMilliseconds);
+                Record(null);
                 LogRestored(manifest.Seq, manifest.Machine.HostName, manifest.Totals.RawBytes >> 20, restored.Millis);
                 return restored;
             }
             catch (Exception e) when (e is CriuException or SnapshotDamagedException or LinuxException or IOException or FileStateException or InvalidDataException or UnauthorizedAccessException)
             {
                 LogRestoreFailed(listing.Seq, e.Message);
+                Record(TraceLimits.Text(e.Message));
                 await LeftOvers.KillAsync(time).ConfigureAwait(false);
+            }
+
+            void Record(string? error)
+            {
+                var millis = (long)time.GetElapsedTime(started).TotalMilliseconds;
+                context.Trace.Update(a => a.Restored(new TraceRestore(manifest.Seq, startedAt, millis, manifest.Totals.RawBytes, error)));
             }
         }
 

@@ -47,7 +47,7 @@ internal static class StoreVerb
     {
         var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
         var lease = await session.Store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
-        return snapshots.Count > 0 || lease is not null
+        return snapshots.Count > 0 || lease is not null || await session.Store.ReadTraceAsync(key, cancellationToken).ConfigureAwait(false) is not null
             ? (snapshots, lease)
             : throw new FloeException(ExitCodes.Usage, $"no task '{key}' in {session.Url}; 'floe list' shows what there is");
     }

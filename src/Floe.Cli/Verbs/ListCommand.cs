@@ -26,6 +26,12 @@ internal static class ListCommand
             var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
             var newest = snapshots.Select(s => s.Manifest).FirstOrDefault(m => m is not null);
             var lease = await session.Store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
+            if (snapshots.Count == 0 && lease is null)
+            {
+                // Only the trace of a task that has ended: 'floe report' reads those.
+                continue;
+            }
+
             rows.Add(new TaskRow(
                 key.Value, snapshots.Count(s => s.Manifest is not null), newest?.Seq ?? 0, newest?.CreatedAt, newest?.Totals.RawBytes ?? 0,
                 newest?.Packs.Sum(p => p.Size) ?? 0, Holder(lease), newest is null ? "" : string.Join(' ', newest.Task.Command)));

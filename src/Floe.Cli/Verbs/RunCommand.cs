@@ -40,6 +40,8 @@ internal static class RunCommand
         "Keep the task's snapshots when it has ended by itself");
     private static readonly Option<double> s_leaseWait = EnvironmentOption.Seconds("--lease-wait", 180, 0, 86400,
         "How long to wait while another machine holds the task");
+    private static readonly Option<string?> s_trace = EnvironmentOption.Text("--trace", "FILE",
+        "Write the task's history, which 'floe report' reads, into this file. Default: beside its snapshots in the store");
     private static readonly Option<bool> s_noImds = EnvironmentOption.Switch("--no-imds",
         "Do not ask the EC2 metadata service for reclaim notices");
     private static readonly Option<double> s_poll = EnvironmentOption.Seconds("--notice-poll", 2, 1, 5,
@@ -65,7 +67,7 @@ internal static class RunCommand
               floe run -- ./train.sh --epochs 100
               floe run --store s3://bucket/floe --key job-17 -- bash .command.run
             """);
-        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_baseline, s_keep, s_leaseWait, s_noImds, s_poll])
+        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_baseline, s_keep, s_leaseWait, s_trace, s_noImds, s_poll])
         {
             command.Options.Add(option);
         }
@@ -143,6 +145,7 @@ internal static class RunCommand
             LeaseWait = TimeSpan.FromSeconds(parsed.GetValue(s_leaseWait)),
             WatchImds = !parsed.GetValue(s_noImds),
             NoticePoll = TimeSpan.FromSeconds(parsed.GetValue(s_poll)),
+            TraceFile = parsed.GetValue(s_trace) is { } trace ? Path.GetFullPath(trace, workingDirectory) : null,
             Scheduler = scheduler,
             StateDirectory = AgentDirectory.DefaultParent(),
         };
