@@ -11,5 +11,8 @@ public static partial class Interop
     public static partial uint geteuid();
 
     [LibraryImport("libc")]
+    public static partial uint getegid();
+
+    [LibraryImport("libc")]
     public static partial uint getuid();
 }

@@ -1,0 +1,284 @@
+using System.Runtime.InteropServices;
+using Floe.Fuse.Mounting;
+using Floe.Fuse.Protocol;
+using Floe.Fuse.Serving;
+using Floe.Linux;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace Floe.Fuse;
+
+/// <summary>
+/// A mounted file system and the threads that serve it. It ends when the mount is gone, whoever unmounted it; disposing it unmounts lazily,
+/// and what is still open there gets ENOTCONN.
+/// </summary>
+public sealed partial class FuseServer : IAsyncDisposable
+{
+    private readonly IFuseFileSystem _files;
+    private readonly FuseServerOptions _options;
+    private readonly ILogger _logger;
+    private readonly Negotiation _settled;
+    private readonly NativeBufferPool _buffers;
+    private readonly PendingRequests _pending;
+    private readonly SemaphoreSlim _slots;
+    private readonly SafeFileHandle _stop;
+    private readonly List<FuseChannel> _channels = [];
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _threads;
+    private int _isDisposed;
+
+    private FuseServer(
+        string directory, IFuseFileSystem files, FuseServerOptions options, TimeProvider time, ILogger logger, FuseChannel main, NativeBufferPool buffers, Negotiation settled,
+        SafeFileHandle stop)
+    {
+        Directory = directory;
+        _files = files;
+        _options = options;
+        _logger = logger;
+        _buffers = buffers;
+        _settled = settled;
+        _stop = stop;
+        _pending = new PendingRequests(time);
+        _slots = new SemaphoreSlim(options.MaxRequests, options.MaxRequests);
+        _channels.Add(main);
+    }
+
+    /// <summary>Where it is mounted.</summary>
+    public string Directory { get; }
+
+    /// <summary>Ends when the mount is gone and every request is answered.</summary>
+    public Task Ended => _ended.Task;
+
+    /// <summary>Whether files that are open for direct I/O can be mapped shared all the same (Linux 6.6).</summary>
+    public bool MayMapDirectIo => _settled.MayMapDirectIo;
+
+    /// <summary>Mounts the file system on an existing folder (absolute path) and serves it.</summary>
+    /// <exception cref="LinuxException">No /dev/fuse, no right to mount, no such folder.</exception>
+    /// <exception cref="FuseException">The kernel's FUSE is too old.</exception>
+    public static FuseServer Mount(string directory, IFuseFileSystem files, FuseServerOptions options, TimeProvider time, ILogger logger)
+    {
+        var device = FuseChannel.OpenDevice();
+        var main = new FuseChannel(device);
+        var buffers = new NativeBufferPool(options.MaxBufferBytes, options.MaxTransferBytes + 4096);
+        var stop = new SafeFileHandle(Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK), ownsHandle: true);
+        var isMounted = false;
+        try
+        {
+            FuseMountPoint.Mount(directory, device, options);
+            isMounted = true;
+            var settled = Initialise(main, buffers, stop, options);
+            var server = new FuseServer(directory, files, options, time, logger, main, buffers, settled, stop);
+            while (server._channels.Count < options.Threads)
+            {
+                server._channels.Add(FuseChannel.Clone(device));
+            }
+
+            server.Start();
+            FuseMountPoint.RaiseReadAhead(directory, options.MaxTransferBytes);
+            server.LogMounted(directory, settled.Minor, settled.MayPassThrough);
+            return server;
+        }
+        catch
+        {
+            if (isMounted)
+            {
+                FuseMountPoint.Unmount(directory, isLazy: true);
+            }
+
+            main.Dispose();
+            buffers.Dispose();
+            stop.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Takes the mount away. False: files in it are open or somebody's working directory lies in it, and it stays. A lazy unmount always
+    /// succeeds: the mount vanishes from the tree at once, and is served until the last file is closed.
+    /// </summary>
+    public bool TryUnmount(bool isLazy)
+    {
+        if (_ended.Task.IsCompleted)
+        {
+            return true;
+        }
+
+        return FuseMountPoint.Unmount(Directory, isLazy) switch
+        {
+            0 or Errno.EINVAL or Errno.ENOENT => true,
+            Errno.EBUSY => false,
+            var errno => throw new LinuxException($"unmount {Directory}", errno),
+        };
+    }
+
+    /// <summary>The kernel forgets a node's attributes and cached bytes from <paramref name="offset"/> on (negative: attributes only).</summary>
+    public void InvalidateNode(ulong node, long offset, long length)
+    {
+        var body = new NotifyInodeOut { NodeId = node, Offset = offset, Length = length };
+        Notify(FuseConstants.FUSE_NOTIFY_INVAL_INODE, MemoryMarshal.AsBytes(new ReadOnlySpan<NotifyInodeOut>(in body)), []);
+    }
+
+    /// <summary>The kernel forgets what a name stands for. Not to be called from a request on the same folder: the kernel holds its lock.</summary>
+    public void InvalidateEntry(ulong parent, ReadOnlySpan<byte> name)
+    {
+        var body = new NotifyEntryOut { Parent = parent, NameLength = (uint)name.Length };
+        Notify(FuseConstants.FUSE_NOTIFY_INVAL_ENTRY, MemoryMarshal.AsBytes(new ReadOnlySpan<NotifyEntryOut>(in body)), name);
+    }
+
+    /// <summary>
+    /// Gives the kernel a file that it may read and write itself for opens that name the id (Linux 6.9, CAP_SYS_ADMIN). Null where it cannot;
+    /// then the requests come here as ever.
+    /// </summary>
+    public unsafe int? TryRegisterBacking(SafeFileHandle file)
+    {
+        if (!_settled.MayPassThrough)
+        {
+            return null;
+        }
+
+        var map = new BackingMap { Descriptor = (int)file.DangerousGetHandle() };
+        // SAFETY: the kernel reads the struct during the call.
+        var id = _channels[0].Control(FuseConstants.FUSE_DEV_IOC_BACKING_OPEN, &map);
+        return id > 0 ? id : null;
+    }
+
+    public unsafe void ReleaseBacking(int id)
+    {
+        var number = (uint)id;
+        // SAFETY: the kernel reads one u32 during the call.
+        _ = _channels[0].Control(FuseConstants.FUSE_DEV_IOC_BACKING_CLOSE, &number);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
+
+        if (!_ended.Task.IsCompleted)
+        {
+            FuseMountPoint.Unmount(Directory, isLazy: true);
+            SignalStop();
+            _pending.CancelAll();
+        }
+
+        await _ended.Task.ConfigureAwait(false);
+        _slots.Dispose();
+        _stop.Dispose();
+        foreach (var channel in _channels)
+        {
+            channel.Dispose();
+        }
+    }
+
+    private static Negotiation Initialise(FuseChannel channel, NativeBufferPool buffers, SafeFileHandle stop, FuseServerOptions options)
+    {
+        var buffer = buffers.Rent(options.MaxTransferBytes + 4096);
+        try
+        {
+            var length = channel.Receive(buffer, stop);
+            var bytes = buffer.GetSpan()[..length];
+            if (!MemoryMarshal.TryRead<InHeader>(bytes, out var header) || header.Opcode != FuseOpcode.Init)
+            {
+                throw new FuseException(Errno.EIO, "the kernel's first message is not INIT");
+            }
+
+            var message = new FuseMessage(bytes[Marshal.SizeOf<InHeader>()..]);
+            var (settled, answer) = Negotiation.Settle(message.ReadPrefix<InitIn>(16), options);
+            using var request = new FuseRequest(channel, header);
+            return request.Reply(answer) ? settled : throw new FuseException(Errno.EIO, "the kernel does not take the answer to INIT");
+        }
+        finally
+        {
+            buffer.Return();
+        }
+    }
+
+    /// <summary>The eventfd stays readable, so every thread sees it.</summary>
+    private unsafe void SignalStop()
+    {
+        var one = 1UL;
+        // SAFETY: eight bytes of this stack.
+        _ = Interop.write((int)_stop.DangerousGetHandle(), &one, sizeof(ulong));
+    }
+
+    private void Start()
+    {
+        _threads = _channels.Count;
+        foreach (var channel in _channels)
+        {
+            var dispatcher = new RequestDispatcher(_files, _buffers, _pending, _options.MaxTransferBytes, () => _slots.Release(), _logger);
+            new Thread(() => Serve(channel, dispatcher), 512 << 10) { IsBackground = true, Name = "fuse" }.Start();
+        }
+    }
+
+    private void Serve(FuseChannel channel, RequestDispatcher dispatcher)
+    {
+        NativeBuffer? buffer = null;
+        try
+        {
+            while (true)
+            {
+                _slots.Wait();
+                buffer ??= _buffers.Rent(_options.MaxTransferBytes + 4096);
+                var length = channel.Receive(buffer, _stop);
+                if (length == 0)
+                {
+                    _slots.Release();
+                    break;
+                }
+
+                if (dispatcher.Dispatch(channel, buffer, length))
+                {
+                    buffer = null;
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            LogThreadFailed(e);
+        }
+
+        buffer?.Return();
+        if (Interlocked.Decrement(ref _threads) == 0)
+        {
+            _ = EndAsync();
+        }
+    }
+
+    private async Task EndAsync()
+    {
+        // Whoever asked is gone; what is under way for them is not worth its end.
+        _pending.CancelAll();
+        for (var i = 0; i < _options.MaxRequests; i++)
+        {
+            await _slots.WaitAsync().ConfigureAwait(false);
+        }
+
+        _buffers.Dispose();
+        LogEnded(Directory);
+        _ended.SetResult();
+    }
+
+    private void Notify(int code, ReadOnlySpan<byte> body, ReadOnlySpan<byte> name)
+    {
+        var zero = name.Length > 0 ? 1 : 0;
+        var message = new byte[FuseChannel.HeaderBytes + body.Length + name.Length + zero];
+        var header = new OutHeader { Length = (uint)message.Length, Error = code };
+        MemoryMarshal.Write(message, in header);
+        body.CopyTo(message.AsSpan(FuseChannel.HeaderBytes));
+        name.CopyTo(message.AsSpan(FuseChannel.HeaderBytes + body.Length));
+        // ENOENT: the kernel does not know it, which is what was wanted.
+        _ = _channels[0].TrySend(message);
+    }
+
+    [LoggerMessage(3003, LogLevel.Debug, "Mounted on {Directory} (FUSE 7.{Minor}, passthrough {MayPassThrough})")]
+    private partial void LogMounted(string directory, uint minor, bool mayPassThrough);
+
+    [LoggerMessage(3004, LogLevel.Debug, "The mount on {Directory} is gone")]
+    private partial void LogEnded(string directory);
+
+    [LoggerMessage(3005, LogLevel.Critical, "A thread of the file server failed; the mount may stop answering")]
+    private partial void LogThreadFailed(Exception exception);
+}

@@ -1,0 +1,26 @@
+namespace Floe.Fuse;
+
+/// <summary>Bounds of a FUSE server.</summary>
+public sealed record FuseServerOptions
+{
+    /// <summary>Bytes of one READ or WRITE at most: a power of two from 128 KiB to 1 MiB.</summary>
+    public int MaxTransferBytes { get; init; } = 1 << 20;
+
+    /// <summary>Threads that take requests; each has a descriptor of its own.</summary>
+    public int Threads { get; init; } = Math.Clamp(Environment.ProcessorCount, 2, 8);
+
+    /// <summary>Requests that may be under way at the same time.</summary>
+    public int MaxRequests { get; init; } = 512;
+
+    /// <summary>Memory for the bodies of requests and answers that are under way.</summary>
+    public long MaxBufferBytes { get; init; } = 48 << 20;
+
+    /// <summary>Read-ahead and other requests that nobody waits for, at the same time (of all files).</summary>
+    public int MaxBackground { get; init; } = 64;
+
+    /// <summary>What /proc/mounts names as the source.</summary>
+    public string SourceName { get; init; } = "floe";
+
+    /// <summary>Whether other users than the server's may go in (allow_other).</summary>
+    public bool AllowOthers { get; init; } = true;
+}

@@ -1,0 +1,72 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Floe.Linux;
+using Microsoft.Win32.SafeHandles;
+
+namespace Floe.Fuse.Mounting;
+
+/// <summary>mount(2) and umount2(2) of a FUSE file system.</summary>
+internal static unsafe class FuseMountPoint
+{
+    private const int ENOTCONN = 107;
+
+    /// <exception cref="LinuxException">The kernel refuses; the message says what is needed.</exception>
+    public static void Mount(string directory, SafeFileHandle device, FuseServerOptions options)
+    {
+        if (IsDead(directory))
+        {
+            // Left behind by a server that was killed.
+            Unmount(directory, isLazy: true);
+        }
+
+        var text = $"fd={(int)device.DangerousGetHandle()},rootmode=40000,user_id={Interop.geteuid()},group_id={Interop.getegid()},default_permissions,max_read={options.MaxTransferBytes}";
+        if (options.AllowOthers)
+        {
+            text += ",allow_other";
+        }
+
+        // SAFETY: zero-terminated and pinned for the call.
+        fixed (byte* data = Encoding.UTF8.GetBytes(text + '\0'))
+        {
+            if (Interop.mount(options.SourceName, directory, "fuse.floe", Interop.MS_NOSUID | Interop.MS_NODEV, data) < 0)
+            {
+                var errno = Marshal.GetLastPInvokeError();
+                throw new LinuxException(
+                    errno == Errno.EPERM ? $"mount on {directory} (needs CAP_SYS_ADMIN: root, or a privileged container)" : $"mount on {directory}", errno);
+            }
+        }
+    }
+
+    /// <summary>Errno of the attempt, 0 when it is unmounted. EBUSY: files in it are open.</summary>
+    public static int Unmount(string directory, bool isLazy) =>
+        Interop.umount2(directory, Interop.UMOUNT_NOFOLLOW | (isLazy ? Interop.MNT_DETACH : 0)) < 0 ? Marshal.GetLastPInvokeError() : 0;
+
+    /// <summary>
+    /// Lets the kernel read ahead as far as one request reaches; its own default is 128 KiB. Without effect where /sys is read-only.
+    /// </summary>
+    public static void RaiseReadAhead(string directory, int bytes)
+    {
+        if (MountTable.DeviceOn(directory) is not { } device)
+        {
+            return;
+        }
+
+        try
+        {
+            File.WriteAllText($"/sys/class/bdi/{device}/read_ahead_kb", $"{bytes / 1024}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Slower, not wrong.
+        }
+    }
+
+    private static bool IsDead(string directory)
+    {
+        Interop.StatxBuffer buffer;
+        fixed (byte* path = Encoding.UTF8.GetBytes(directory + '\0'))
+        {
+            return Interop.statx(Interop.AT_FDCWD, path, 0, Interop.STATX_BASIC_STATS, &buffer) < 0 && Marshal.GetLastPInvokeError() == ENOTCONN;
+        }
+    }
+}
