@@ -17,9 +17,12 @@ internal static class Crc32C
     private static readonly uint[] LongShift = ShiftTable(LongStripe);
     private static readonly uint[] ShortShift = ShiftTable(ShortStripe);
 
-    public static uint Compute(ReadOnlySpan<byte> data)
+    public static uint Compute(ReadOnlySpan<byte> data) => Append(0, data);
+
+    /// <summary>The checksum of what <paramref name="checksum"/> stands for (0: nothing) followed by the data.</summary>
+    public static uint Append(uint checksum, ReadOnlySpan<byte> data)
     {
-        var state = uint.MaxValue;
+        var state = ~checksum;
         state = Striped(state, ref data, LongStripe, LongShift);
         state = Striped(state, ref data, ShortStripe, ShortShift);
         var words = MemoryMarshal.Cast<byte, ulong>(data);

@@ -20,6 +20,21 @@ internal sealed class S3Answer(HttpResponseMessage response, ProgressWatch watch
     public string? Header(string name) =>
         response.Headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
 
+    /// <summary>Headers that begin with the prefix: names in lower case without it.</summary>
+    public Dictionary<string, string> HeadersBelow(string prefix)
+    {
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (name, values) in response.Headers.NonValidated)
+        {
+            if (name.StartsWith(prefix, StringComparison.OrdinalIgnoreCase))
+            {
+                found[name[prefix.Length..].ToLowerInvariant()] = values.ToString();
+            }
+        }
+
+        return found;
+    }
+
     public string? ContentHeader(string name) =>
         response.Content.Headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
 

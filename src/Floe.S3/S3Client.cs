@@ -132,6 +132,10 @@ internal sealed partial class S3Client : IDisposable
             {
                 message.Content = new MemoryContent(body, watch.Touch);
             }
+            else if (request.FileBody is { } range)
+            {
+                message.Content = new FileRangeContent(range, watch.Touch);
+            }
 
             _signer.Sign(message, address.Authority, path, request.Query, request.PayloadHash, keys, address.Region, signedAt);
             using var response = await _http.SendAsync(message, watch.Token).ConfigureAwait(false);

@@ -16,6 +16,9 @@ internal sealed record S3Request(HttpMethod Method, string Key, string Action)
     /// <summary>Null: no body (as against an empty one).</summary>
     public ReadOnlyMemory<byte>? Body { get; init; }
 
+    /// <summary>A body that lies in a file instead; the file is borrowed until the call ends.</summary>
+    public FileRange? FileBody { get; private init; }
+
     /// <summary>Queues with the transfers, so that small calls (a lease's renewal) are not held up behind them.</summary>
     public bool IsBulk { get; init; }
 
@@ -29,6 +32,13 @@ internal sealed record S3Request(HttpMethod Method, string Key, string Action)
         PayloadHash = body.Length == 0 ? SigV4.EmptyPayload
             : body.Length <= MaxSignedPayloadBytes ? Convert.ToHexStringLower(SHA256.HashData(body.Span))
             : SigV4.UnsignedPayload,
+    };
+
+    public static S3Request With(S3Request request, FileRange body) => request with
+    {
+        FileBody = body,
+        IsBulk = true,
+        PayloadHash = SigV4.UnsignedPayload,
     };
 
     /// <summary>Joins parameters into a query: sorted and encoded as the signature wants them.</summary>

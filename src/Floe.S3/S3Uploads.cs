@@ -251,7 +251,7 @@ internal sealed class S3Uploads(S3Client client, S3ObjectStore store)
 
 /// <summary>An uploaded part of a multipart upload.</summary>
 /// <param name="Number">From 1.</param>
-internal sealed record S3Part(int Number, ETag ETag, string ChecksumCrc32C)
+internal sealed record S3Part(int Number, ETag ETag, string? ChecksumCrc32C)
 {
     /// <summary>The buffer that the part was sent from, free again.</summary>
     public byte[] Buffer { get; init; } = [];

@@ -167,12 +167,16 @@ internal static class S3Xml
             writer.WriteStartElement("Part");
             writer.WriteElementString("PartNumber", part.Number.ToString(CultureInfo.InvariantCulture));
             writer.WriteElementString("ETag", part.ETag.Value);
-            writer.WriteElementString("ChecksumCRC32C", part.ChecksumCrc32C);
+            if (part.ChecksumCrc32C is { } checksum)
+            {
+                writer.WriteElementString("ChecksumCRC32C", checksum);
+            }
+
             writer.WriteEndElement();
         }
     });
 
-    private static byte[] Write(string root, Action<XmlWriter> writeBody)
+    internal static byte[] Write(string root, Action<XmlWriter> writeBody)
     {
         var buffer = new MemoryStream();
         using (var writer = XmlWriter.Create(buffer, new XmlWriterSettings { Encoding = new UTF8Encoding(false) }))
@@ -185,7 +189,7 @@ internal static class S3Xml
         return buffer.ToArray();
     }
 
-    private static XmlReader Open(byte[] body)
+    internal static XmlReader Open(byte[] body)
     {
         var reader = XmlReader.Create(new MemoryStream(body), new XmlReaderSettings
         {
@@ -268,11 +272,11 @@ internal static class S3Xml
     private static string Decode(string text, bool isEncoded) =>
         isEncoded ? Uri.UnescapeDataString(text.Replace('+', ' ')) : text;
 
-    private static long Number(string text) =>
+    internal static long Number(string text) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? number : throw new XmlException("an entry whose size is no number");
 
-    private static DateTimeOffset Time(string text) =>
+    internal static DateTimeOffset Time(string text) =>
         DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
             ? time : throw new XmlException("an entry whose time is no time");
 }

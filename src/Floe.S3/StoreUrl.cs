@@ -54,6 +54,9 @@ public sealed record StoreUrl
         return new StoreUrl("file", "", System.IO.Path.GetFullPath(path));
     }
 
+    /// <summary>A whole bucket whose name was checked; the service itself for an empty name.</summary>
+    internal static StoreUrl OfBucket(string bucket) => new("s3", bucket, "");
+
     public override string ToString() => Scheme == "s3"
         ? Path.Length == 0 ? $"s3://{Container}" : $"s3://{Container}/{Path}"
         : $"file://{Path}";

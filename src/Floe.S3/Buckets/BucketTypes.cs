@@ -5,7 +5,7 @@ public sealed record BucketInfo(string Name, DateTimeOffset Created);
 
 /// <summary>An object as HEAD tells it. <paramref name="Metadata"/>: x-amz-meta- headers, names in lower case without that prefix.</summary>
 public sealed record BucketObject(
-    string Key, long Size, ETag ETag, DateTimeOffset LastModified, IReadOnlyDictionary<string, string> Metadata, string? ContentType = null);
+    string Key, long Size, ETag ETag, DateTimeOffset LastModified, IReadOnlyDictionary<string, string> Metadata);
 
 /// <summary>An object as a listing tells it.</summary>
 public sealed record ListedObject(string Key, long Size, ETag ETag, DateTimeOffset LastModified);
@@ -23,8 +23,6 @@ public sealed record ObjectHeaders
 
     /// <summary>At most 10 on S3.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Tags { get; init; } = [];
-
-    public string? ContentType { get; init; }
 }
 
 /// <summary>One version of one object; <paramref name="Size"/> in bytes.</summary>

@@ -1,0 +1,137 @@
+using System.Buffers;
+using System.Globalization;
+using System.Net;
+
+namespace Floe.S3.Buckets;
+
+/// <summary>Ranges and listings.</summary>
+internal sealed partial class S3BucketClient
+{
+    private const int PieceBytes = 256 << 10;
+
+    public async Task ReadRangeAsync(
+        ObjectVersion version, long offset, Memory<byte> destination, Action<int>? filled, CancellationToken cancellationToken)
+    {
+        var done = 0;
+        await SendRangeAsync(version, () => (offset + done, destination.Length - done), async answer =>
+        {
+            await answer.ReadAsync(destination[done..], count =>
+            {
+                done += count;
+                filled?.Invoke(count);
+            }).ConfigureAwait(false);
+            return done == destination.Length;
+        }, cancellationToken).ConfigureAwait(false);
+    }
+
+    public async Task ReadRangeAsync(
+        ObjectVersion version, long offset, long count, Func<long, ReadOnlyMemory<byte>, ValueTask> take, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(PieceBytes, Math.Max(count, 1)));
+        try
+        {
+            long done = 0;
+            await SendRangeAsync(version, () => (offset + done, count - done), async answer =>
+            {
+                while (done < count)
+                {
+                    var wanted = (int)Math.Min(buffer.Length, count - done);
+                    var got = 0;
+                    await answer.ReadAsync(buffer.AsMemory(0, wanted), n => got += n).ConfigureAwait(false);
+                    if (got > 0)
+                    {
+                        await take(offset + done, buffer.AsMemory(0, got)).ConfigureAwait(false);
+                        done += got;
+                    }
+
+                    if (got < wanted)
+                    {
+                        return false;
+                    }
+                }
+
+                return true;
+            }, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    public async Task<BucketPage> ListAsync(
+        string prefix, string? delimiter, string? token, int maxEntries, CancellationToken cancellationToken, string? startAfter = null)
+    {
+        var request = new S3Request(HttpMethod.Get, "", "s3:ListBucket")
+        {
+            Query = S3Request.QueryOf(
+                ("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), ("delimiter", delimiter), ("continuation-token", token),
+                ("start-after", startAfter), ("max-keys", Math.Clamp(maxEntries, 1, 1000).ToString(CultureInfo.InvariantCulture))),
+        };
+        return await client.SendAsync(request, async answer =>
+        {
+            var page = S3Xml.ReadList(await AllAsync(answer).ConfigureAwait(false));
+            if (page.NextToken is { } next && next == token)
+            {
+                throw new S3Fault("the listing does not move forward");
+            }
+
+            if (page.Objects.Exists(o => !o.Key.StartsWith(prefix, StringComparison.Ordinal))
+                || page.Folders.Exists(f => !f.StartsWith(prefix, StringComparison.Ordinal)))
+            {
+                throw new S3Fault("the listing holds keys outside the prefix that was asked for");
+            }
+
+            return new BucketPage(
+                [.. page.Objects.Select(o => new ListedObject(o.Key, o.Size, new ETag(o.ETag), o.LastModified))], page.Folders, page.NextToken);
+        }, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Asks for what is left of a range until <paramref name="read"/> has it all.</summary>
+    private async Task SendRangeAsync(
+        ObjectVersion version, Func<(long Offset, long Count)> left, Func<S3Answer, Task<bool>> read, CancellationToken cancellationToken)
+    {
+        if (left().Count == 0)
+        {
+            return;
+        }
+
+        Check(version.Key);
+        await client.SendAsync(
+            () =>
+            {
+                var (offset, count) = left();
+                return new S3Request(HttpMethod.Get, version.Key, GetAction)
+                {
+                    IsBulk = true,
+                    Headers = [("Range", string.Create(CultureInfo.InvariantCulture, $"bytes={offset}-{offset + count - 1}")), ("If-Match", version.ETag.Value)],
+                };
+            },
+            async answer =>
+            {
+                var (offset, count) = left();
+                CheckRange(version, answer, offset, count);
+                return await read(answer).ConfigureAwait(false) ? true : throw new S3Fault("the answer broke off");
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    private void CheckRange(ObjectVersion version, S3Answer answer, long offset, long count)
+    {
+        // A server that ignores If-Match must not slip in another version.
+        if (answer.ETag is { } etag && etag != version.ETag)
+        {
+            throw Fail(ObjectStoreErrorKind.PreconditionFailed, version.Key, "it was replaced while it was open");
+        }
+
+        var isWhole = answer.Status == HttpStatusCode.OK && offset == 0 && answer.ContentLength == count;
+        var isRange = answer.Status == HttpStatusCode.PartialContent && answer.ContentRange is var (from, to, _)
+            && from == offset && to == offset + count - 1 && (answer.ContentLength ?? count) == count;
+        if (!isWhole && !isRange)
+        {
+            throw answer.ContentRange is var (_, _, total) && total is { } size && size < offset + count
+                ? Fail(ObjectStoreErrorKind.Truncated, version.Key, $"it has {size} bytes, but {count} from {offset} were expected")
+                : new S3Fault("the answer carries another range than was asked for");
+        }
+    }
+}
