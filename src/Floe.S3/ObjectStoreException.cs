@@ -4,6 +4,8 @@ public enum ObjectStoreErrorKind
 {
     /// <summary>Out of reach or out of order after all retries.</summary>
     Unavailable,
+    /// <summary>It asked for fewer requests until all tries were spent.</summary>
+    Busy,
     NotFound,
     AccessDenied,
     /// <summary>No or expired credentials.</summary>

@@ -49,6 +49,8 @@ internal static class S3Errors
                 return (ObjectStoreErrorKind.Corrupt, $"bytes arrive changed ({attempts} tries); the network or this machine's memory damages data");
             case "QuotaExceeded" or "InsufficientStorage" or "XMinioStorageFull":
                 return (ObjectStoreErrorKind.NoSpace, "the bucket's quota or the store's space is used up");
+            case "SlowDown" or "Throttling" or "ThrottlingException" or "TooManyRequests" or "RequestLimitExceeded":
+                return (ObjectStoreErrorKind.Busy, $"the service asks for fewer requests{Said(fault)} ({attempts} tries)");
             case "InvalidObjectState":
                 return (ObjectStoreErrorKind.Unsupported, "the object lies in an archive class; restore it or keep lifecycle rules off Floe's prefix");
             case "AuthorizationHeaderMalformed" or "PermanentRedirect" or "IllegalLocationConstraintException":
