@@ -41,13 +41,15 @@ public sealed class S3FaultTests : IAsyncLifetime
         Assert.Equal(4, _server.Calls.Count);
     }
 
-    [Fact]
-    public async Task PutAsync_ErrorsWithoutEnd_IsUnavailableAfterAllTries()
+    [Theory]
+    [InlineData("SlowDown", ObjectStoreErrorKind.Busy)]
+    [InlineData("ServiceUnavailable", ObjectStoreErrorKind.Unavailable)]
+    public async Task PutAsync_ErrorsWithoutEnd_FailsAfterAllTries(string code, ObjectStoreErrorKind kind)
     {
-        _server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 503 });
+        _server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 503, Code = code });
         await using var store = Open(o => o with { MaxAttempts = 3 });
-        var error = await FailsAsync(ObjectStoreErrorKind.Unavailable, () => store.PutAsync(new("x"), Bytes(10), PutCondition.None, Token));
-        Assert.Contains("SlowDown", error.Message, StringComparison.Ordinal);
+        var error = await FailsAsync(kind, () => store.PutAsync(new("x"), Bytes(10), PutCondition.None, Token));
+        Assert.Contains(code, error.Message, StringComparison.Ordinal);
         Assert.Equal(3, _server.Calls.Count);
     }
 
