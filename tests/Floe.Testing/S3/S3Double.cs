@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Floe.S3;
+using Floe.S3.Buckets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -88,6 +89,14 @@ public sealed class S3Double : IAsyncDisposable
             ?? throw new ArgumentException(error, nameof(prefix));
         var options = new ObjectStoreOptions { Endpoint = Endpoint, Region = Options.Region, MaxBackoff = TimeSpan.FromMilliseconds(5) };
         return ObjectStores.Open(url, change?.Invoke(options) ?? options, null, time, credentials ?? new FixedCredentials(Keys));
+    }
+
+    /// <summary>All buckets of the double, which is one.</summary>
+    public IBucketService OpenBuckets(
+        Func<ObjectStoreOptions, ObjectStoreOptions>? change = null, ICredentialSource? credentials = null, TimeProvider? time = null)
+    {
+        var options = new ObjectStoreOptions { Endpoint = Endpoint, Region = Options.Region, MaxBackoff = TimeSpan.FromMilliseconds(5) };
+        return BucketServices.Open(change?.Invoke(options) ?? options, null, time, credentials ?? new FixedCredentials(Keys));
     }
 
     /// <summary>The bytes under a full key of the bucket; null when there is none.</summary>

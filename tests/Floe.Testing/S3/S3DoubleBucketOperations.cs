@@ -25,7 +25,7 @@ internal sealed class S3DoubleBucketOperations(S3Double server)
         var max = int.Min(int.Parse(query["max-keys"].ToString(), CultureInfo.InvariantCulture), server.Options.MaxPageEntries);
         // A real token is opaque too; ours is the last entry, spelt so that nobody takes it for one.
         var after = query["continuation-token"].ToString() is { Length: > 0 } token
-            ? System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(token)) : "";
+            ? System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(token)) : query["start-after"].ToString();
         var result = new XElement("ListBucketResult");
         var last = "";
         var count = 0;

@@ -17,21 +17,37 @@ internal static class S3DoubleObjectOperations
         {
             case "PUT" when uploadId.Length > 0:
                 var number = int.Parse(query["partNumber"].ToString(), CultureInfo.InvariantCulture);
+                if (call.Headers.ContainsKey(CopySource))
+                {
+                    return CopyPart(state, call, uploadId, number);
+                }
+
                 return number is < 1 or > 10_000
                     ? S3DoubleAnswer.Error(400, "InvalidArgument")
                     : state.TryPutPart(uploadId, number, body, length, checksum) is { } partTag
                         ? new S3DoubleAnswer(200) { Headers = { ("ETag", partTag) } }
                         : S3DoubleAnswer.Error(404, "NoSuchUpload");
 
+            case "PUT" when query.ContainsKey("tagging"):
+                return state.SetTags(call.Key, ReadTags(body ?? [])) ? new S3DoubleAnswer(200) : S3DoubleAnswer.Error(404, "NoSuchKey");
+
+            case "PUT" when call.Headers.ContainsKey(CopySource):
+                return Copy(state, call);
+
             case "PUT":
                 var etag = state.TryPut(
                     call.Key, body, length, Metadata(call), checksum, IfAbsent(call), call.Headers.GetValueOrDefault("If-Match"), out var isMissing);
+                if (etag is not null && TagsOf(call) is { Count: > 0 } tags)
+                {
+                    state.SetTags(call.Key, tags);
+                }
+
                 return etag is not null
                     ? new S3DoubleAnswer(200) { Headers = { ("ETag", etag) } }
                     : isMissing ? S3DoubleAnswer.Error(404, "NoSuchKey") : S3DoubleAnswer.Error(412, "PreconditionFailed");
 
             case "POST" when query.ContainsKey("uploads"):
-                var id = state.Begin(new S3DoubleUpload(call.Key, TimeProvider.System.GetUtcNow(), Metadata(call)));
+                var id = state.Begin(new S3DoubleUpload(call.Key, TimeProvider.System.GetUtcNow(), Metadata(call)) { Tags = TagsOf(call) });
                 return S3DoubleAnswer.Xml($"<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
 
             case "POST" when uploadId.Length > 0:
@@ -44,12 +60,101 @@ internal static class S3DoubleObjectOperations
                 state.Delete(call.Key);
                 return new S3DoubleAnswer(204);
 
+            case "GET" when uploadId.Length > 0:
+                return ListParts(server, uploadId, query);
+
+            case "GET" when query.ContainsKey("tagging"):
+                return state.TryGet(call.Key) is not { } tagged
+                    ? S3DoubleAnswer.Error(404, "NoSuchKey")
+                    : S3DoubleAnswer.Xml(new XElement("Tagging", new XElement("TagSet", tagged.Tags.Select(
+                        t => new XElement("Tag", new XElement("Key", t.Key), new XElement("Value", t.Value))))).ToString());
+
             case "GET" or "HEAD":
                 return Read(server, call);
 
             default:
                 return S3DoubleAnswer.Error(405, "MethodNotAllowed");
         }
+    }
+
+    private const string CopySource = "x-amz-copy-source";
+
+    private static List<KeyValuePair<string, string>> TagsOf(S3DoubleCall call) =>
+        [.. call.Headers.GetValueOrDefault("x-amz-tagging", "").Split('&', StringSplitOptions.RemoveEmptyEntries)
+            .Select(t => t.Split('=', 2)).Select(t => KeyValuePair.Create(Uri.UnescapeDataString(t[0]), Uri.UnescapeDataString(t[1])))];
+
+    private static List<KeyValuePair<string, string>> ReadTags(byte[] body) =>
+        [.. XDocument.Load(new MemoryStream(body)).Descendants().Where(e => e.Name.LocalName == "Tag")
+            .Select(e => e.Elements().ToDictionary(c => c.Name.LocalName, c => c.Value)).Select(t => KeyValuePair.Create(t["Key"], t["Value"]))];
+
+    /// <summary>The source of a copy, or the error that S3 gives.</summary>
+    private static (S3DoubleObject? Found, S3DoubleAnswer? Error) Source(S3DoubleState state, S3DoubleCall call)
+    {
+        var path = Uri.UnescapeDataString(call.Headers[CopySource]).TrimStart('/').Split('/', 2);
+        return path[0] != S3Double.Bucket ? (null, S3DoubleAnswer.Error(404, "NoSuchBucket"))
+            : state.TryGet(path[1]) is not { } found ? (null, S3DoubleAnswer.Error(404, "NoSuchKey"))
+            : call.Headers.GetValueOrDefault("x-amz-copy-source-if-match") is { } etag && etag != found.ETag
+                ? (null, S3DoubleAnswer.Error(412, "PreconditionFailed"))
+            : (found, null);
+    }
+
+    private static S3DoubleAnswer Copy(S3DoubleState state, S3DoubleCall call)
+    {
+        if (Source(state, call) is not ({ } source, _))
+        {
+            return Source(state, call).Error!;
+        }
+
+        var isNew = call.Headers.GetValueOrDefault("x-amz-metadata-directive") == "REPLACE";
+        var etag = state.TryPut(
+            call.Key, source.Content, source.Size, isNew ? Metadata(call) : source.Metadata, source.ChecksumCrc32C,
+            IfAbsent(call), call.Headers.GetValueOrDefault("If-Match"), out _);
+        if (etag is null)
+        {
+            return S3DoubleAnswer.Error(412, "PreconditionFailed");
+        }
+
+        state.SetTags(call.Key, call.Headers.GetValueOrDefault("x-amz-tagging-directive") == "REPLACE" ? TagsOf(call) : source.Tags);
+        return S3DoubleAnswer.Xml(new XElement("CopyObjectResult", new XElement("ETag", etag)).ToString());
+    }
+
+    private static S3DoubleAnswer CopyPart(S3DoubleState state, S3DoubleCall call, string uploadId, int number)
+    {
+        if (Source(state, call) is not ({ } source, _))
+        {
+            return Source(state, call).Error!;
+        }
+
+        var ends = call.Headers["x-amz-copy-source-range"]["bytes=".Length..].Split('-');
+        var (from, to) = (long.Parse(ends[0], CultureInfo.InvariantCulture), long.Parse(ends[1], CultureInfo.InvariantCulture));
+        if (to >= source.Size)
+        {
+            return S3DoubleAnswer.Error(416, "InvalidRange");
+        }
+
+        var content = source.Content?.AsSpan((int)from, (int)(to - from + 1)).ToArray();
+        return state.TryPutPart(uploadId, number, content, to - from + 1, null) is { } etag
+            ? S3DoubleAnswer.Xml(new XElement("CopyPartResult", new XElement("ETag", etag)).ToString())
+            : S3DoubleAnswer.Error(404, "NoSuchUpload");
+    }
+
+    private static S3DoubleAnswer ListParts(S3Double server, string uploadId, IQueryCollection query)
+    {
+        if (server.State.Parts(uploadId) is not { } parts)
+        {
+            return S3DoubleAnswer.Error(404, "NoSuchUpload");
+        }
+
+        var marker = query["part-number-marker"].ToString() is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : 0;
+        var later = parts.Where(p => p.Number > marker).ToList();
+        var page = later.Take(server.Options.MaxPageEntries).ToList();
+        return S3DoubleAnswer.Xml(new XElement(
+            "ListPartsResult",
+            page.Select(p => new XElement(
+                "Part", new XElement("PartNumber", p.Number), new XElement("ETag", p.ETag), new XElement("Size", p.Size),
+                p.Checksum is { } checksum ? new XElement("ChecksumCRC32C", checksum) : null)),
+            new XElement("IsTruncated", page.Count < later.Count ? "true" : "false"),
+            page.Count < later.Count ? new XElement("NextPartNumberMarker", page[^1].Number) : null).ToString());
     }
 
     private static bool IfAbsent(S3DoubleCall call) => call.Headers.GetValueOrDefault("If-None-Match") == "*";

@@ -94,6 +94,11 @@ internal sealed class S3DoubleRequests(S3Double server)
         }
 
         var segments = S3DoubleCall.RawPath(context).TrimStart('/').Split('/', 2);
+        if (segments[0].Length == 0)
+        {
+            return S3DoubleAnswer.Xml($"<ListAllMyBucketsResult><Buckets><Bucket><Name>{S3Double.Bucket}</Name></Bucket></Buckets></ListAllMyBucketsResult>");
+        }
+
         if (segments[0] != S3Double.Bucket)
         {
             return S3DoubleAnswer.Error(404, "NoSuchBucket");

@@ -7,10 +7,14 @@ namespace Floe.Testing.S3;
 internal sealed record S3DoubleObject(byte[]? Content, long Size, string ETag, DateTimeOffset LastModified, IReadOnlyDictionary<string, string> Metadata)
 {
     public string? ChecksumCrc32C { get; init; }
+
+    public IReadOnlyList<KeyValuePair<string, string>> Tags { get; init; } = [];
 }
 
 internal sealed record S3DoubleUpload(string Key, DateTimeOffset Initiated, IReadOnlyDictionary<string, string> Metadata)
 {
+    public IReadOnlyList<KeyValuePair<string, string>> Tags { get; init; } = [];
+
     public SortedDictionary<int, (byte[]? Content, long Size, string ETag, string? Checksum)> Parts { get; } = [];
 }
 
@@ -108,6 +112,30 @@ internal sealed class S3DoubleState(bool hashesBodies)
         }
     }
 
+    /// <summary>The parts of an upload that is there.</summary>
+    public List<(int Number, long Size, string ETag, string? Checksum)>? Parts(string id)
+    {
+        lock (_lock)
+        {
+            return _uploads.TryGetValue(id, out var upload) ? [.. upload.Parts.Select(p => (p.Key, p.Value.Size, p.Value.ETag, p.Value.Checksum))] : null;
+        }
+    }
+
+    /// <summary>False where there is no such object.</summary>
+    public bool SetTags(string key, IReadOnlyList<KeyValuePair<string, string>> tags)
+    {
+        lock (_lock)
+        {
+            if (!_objects.TryGetValue(key, out var found))
+            {
+                return false;
+            }
+
+            _objects[key] = found with { Tags = tags };
+            return true;
+        }
+    }
+
     public string? TryPutPart(string id, int number, byte[]? content, long size, string? checksum)
     {
         lock (_lock)
@@ -160,7 +188,7 @@ internal sealed class S3DoubleState(bool hashesBodies)
             }
 
             _uploads.Remove(id);
-            return (PutLocked(upload.Key, isKept ? whole.ToArray() : null, size, upload.Metadata, null), null);
+            return (PutLocked(upload.Key, isKept ? whole.ToArray() : null, size, upload.Metadata, null, $"-{parts.Count}", upload.Tags), null);
         }
     }
 
@@ -174,10 +202,16 @@ internal sealed class S3DoubleState(bool hashesBodies)
         return pattern;
     }
 
-    private string PutLocked(string key, byte[]? content, long size, IReadOnlyDictionary<string, string> metadata, string? checksum)
+    private string PutLocked(
+        string key, byte[]? content, long size, IReadOnlyDictionary<string, string> metadata, string? checksum, string suffix = "",
+        IReadOnlyList<KeyValuePair<string, string>>? tags = null)
     {
-        var etag = NewETag(content);
-        _objects[key] = new S3DoubleObject(content, size, etag, TimeProvider.System.GetUtcNow(), metadata) { ChecksumCrc32C = checksum };
+        var etag = suffix.Length == 0 ? NewETag(content) : NewETag(content).TrimEnd('"') + suffix + '"';
+        _objects[key] = new S3DoubleObject(content, size, etag, TimeProvider.System.GetUtcNow(), metadata)
+        {
+            ChecksumCrc32C = checksum,
+            Tags = tags ?? [],
+        };
         return etag;
     }
 
