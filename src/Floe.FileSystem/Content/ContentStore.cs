@@ -1,33 +1,293 @@
+using System.Collections.Concurrent;
 using Floe.S3.Buckets;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Floe.FileSystem.Content;
 
 /// <summary>
 /// The contents of a mount's files: owns the local cache, the transfers and their limits. One for each mount.
 /// </summary>
-public sealed class ContentStore : IAsyncDisposable
+public sealed partial class ContentStore : IAsyncDisposable
 {
-    public ContentStore(IBucketService buckets, ContentStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null) =>
-        throw new NotImplementedException();
+    /// <summary>Closed files whose clean bytes stay for the next opening: each costs a descriptor.</summary>
+    private const int MaxParked = 512;
 
-    /// <summary>The content of an object of the bucket; nothing is fetched yet. Writing needs a target: <paramref name="target"/>.</summary>
-    public FileContent Open(ObjectVersion version, ContentTarget target) => throw new NotImplementedException();
+    private const string KeptFolder = "kept";
+
+    private readonly IBucketService _buckets;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _lock = new();
+    private readonly HashSet<FileContent> _contents = [];
+    private readonly Dictionary<ObjectVersion, FileContent> _parked = [];
+    private readonly ConcurrentDictionary<UploadSession, Task> _aborts = [];
+    private long _tick;
+    private long _names;
+
+    public ContentStore(IBucketService buckets, ContentStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
+    {
+        _buckets = buckets;
+        _logger = (loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("Floe.FileSystem");
+        Options = options;
+        Time = timeProvider ?? TimeProvider.System;
+        Directory.CreateDirectory(options.CacheFolder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        foreach (var left in Directory.EnumerateFiles(options.CacheFolder, "*.blocks"))
+        {
+            File.Delete(left);
+        }
+
+        Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4)
+        {
+            Evict = Evict,
+            Relieve = Relieve,
+        };
+        _uploadSlots = new SemaphoreSlim(options.MaxUploads);
+        _smallSlots = new SemaphoreSlim(Math.Max(options.MaxUploads, MaxSmallBodies));
+    }
+
+    /// <summary>Bytes free for new data: for statfs.</summary>
+    public long FreeCacheBytes
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Math.Max(0, Space.MaxBytes - Space.UsedBytes + _parked.Values.Sum(c => c.CachedBytes));
+            }
+        }
+    }
+
+    internal ContentStoreOptions Options { get; }
+
+    internal TimeProvider Time { get; }
+
+    internal CacheSpace Space { get; }
+
+    internal CancellationToken Stopping => _stop.Token;
+
+    /// <summary>The content of an object of the bucket; nothing is fetched yet. What is written to it goes to the target.</summary>
+    public FileContent Open(ObjectVersion version, ContentTarget target)
+    {
+        lock (_lock)
+        {
+            if (_parked.Remove(version, out var parked))
+            {
+                parked.Remember(target);
+                return parked;
+            }
+
+            var content = new FileContent(this, target, version, version.ETag);
+            _contents.Add(content);
+            return content;
+        }
+    }
 
     /// <summary>A new, empty file. <paramref name="replaces"/>: the object that it may overwrite; null: there must be none when it is published.</summary>
-    public FileContent Create(ContentTarget target, ObjectVersion? replaces = null) => throw new NotImplementedException();
+    public FileContent Create(ContentTarget target, ObjectVersion? replaces = null)
+    {
+        var content = new FileContent(this, target, null, replaces?.ETag);
+        Track(content);
+        return content;
+    }
 
     /// <summary>
     /// Waits until everything whose writers are closed is in the bucket, and says what is not: empty is success.
     /// With <paramref name="includingOpen"/> open files are published as they are.
     /// </summary>
-    public Task<IReadOnlyList<ContentFailure>> DrainAsync(bool includingOpen, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task<IReadOnlyList<ContentFailure>> DrainAsync(bool includingOpen, CancellationToken cancellationToken)
+    {
+        foreach (var content in Contents())
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (includingOpen && content.IsDirty && content.IsOpen)
+            {
+                try
+                {
+                    await content.SyncAsync(cancellationToken).ConfigureAwait(false);
+                }
+                catch (ContentException)
+                {
+                    // Told below.
+                }
+            }
+            else
+            {
+                content.PublishInBackground();
+            }
+        }
 
-    /// <summary>Bytes free for new data: for statfs.</summary>
-    public long FreeCacheBytes => throw new NotImplementedException();
+        List<ContentFailure> failures = [];
+        foreach (var content in Contents())
+        {
+            await content.SettleAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (content is { IsDirty: true, Failure: { } error, Target: { } target })
+            {
+                failures.Add(new ContentFailure(target, content.LocalPath ?? "", error));
+            }
+        }
 
-    /// <summary>Aborts what is under way; local data of failed uploads stays and was named in the log.</summary>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+        await Task.WhenAll(_aborts.Values).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return failures;
+    }
+
+    /// <summary>
+    /// Stops what is under way and aborts unfinished uploads. Local data that the bucket has not stays in the cache folder's subfolder "kept",
+    /// and is named in the log.
+    /// </summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        foreach (var content in Contents())
+        {
+            await content.SettleAsync().ConfigureAwait(false);
+            if (content.TakeSession() is { } session)
+            {
+                Abandon(session);
+            }
+
+            var isKept = content.IsDirty && content.LocalPath is not null && KeepsUnsent;
+            var (path, target) = (content.LocalPath, content.Target);
+            content.Drop(isKept);
+            if (isKept)
+            {
+                Keep(path!, target!, content);
+            }
+        }
+
+        await Task.WhenAll(_aborts.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>Whether what the bucket has not survives this process; off where a snapshot has it.</summary>
+    public bool KeepsUnsent { get; set; } = true;
+
+    internal IBucketClient Client(string bucket) => _buckets.Open(bucket);
+
+    internal string NewPath() => Path.Combine(Options.CacheFolder, $"{Interlocked.Increment(ref _names):x}.blocks");
+
+    internal long Tick() => Interlocked.Increment(ref _tick);
+
+    internal void Track(FileContent content)
+    {
+        lock (_lock)
+        {
+            _contents.Add(content);
+        }
+    }
+
+    /// <summary>A content that nobody has in hand any more goes, or stays for its clean bytes.</summary>
+    internal void Settle(FileContent content)
+    {
+        List<FileContent> dropped = [];
+        lock (_lock)
+        {
+            if (!content.IsForgotten || content.IsOpen || content.IsDirty || !_contents.Contains(content))
+            {
+                return;
+            }
+
+            if (content is { Version: { } version, CachedBytes: > 0, Target: not null } && _parked.TryAdd(version, content))
+            {
+                if (_parked.Count > MaxParked)
+                {
+                    var oldest = _parked.MinBy(p => p.Value.LastUsed);
+                    _parked.Remove(oldest.Key);
+                    dropped.Add(oldest.Value);
+                }
+            }
+            else if (!_parked.ContainsValue(content))
+            {
+                dropped.Add(content);
+            }
+
+            dropped.ForEach(c => _contents.Remove(c));
+        }
+
+        dropped.ForEach(c => c.Drop(keepsFile: false));
+    }
+
+    internal void NoteFailure(FileContent content, ContentException error) =>
+        LogNotPublished(content.Target?.ToString() ?? "a removed file", error.Message, content.LocalPath ?? "nowhere");
+
+    /// <summary>Aborts an upload in the background.</summary>
+    internal void Abandon(UploadSession session)
+    {
+        // A snapshot may still refer to it: then the end of the task, or floe gc, removes it.
+        if (session.Sealed.Count == 0)
+        {
+            _aborts[session] = AbortAsync(session);
+        }
+    }
+
+    /// <summary>Never throws: what stays is found by <c>floe gc</c>.</summary>
+    internal async Task AbortAsync(UploadSession session)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30), Time);
+        try
+        {
+            await Client(session.Bucket).AbortUploadAsync(session.Ticket.Key, session.Ticket.UploadId, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is Floe.S3.ObjectStoreException or OperationCanceledException or ObjectDisposedException)
+        {
+            LogNotAborted(session.Bucket, session.Ticket.Key, e.Message);
+        }
+        finally
+        {
+            _aborts.TryRemove(session, out _);
+        }
+    }
+
+    private List<FileContent> Contents()
+    {
+        lock (_lock)
+        {
+            return [.. _contents];
+        }
+    }
+
+    private long Evict(long bytes)
+    {
+        long freed = 0;
+        foreach (var content in Contents().Where(c => c.CachedBytes > 0).OrderBy(c => c.LastUsed))
+        {
+            freed += content.Evict(bytes - freed);
+            if (freed >= bytes)
+            {
+                break;
+            }
+        }
+
+        return freed;
+    }
+
+    private bool Relieve()
+    {
+        var isStarted = false;
+        foreach (var content in Contents().Where(c => c.IsDirty))
+        {
+            isStarted |= content.Relieve();
+        }
+
+        return isStarted;
+    }
+
+    private void Keep(string path, ContentTarget target, FileContent content)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(Options.CacheFolder, KeptFolder)).FullName;
+        var name = string.Concat(target.ToString()[5..].Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' ? c : '_'));
+        var kept = Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(path)}-{(name.Length > 180 ? name[^180..] : name)}");
+        File.Move(path, kept, overwrite: true);
+        LogKept(target.ToString(), content.Failure?.Message ?? "the mount ended first", kept);
+    }
+
+    [LoggerMessage(1301, LogLevel.Error, "{Target} is not in the bucket: {Reason}; its bytes are in {Path}")]
+    private partial void LogNotPublished(string target, string reason, string path);
+
+    [LoggerMessage(1302, LogLevel.Error, "{Target} did not reach the bucket ({Reason}); what was written is kept in {Path}")]
+    private partial void LogKept(string target, string reason, string path);
+
+    [LoggerMessage(1303, LogLevel.Warning, "An unfinished upload of s3://{Bucket}/{Key} could not be aborted ({Reason}); floe gc removes it")]
+    private partial void LogNotAborted(string bucket, string key, string reason);
 }
 
 /// <summary>A file that is not in the bucket though its writers are done. <paramref name="LocalPath"/>: where its bytes are kept.</summary>

@@ -1,3 +1,4 @@
+using Floe.S3;
 using Floe.S3.Buckets;
 using Microsoft.Win32.SafeHandles;
 
@@ -7,74 +8,346 @@ namespace Floe.FileSystem.Content;
 /// The bytes of one file of the mount, shared by all who have it open: an object of the bucket, pinned to one version, with what was written over it.
 /// Offsets and sizes in bytes. Safe for concurrent use; a read that meets a write sees either. Every failure is a <see cref="ContentException"/>.
 /// </summary>
-public sealed class FileContent
+/// <remarks>
+/// Who holds what: <c>_gate</c> (asynchronous) is held by whatever changes bytes or length, and for a moment by a publication, so that what is
+/// published is the file as it was at one instant. <c>_fill</c> is held while blocks change their place: filling, dropping, claiming for a write.
+/// <c>_lock</c> guards the fields, for moments only. Order: gate, fill, lock. Bytes of a block are written to the local file before the block is
+/// called present, except by a writer, who calls it dirty first: dirty blocks are never dropped, and a reader may see either.
+/// </remarks>
+#pragma warning disable CA1001 // Semaphores whose wait handle nobody asks for hold nothing to dispose of.
+public sealed partial class FileContent
+#pragma warning restore CA1001
 {
-    private FileContent()
+    private readonly ContentStore _store;
+    private readonly Lock _lock = new();
+    private readonly Lock _fill = new();
+    private readonly SemaphoreSlim _gate = new(1);
+    private readonly BlockMap _blocks = new();
+
+    private LocalFile? _local;
+    private ContentTarget? _target;
+    private ETag? _expected;
+    private ObjectVersion? _base;
+
+    // Bytes at and above this offset are not the object's, even where it has some: they were cut off.
+    private long _baseLimit;
+    private long _size;
+
+    // Counts every change; what was published last was the content of change _published.
+    private long _changes;
+    private long _published;
+    private int _readers;
+    private int _writers;
+    private int _pins;
+    private bool _isForgotten;
+
+    internal FileContent(ContentStore store, ContentTarget target, ObjectVersion? version, ETag? expected)
     {
+        _store = store;
+        _target = target;
+        _base = version;
+        _expected = expected;
+        _size = _baseLimit = version?.Size ?? 0;
+        _changes = version is null ? 1 : 0;
+        LastUsed = store.Tick();
     }
 
-    public long Size => throw new NotImplementedException();
+    public long Size
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _size;
+            }
+        }
+    }
 
     /// <summary>The version in the bucket that this content rests on; null while there is none. What reads cannot mix with another.</summary>
-    public ObjectVersion? Version => throw new NotImplementedException();
+    public ObjectVersion? Version
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _base;
+            }
+        }
+    }
 
     /// <summary>Where the content goes; null once unlinked.</summary>
-    public ContentTarget? Target => throw new NotImplementedException();
+    public ContentTarget? Target
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _target;
+            }
+        }
+    }
 
     /// <summary>Whether there is something that the bucket's object does not have: bytes, a length, or the object itself.</summary>
-    public bool IsDirty => throw new NotImplementedException();
+    public bool IsDirty
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _changes != _published && _target is not null;
+            }
+        }
+    }
+
+    /// <summary>Why the last publication failed; null since one succeeded, or while none was tried.</summary>
+    public ContentException? Failure { get; private set; }
 
     /// <summary>Bytes held on the local disk.</summary>
-    public long CachedBytes => throw new NotImplementedException();
+    public long CachedBytes
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _blocks.PresentCount * BlockMap.BlockBytes;
+            }
+        }
+    }
 
     /// <summary>Raised on any thread when the bucket has the content; <see cref="Version"/> is the new one.</summary>
-    public event Action<FileContent>? Published
+    public event Action<FileContent>? Published;
+
+    internal long LastUsed { get; private set; }
+
+    internal string? LocalPath => _local?.Path;
+
+    internal bool IsOpen
     {
-        add => throw new NotImplementedException();
-        remove => throw new NotImplementedException();
+        get
+        {
+            lock (_lock)
+            {
+                return _readers + _writers > 0;
+            }
+        }
+    }
+
+    internal bool IsForgotten
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isForgotten;
+            }
+        }
     }
 
     /// <summary>Counts an open handle. While a writer is open nothing is published unless <see cref="SyncAsync"/> is called.</summary>
-    public void Open(bool canRead, bool canWrite) => throw new NotImplementedException();
+    public void Open(bool canRead, bool canWrite)
+    {
+        lock (_lock)
+        {
+            _readers += canRead ? 1 : 0;
+            _writers += canWrite ? 1 : 0;
+            _wasReadBack |= canRead && (canWrite || _changes != _published);
+        }
+    }
 
     /// <summary>The end of a handle. With the last writer the upload is finished in the background.</summary>
-    public void Close(bool canRead, bool canWrite) => throw new NotImplementedException();
+    public void Close(bool canRead, bool canWrite)
+    {
+        bool isDone;
+        lock (_lock)
+        {
+            _readers -= canRead ? 1 : 0;
+            _writers -= canWrite ? 1 : 0;
+            isDone = canWrite && _writers == 0;
+        }
 
-    /// <summary>Fills the destination up to the end of the file. Completes at once where the bytes are local.</summary>
-    public ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    /// <summary>Writes all of the source, growing the file where it must. Waits while the cache is full and something can go up.</summary>
-    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    /// <summary>O_APPEND: writes at the end as it is at that moment, whoever else appends; gives the offset.</summary>
-    public ValueTask<long> AppendAsync(ReadOnlyMemory<byte> source, CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    public ValueTask TruncateAsync(long size, CancellationToken cancellationToken) => throw new NotImplementedException();
+        if (isDone)
+        {
+            PublishInBackground();
+        }
+    }
 
     /// <summary>The first byte at or after the offset that is data (SEEK_DATA) or a hole (SEEK_HOLE); null: none.</summary>
-    public long? Seek(long offset, bool data) => throw new NotImplementedException();
+    public long? Seek(long offset, bool data)
+    {
+        lock (_lock)
+        {
+            for (var at = offset; at < _size; at = (BlockMap.BlockOf(at) + 1) * BlockMap.BlockBytes)
+            {
+                var block = BlockMap.BlockOf(at);
+                if (data == (_blocks.IsPresent(block) || _blocks.IsDirty(block) || at < _baseLimit))
+                {
+                    return at;
+                }
+            }
 
-    /// <summary>fsync: returns when the content as it is now is an object of the bucket. A failed upload shows here.</summary>
-    public Task SyncAsync(CancellationToken cancellationToken) => throw new NotImplementedException();
-
-    /// <summary>The metadata changed: publish again though no byte did (only where something is to be published anyway, or when asked).</summary>
-    public void TouchHeaders() => throw new NotImplementedException();
-
-    /// <summary>
-    /// Rename: what is not in the bucket yet goes to the new key, replacing what <paramref name="replaced"/> names (null: nothing may be there).
-    /// An object that is in the bucket already is the caller's to copy; then <paramref name="version"/> is the copy.
-    /// </summary>
-    public Task RetargetAsync(ContentTarget target, ObjectVersion? replaced, ObjectVersion? version, CancellationToken cancellationToken) =>
-        throw new NotImplementedException();
-
-    /// <summary>Before the object is deleted while the file is open: all bytes become local, no upload goes on, reads keep working.</summary>
-    public Task DetachAsync(CancellationToken cancellationToken) => throw new NotImplementedException();
+            return !data && offset < _size ? _size : null;
+        }
+    }
 
     /// <summary>For FUSE_PASSTHROUGH: the local file, if every byte is there; it stays whole until <see cref="UnpinLocalFile"/>.</summary>
-    public SafeFileHandle? TryPinLocalFile() => throw new NotImplementedException();
+    public SafeFileHandle? TryPinLocalFile()
+    {
+        lock (_fill)
+        {
+            lock (_lock)
+            {
+                if (_local is null || MissingIn(0, BlockMap.BlocksOf(_size)))
+                {
+                    return null;
+                }
 
-    public void UnpinLocalFile() => throw new NotImplementedException();
+                _pins++;
+                return _local.Handle;
+            }
+        }
+    }
+
+    public void UnpinLocalFile()
+    {
+        lock (_lock)
+        {
+            _pins--;
+        }
+    }
 
     /// <summary>The inode is forgotten. An upload under way is finished all the same; clean bytes stay cached for the next opening of this version.</summary>
-    public void Forget() => throw new NotImplementedException();
+    public void Forget()
+    {
+        lock (_lock)
+        {
+            _isForgotten = true;
+        }
+
+        PublishInBackground();
+        _store.Settle(this);
+    }
+
+    /// <summary>Taken out of the cache again.</summary>
+    internal void Remember(ContentTarget target)
+    {
+        lock (_lock)
+        {
+            _isForgotten = false;
+            _target = target;
+        }
+    }
+
+    /// <summary>The end: the local file goes, unless it holds what the bucket has not.</summary>
+    internal void Drop(bool keepsFile)
+    {
+        lock (_fill)
+        {
+            long held;
+            lock (_lock)
+            {
+                held = _blocks.PresentCount * BlockMap.BlockBytes;
+                _isDropped = true;
+            }
+
+            if (keepsFile)
+            {
+                _local?.Keep();
+            }
+            else
+            {
+                _local?.Dispose();
+            }
+
+            _store.Space.Release(held);
+        }
+    }
+
+    /// <summary>Drops blocks that can be had again, those used longest ago first; gives how many bytes. Never waits for a content in use.</summary>
+    internal long Evict(long bytes)
+    {
+        if (!_fill.TryEnter())
+        {
+            return 0;
+        }
+
+        try
+        {
+            long freed = 0;
+            foreach (var chunk in _use.Oldest())
+            {
+                freed += EvictChunk(chunk);
+                if (freed >= bytes)
+                {
+                    break;
+                }
+            }
+
+            return freed;
+        }
+        finally
+        {
+            _fill.Exit();
+        }
+    }
+
+    private long EvictChunk(long chunk)
+    {
+        const long perChunk = ChunkUse.ChunkBytes / BlockMap.BlockBytes;
+        long freed = 0;
+        for (var block = chunk * perChunk; block < (chunk + 1) * perChunk; block++)
+        {
+            var run = block;
+            lock (_lock)
+            {
+                while (run < (chunk + 1) * perChunk && CanDrop(run))
+                {
+                    _blocks.ClearPresent(run++);
+                }
+
+                _evictions += run > block ? 1 : 0;
+            }
+
+            if (run > block)
+            {
+                var count = (run - block) * BlockMap.BlockBytes;
+                _local!.Punch(block * BlockMap.BlockBytes, count);
+                _store.Space.Release(count);
+                freed += count;
+                block = run;
+            }
+        }
+
+        lock (_lock)
+        {
+            if (freed > 0 || _blocks.PresentCount == 0)
+            {
+                _use.Forget(chunk);
+            }
+        }
+
+        return freed;
+    }
+
+    /// <summary>Under the lock: whether the block is here and can be had again.</summary>
+    private bool CanDrop(long block)
+    {
+        if (!_blocks.IsPresent(block) || _pins > 0 || _target is null)
+        {
+            return false;
+        }
+
+        var part = PartGrid.Number(block * BlockMap.BlockBytes);
+        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || IsSent(part));
+    }
+
+    private LocalFile Local() => _local ??= LocalFile.Create(_store.NewPath());
+
+    private void Touch(long offset)
+    {
+        LastUsed = _store.Tick();
+        lock (_lock)
+        {
+            _use.Touch(offset, LastUsed);
+        }
+    }
 }

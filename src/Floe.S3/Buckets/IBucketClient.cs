@@ -38,7 +38,8 @@ public interface IBucketClient
 
     /// <summary>
     /// Reads a range of one version in pieces without holding it: <paramref name="take"/> gets each piece (borrowed until it returns) with its offset
-    /// in the object, in order and each byte once.
+    /// in the object, in order and each byte once; all
+    /// but the last are of 256 KiB.
     /// </summary>
     Task ReadRangeAsync(
         ObjectVersion version, long offset, long count, Func<long, ReadOnlyMemory<byte>, ValueTask> take, CancellationToken cancellationToken);

@@ -31,23 +31,20 @@ internal sealed partial class S3BucketClient
         try
         {
             long done = 0;
-            await SendRangeAsync(version, () => (offset + done, count - done), async answer =>
+            var held = 0;
+            await SendRangeAsync(version, () => (offset + done + held, count - done - held), async answer =>
             {
                 while (done < count)
                 {
-                    var wanted = (int)Math.Min(buffer.Length, count - done);
-                    var got = 0;
-                    await answer.ReadAsync(buffer.AsMemory(0, wanted), n => got += n).ConfigureAwait(false);
-                    if (got > 0)
-                    {
-                        await take(offset + done, buffer.AsMemory(0, got)).ConfigureAwait(false);
-                        done += got;
-                    }
-
-                    if (got < wanted)
+                    var wanted = (int)Math.Min(PieceBytes, count - done);
+                    await answer.ReadAsync(buffer.AsMemory(held, wanted - held), n => held += n).ConfigureAwait(false);
+                    if (held < wanted)
                     {
                         return false;
                     }
+
+                    await take(offset + done, buffer.AsMemory(0, held)).ConfigureAwait(false);
+                    (done, held) = (done + held, 0);
                 }
 
                 return true;

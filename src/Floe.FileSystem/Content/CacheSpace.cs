@@ -1,0 +1,136 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>
+/// Counts the bytes on the local disk. Space is reserved before it is filled: first clean blocks of the contents used longest ago are dropped,
+/// then the caller waits while uploads make more blocks clean, and only when none is under way is the disk full.
+/// </summary>
+internal sealed class CacheSpace(long maxBytes)
+{
+    private readonly Lock _lock = new();
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long _used;
+    private int _uploads;
+    private int _waiters;
+
+    public long MaxBytes => maxBytes;
+
+    public long UsedBytes => Interlocked.Read(ref _used);
+
+    /// <summary>Drops clean blocks, at least so many bytes if it can; gives how many. They have been released when it returns.</summary>
+    public Func<long, long> Evict { get; set; } = static _ => 0;
+
+    /// <summary>Starts sending what could be sent and then dropped; false where there is nothing.</summary>
+    public Func<bool> Relieve { get; set; } = static () => false;
+
+    /// <summary>Reserves without waiting; evicts if need be.</summary>
+    public bool TryReserve(long bytes)
+    {
+        while (!TryTake(bytes))
+        {
+            // A sixteenth more, so that not every block asks again.
+            if (Evict(Math.Max(bytes, maxBytes / 16)) == 0)
+            {
+                return TryTake(bytes);
+            }
+        }
+
+        return true;
+    }
+
+    public async ValueTask ReserveAsync(long bytes, CancellationToken cancellationToken)
+    {
+        if (TryReserve(bytes))
+        {
+            return;
+        }
+
+        Interlocked.Increment(ref _waiters);
+        try
+        {
+            await WaitAsync(bytes, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiters);
+        }
+    }
+
+    private async Task WaitAsync(long bytes, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_lock)
+            {
+                changed = _changed.Task;
+            }
+
+            if (TryReserve(bytes))
+            {
+                return;
+            }
+
+            var isRelieved = Relieve();
+            if (!isRelieved && Volatile.Read(ref _uploads) == 0)
+            {
+                throw new ContentException(
+                    ContentErrorKind.NoSpace,
+                    $"the cache of {maxBytes} bytes is full of data that is not in the bucket yet and cannot be sent; raise FUSION_CACHE_SIZE");
+            }
+
+            await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public void Release(long bytes)
+    {
+        if (bytes != 0)
+        {
+            Interlocked.Add(ref _used, -bytes);
+            Pulse();
+        }
+    }
+
+    /// <summary>Something is on its way to the bucket: who waits for space may go on hoping.</summary>
+    public void BeginUpload() => Interlocked.Increment(ref _uploads);
+
+    public void EndUpload()
+    {
+        Interlocked.Decrement(ref _uploads);
+        Pulse();
+    }
+
+    private void Pulse()
+    {
+        if (Volatile.Read(ref _waiters) == 0)
+        {
+            return;
+        }
+
+        TaskCompletionSource changed;
+        lock (_lock)
+        {
+            changed = _changed;
+            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        changed.TrySetResult();
+    }
+
+    private bool TryTake(long bytes)
+    {
+        while (true)
+        {
+            var used = Interlocked.Read(ref _used);
+            if (used + bytes > maxBytes)
+            {
+                return false;
+            }
+
+            if (Interlocked.CompareExchange(ref _used, used + bytes, used) == used)
+            {
+                return true;
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>How much goes over the network at once, and standing still for a snapshot.</summary>
+public sealed partial class ContentStore
+{
+    /// <summary>Bodies up to this size are many; larger ones cost memory.</summary>
+    private const long SmallBodyBytes = 256 << 10;
+
+    private const int MaxSmallBodies = 32;
+
+    /// <summary>× 8 MiB of memory at most.</summary>
+    private readonly SemaphoreSlim _largeSlots = new(6);
+
+    private readonly SemaphoreSlim _smallSlots;
+    private readonly SemaphoreSlim _uploadSlots;
+    private CancellationTokenSource _pause = new();
+    private TaskCompletionSource _resumed = Completed();
+    private TaskCompletionSource _idle = Completed();
+    private int _running;
+    private int _readAheads;
+
+    /// <summary>Two downloads are left for readers that wait.</summary>
+    internal bool ReadAheadIsBusy => Volatile.Read(ref _readAheads) >= Math.Max(1, Options.MaxDownloads - 2);
+
+    internal void BeginReadAhead() => Interlocked.Increment(ref _readAheads);
+
+    internal void EndReadAhead() => Interlocked.Decrement(ref _readAheads);
+
+    /// <summary>Runs one upload call in a slot, not before a pause is over; one that a pause broke off is run again afterwards.</summary>
+    internal async Task<T> UploadAsync<T>(Func<CancellationToken, Task<T>> upload, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await _uploadSlots.WaitAsync(cancellationToken).ConfigureAwait(false);
+            CancellationTokenSource? linked = null;
+            var pause = CancellationToken.None;
+            Task? resumed = null;
+            lock (_lock)
+            {
+                if (!_resumed.Task.IsCompleted)
+                {
+                    resumed = _resumed.Task;
+                }
+                else
+                {
+                    pause = _pause.Token;
+                    linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, pause);
+                    if (_running++ == 0)
+                    {
+                        _idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                    }
+                }
+            }
+
+            if (linked is null)
+            {
+                _uploadSlots.Release();
+                await resumed!.WaitAsync(cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            try
+            {
+                return await upload(linked.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (pause.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+            }
+            finally
+            {
+                linked.Dispose();
+                _uploadSlots.Release();
+                lock (_lock)
+                {
+                    if (--_running == 0)
+                    {
+                        _idle.TrySetResult();
+                    }
+                }
+            }
+        }
+    }
+
+    internal Task UploadAsync(Func<CancellationToken, Task> upload, CancellationToken cancellationToken) => UploadAsync(
+        async token =>
+        {
+            await upload(token).ConfigureAwait(false);
+            return true;
+        },
+        cancellationToken);
+
+    /// <summary>Waits for the memory that a body of this size takes; tells which kind of slot it has.</summary>
+    internal async Task<bool> EnterSmallAsync(long bytes, CancellationToken cancellationToken)
+    {
+        var isLarge = bytes > SmallBodyBytes;
+        await (isLarge ? _largeSlots : _smallSlots).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return isLarge;
+    }
+
+    internal void LeaveSmall(bool isLarge) => (isLarge ? _largeSlots : _smallSlots).Release();
+
+    /// <summary>
+    /// For a snapshot: no upload begins, parts on their way are broken off, and when this returns everything that was about to make an object
+    /// has made it. Reads go on. <see cref="Resume"/> lets it all go on.
+    /// </summary>
+    public async Task PauseAsync(CancellationToken cancellationToken)
+    {
+        CancellationTokenSource pause;
+        Task idle;
+        lock (_lock)
+        {
+            if (!_resumed.Task.IsCompleted)
+            {
+                return;
+            }
+
+            _resumed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            (pause, idle) = (_pause, _running == 0 ? Task.CompletedTask : _idle.Task);
+        }
+
+        await pause.CancelAsync().ConfigureAwait(false);
+        await idle.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    public void Resume()
+    {
+        TaskCompletionSource resumed;
+        lock (_lock)
+        {
+            _pause.Dispose();
+            _pause = new CancellationTokenSource();
+            resumed = _resumed;
+        }
+
+        resumed.TrySetResult();
+    }
+
+    private static TaskCompletionSource Completed()
+    {
+        var source = new TaskCompletionSource();
+        source.SetResult();
+        return source;
+    }
+}

@@ -1,0 +1,127 @@
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Content;
+
+/// <summary>What becomes of a content when its name changes.</summary>
+public sealed partial class FileContent
+{
+    /// <summary>
+    /// Before a rename: returns when nothing is on its way to the old key, so that <see cref="Version"/> stays what it is until
+    /// <see cref="RetargetAsync"/>. What was sent to the old key without being an object yet is sent again to the new one.
+    /// </summary>
+    public async Task PrepareRetargetAsync(CancellationToken cancellationToken)
+    {
+        bool isAway;
+        lock (_lock)
+        {
+            isAway = _session is not null && HasAwayIn(1, PartGrid.Count(_size));
+        }
+
+        if (isAway)
+        {
+            await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        _publishGate.Release();
+    }
+
+    /// <summary>
+    /// Rename: what is not in the bucket yet goes to the new key, replacing what <paramref name="replaced"/> names (null: nothing may be there).
+    /// An object that is in the bucket already is the caller's to copy; then <paramref name="version"/> is the copy.
+    /// </summary>
+    public async Task RetargetAsync(ContentTarget target, ObjectVersion? replaced, ObjectVersion? version, CancellationToken cancellationToken)
+    {
+        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (TakeSession() is { } session)
+            {
+                _store.Abandon(session);
+            }
+
+            lock (_lock)
+            {
+                _target = target;
+                _expected = (version ?? replaced)?.ETag;
+                if (version is not null)
+                {
+                    _base = version;
+                }
+                else if (_base is not null && _changes == _published)
+                {
+                    // The object stays behind under its old name: all of it is to be written anew.
+                    _changes++;
+                }
+            }
+        }
+        finally
+        {
+            _publishGate.Release();
+        }
+
+        PublishInBackground();
+    }
+
+    /// <summary>Before the object is deleted while the file is open: all bytes become local, no upload goes on, reads keep working.</summary>
+    public async Task DetachAsync(CancellationToken cancellationToken)
+    {
+        await FetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false);
+        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            lock (_fill)
+            {
+                lock (_lock)
+                {
+                    _target = null;
+                    _pins++;
+                }
+            }
+
+            // What was dropped between the two steps.
+            await FetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false);
+            if (TakeSession() is { } session)
+            {
+                _store.Abandon(session);
+            }
+
+            lock (_lock)
+            {
+                _base = null;
+                _baseLimit = 0;
+            }
+        }
+        finally
+        {
+            _publishGate.Release();
+        }
+    }
+
+    internal UploadSession? TakeSession()
+    {
+        lock (_lock)
+        {
+            var session = _session;
+            _session = null;
+            return session;
+        }
+    }
+
+    /// <summary>Unlinked and closed: nothing of it is needed any more.</summary>
+    public void Discard()
+    {
+        lock (_lock)
+        {
+            _target = null;
+            _isForgotten = true;
+        }
+
+        if (TakeSession() is { } session)
+        {
+            _store.Abandon(session);
+        }
+
+        _store.Settle(this);
+    }
+}

@@ -1,0 +1,353 @@
+using System.Buffers;
+using Floe.S3;
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Content;
+
+/// <summary>Making the object: all of a file at one instant, or nothing.</summary>
+public sealed partial class FileContent
+{
+    /// <summary>After so many rounds in which the file changed faster than it went up, the writers wait.</summary>
+    private const int MaxFreeRounds = 3;
+
+    private readonly SemaphoreSlim _publishGate = new(1);
+    private Task _background = Task.CompletedTask;
+    private bool _isQueued;
+
+    // The lowest length that the file had since the content of a publication was fixed.
+    private long _capLimit = long.MaxValue;
+    private bool _wasReadBack;
+
+    /// <summary>fsync: returns when the content as it is now is an object of the bucket. A failed upload shows here.</summary>
+    public Task SyncAsync(CancellationToken cancellationToken) => PublishNowAsync(cancellationToken);
+
+    /// <summary>Finishes in the background what has no writer any more.</summary>
+    internal void PublishInBackground()
+    {
+        lock (_lock)
+        {
+            if (_isQueued || _changes == _published || _writers > 0 || _target is null)
+            {
+                return;
+            }
+
+            _isQueued = true;
+            _store.Track(this);
+            _background = PublishQueuedAsync();
+        }
+    }
+
+    /// <summary>Until nothing is under way in the background.</summary>
+    internal async Task SettleAsync()
+    {
+        while (true)
+        {
+            Task background;
+            lock (_lock)
+            {
+                if (!_isQueued)
+                {
+                    return;
+                }
+
+                background = _background;
+            }
+
+            await background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task PublishQueuedAsync()
+    {
+        await Task.Yield();
+        while (true)
+        {
+            try
+            {
+                await PublishAsync(isForced: false, _store.Stopping).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is ContentException or OperationCanceledException or ObjectDisposedException)
+            {
+                // Kept in Failure, and told by whoever asks.
+            }
+
+            lock (_lock)
+            {
+                if (Failure is not null || _changes == _published || _writers > 0 || _target is null || _store.Stopping.IsCancellationRequested)
+                {
+                    _isQueued = false;
+                    break;
+                }
+            }
+        }
+
+        _store.Settle(this);
+    }
+
+    private async Task PublishNowAsync(CancellationToken cancellationToken)
+    {
+        _store.Track(this);
+        await PublishAsync(isForced: true, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task PublishAsync(bool isForced, CancellationToken cancellationToken)
+    {
+        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            for (var attempt = 1; ; attempt++)
+            {
+                try
+                {
+                    await PublishOnceAsync(isForced, cancellationToken).ConfigureAwait(false);
+                    Failure = null;
+                    return;
+                }
+                catch (ContentException e) when (ContentErrors.MayPass(e) && attempt < _store.Options.MaxUploadTries)
+                {
+                    await Task.Delay(TimeSpan.FromMilliseconds(200 << attempt), _store.Time, cancellationToken).ConfigureAwait(false);
+                }
+                catch (ContentException e)
+                {
+                    Failure = e;
+                    _store.NoteFailure(this, e);
+                    throw;
+                }
+            }
+        }
+        finally
+        {
+            _publishGate.Release();
+        }
+    }
+
+    private async Task PublishOnceAsync(bool isForced, CancellationToken cancellationToken)
+    {
+        for (var round = 1; ; round++)
+        {
+            bool isSmall;
+            lock (_lock)
+            {
+                if (_changes == _published || _target is null || (!isForced && _writers > 0))
+                {
+                    return;
+                }
+
+                isSmall = _size <= PartGrid.MinPartBytes && _session is null;
+            }
+
+            var done = isSmall
+                ? await PutAsync(cancellationToken).ConfigureAwait(false)
+                : await CompleteAsync(isForced, holdsWriters: isForced && round > MaxFreeRounds, cancellationToken).ConfigureAwait(false);
+            if (done)
+            {
+                Published?.Invoke(this);
+                return;
+            }
+        }
+    }
+
+    /// <summary>A small file in one request, from a copy, so that writers do not wait for the bucket. False: it is not small any more.</summary>
+    private async Task<bool> PutAsync(CancellationToken cancellationToken)
+    {
+        byte[]? buffer = null;
+        var isLarge = false;
+        try
+        {
+            long changes;
+            int size;
+            ContentTarget target;
+            isLarge = await _store.EnterSmallAsync(Size, cancellationToken).ConfigureAwait(false);
+            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                lock (_lock)
+                {
+                    if (_size > PartGrid.MinPartBytes || _target is null)
+                    {
+                        return false;
+                    }
+
+                    (changes, size, target, _capLimit) = (_changes, (int)_size, _target, long.MaxValue);
+                }
+
+                buffer = ArrayPool<byte>.Shared.Rent(Math.Max(size, 1));
+                await ReadWholeAsync(buffer.AsMemory(0, size), cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                _gate.Release();
+            }
+
+            var etag = await MapAsync(() => _store.UploadAsync(
+                _ => _store.Client(target.Bucket).PutAsync(target.Key, buffer.AsMemory(0, size), target.Headers(), Condition(), _store.Stopping),
+                cancellationToken)).ConfigureAwait(false);
+            Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session: null);
+            return true;
+        }
+        finally
+        {
+            _store.LeaveSmall(isLarge);
+            if (buffer is not null)
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+        }
+    }
+
+    private async Task ReadWholeAsync(Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        for (var done = 0; done < destination.Length;)
+        {
+            var count = await ReadAsync(done, destination[done..], cancellationToken).ConfigureAwait(false);
+            done += count > 0 ? count : throw new ContentException(ContentErrorKind.LocalDisk, "the file became shorter while its length was held");
+        }
+    }
+
+    /// <summary>Every part up, then the object. False where the file changed meanwhile.</summary>
+    private async Task<bool> CompleteAsync(bool isForced, bool holdsWriters, CancellationToken cancellationToken)
+    {
+        if (!holdsWriters)
+        {
+            await SendAllAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        UploadSession session;
+        List<UploadedPart> parts = [];
+        ContentTarget target;
+        long changes, size;
+        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (holdsWriters)
+            {
+                await SendAllAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            lock (_lock)
+            {
+                if (_target is null || _session is null || (!isForced && _writers > 0))
+                {
+                    return false;
+                }
+
+                for (var part = 1; part <= PartGrid.Count(_size); part++)
+                {
+                    if (!IsSent(part))
+                    {
+                        return false;
+                    }
+
+                    parts.Add(_session.Sent[part].Part);
+                }
+
+                if (parts.Count == 0)
+                {
+                    // Cut to nothing: an upload of no parts cannot be completed.
+                    _store.Abandon(_session);
+                    _session = null;
+                    return false;
+                }
+
+                (session, target, changes, size, _capLimit) = (_session, _target, _changes, _size, long.MaxValue);
+            }
+        }
+        finally
+        {
+            _gate.Release();
+        }
+
+        try
+        {
+            var etag = await MapAsync(() => _store.UploadAsync(
+                _ => _store.Client(target.Bucket).CompleteUploadAsync(session.Ticket, parts, Condition(), _store.Stopping),
+                cancellationToken)).ConfigureAwait(false);
+            Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session);
+            return true;
+        }
+        catch (ContentException e) when (e.InnerException is ObjectStoreException { Code: "NoSuchUpload" or "InvalidPart" })
+        {
+            // Somebody aborted it, or sent other parts into it.
+            ForgetSession(session);
+            throw new ContentException(ContentErrorKind.Remote, e.Message, e);
+        }
+    }
+
+    private async Task SendAllAsync(CancellationToken cancellationToken)
+    {
+        int count;
+        lock (_lock)
+        {
+            count = PartGrid.Count(_size);
+        }
+
+        await SessionAsync(cancellationToken).ConfigureAwait(false);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _store.Stopping);
+        await Parallel.ForEachAsync(
+            Enumerable.Range(1, count),
+            new ParallelOptions { MaxDegreeOfParallelism = _store.Options.MaxUploads, CancellationToken = stop.Token },
+            async (part, token) => await SendPartAsync(part, token).ConfigureAwait(false)).ConfigureAwait(false);
+    }
+
+    private PutCondition Condition()
+    {
+        lock (_lock)
+        {
+            return _expected is { } etag ? PutCondition.IfMatch(etag) : PutCondition.IfAbsent;
+        }
+    }
+
+    private async Task<T> MapAsync<T>(Func<Task<T>> upload)
+    {
+        _store.Space.BeginUpload();
+        try
+        {
+            return await upload().ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e)
+        {
+            throw ContentErrors.Map(e, isRead: false);
+        }
+        finally
+        {
+            _store.Space.EndUpload();
+        }
+    }
+
+    /// <summary>The bucket has the content of a change: what was not changed since is clean now and rests on the new version.</summary>
+    private void Apply(ContentTarget target, ObjectVersion version, long changes, UploadSession? session)
+    {
+        lock (_lock)
+        {
+            var isAll = _changes == changes;
+            var end = Math.Min(_blocks.Limit, BlockMap.BlocksOf(Math.Max(_size, version.Size)));
+            for (var block = 0L; block < end && _blocks.DirtyCount > 0; block++)
+            {
+                var part = PartGrid.Number(block * BlockMap.BlockBytes);
+                if (isAll || (session is not null && session.Sent.TryGetValue(part, out var sent) && sent.Version == VersionOf(part)))
+                {
+                    _blocks.ClearDirty(block);
+                }
+            }
+
+            if (_target == target)
+            {
+                _expected = version.ETag;
+            }
+
+            _base = version;
+            _baseLimit = Math.Min(version.Size, _capLimit);
+            if (isAll)
+            {
+                _published = changes;
+                _partVersions.Clear();
+                _restless.Clear();
+            }
+
+            if (_session == session)
+            {
+                _session = null;
+            }
+        }
+    }
+}

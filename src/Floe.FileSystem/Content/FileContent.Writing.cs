@@ -1,0 +1,319 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>Changing bytes and length.</summary>
+public sealed partial class FileContent
+{
+    // Where the last write ended: when a writer goes on to the next part, the one it left can go up.
+    private int _activePart;
+
+    /// <summary>Writes all of the source, growing the file where it must. Waits while the cache is full and something can go up.</summary>
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        await EnterAsync(() => IsOutOfReach(offset, offset + source.Length), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await WriteInGateAsync(offset, source, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>O_APPEND: writes at the end as it is at that moment, whoever else appends; gives the offset.</summary>
+    public async ValueTask<long> AppendAsync(ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    {
+        await EnterAsync(() => IsOutOfReach(Size, Size + source.Length), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var offset = Size;
+            await WriteInGateAsync(offset, source, cancellationToken).ConfigureAwait(false);
+            return offset;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public async ValueTask TruncateAsync(long size, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(size);
+        CheckSize(size);
+        await EnterAsync(() => IsCutOutOfReach(size), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Cut(size);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>
+    /// Takes the gate. What the change needs of bytes that lie only in sent parts of an unfinished upload is brought within reach first, by
+    /// publishing the file as it is.
+    /// </summary>
+    private async Task EnterAsync(Func<bool> isOutOfReach, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (!isOutOfReach())
+            {
+                return;
+            }
+
+            _gate.Release();
+            await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static void CheckSize(long end)
+    {
+        if (end > PartGrid.MaxObjectBytes)
+        {
+            throw new ContentException(ContentErrorKind.TooLarge, "S3 takes objects up to 5 TiB");
+        }
+    }
+
+    private async ValueTask WriteInGateAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    {
+        if (source.Length == 0)
+        {
+            return;
+        }
+
+        var end = offset + source.Length;
+        CheckSize(end);
+        var first = BlockMap.BlockOf(offset);
+        var last = BlockMap.BlockOf(end - 1);
+        while (true)
+        {
+            // What a write leaves of the object's bytes in its first and last block has to be here first.
+            if (offset > first * BlockMap.BlockBytes)
+            {
+                await FetchAsync(first, first + 1, mayWait: true, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (end < Math.Min((last + 1) * BlockMap.BlockBytes, BaseLimit))
+            {
+                await FetchAsync(last, last + 1, mayWait: true, cancellationToken).ConfigureAwait(false);
+            }
+
+            var reserved = AbsentIn(first, last) * BlockMap.BlockBytes;
+            await _store.Space.ReserveAsync(reserved, cancellationToken).ConfigureAwait(false);
+            if (TryClaim(offset, end, reserved))
+            {
+                break;
+            }
+        }
+
+        _local!.Write(offset, source.Span);
+        Touch(offset);
+        NoteWritten(offset, end);
+    }
+
+    private long BaseLimit
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _baseLimit;
+            }
+        }
+    }
+
+    private long AbsentIn(long first, long last)
+    {
+        lock (_lock)
+        {
+            long count = 0;
+            for (var block = first; block <= last; block++)
+            {
+                count += _blocks.IsPresent(block) ? 0 : 1;
+            }
+
+            return count;
+        }
+    }
+
+    /// <summary>Makes the blocks ours: present and dirty before a byte is written. False where one of them changed since it was looked at.</summary>
+    private bool TryClaim(long offset, long end, long reserved)
+    {
+        var first = BlockMap.BlockOf(offset);
+        var last = BlockMap.BlockOf(end - 1);
+        lock (_fill)
+        {
+            lock (_lock)
+            {
+                var isCutFirst = offset > first * BlockMap.BlockBytes && IsMissing(first);
+                var isCutLast = end < Math.Min((last + 1) * BlockMap.BlockBytes, _baseLimit) && IsMissing(last);
+                long absent = 0;
+                for (var block = first; block <= last; block++)
+                {
+                    absent += _blocks.IsPresent(block) ? 0 : 1;
+                }
+
+                if (isCutFirst || isCutLast || absent * BlockMap.BlockBytes > reserved)
+                {
+                    _store.Space.Release(reserved);
+                    return false;
+                }
+
+                _store.Space.Release(reserved - (absent * BlockMap.BlockBytes));
+                for (var block = first; block <= last; block++)
+                {
+                    // A fetch that is on its way with this block has lost it, and with it the space it had reserved.
+                    if (_inFlight.Remove(block))
+                    {
+                        _store.Space.Release(BlockMap.BlockBytes);
+                    }
+
+                    _blocks.SetPresent(block);
+                    _blocks.SetDirty(block);
+                }
+
+                Local();
+                for (var part = PartGrid.Number(offset); part <= PartGrid.Number(end - 1); part++)
+                {
+                    ChangePart(part);
+                }
+
+                _size = Math.Max(_size, end);
+                _changes++;
+                return true;
+            }
+        }
+    }
+
+    /// <summary>The new length: what lies behind it is gone, also from the object's bytes; what is put in its place reads as zeros.</summary>
+    private void Cut(long size)
+    {
+        lock (_fill)
+        {
+            long freed = 0;
+            var isShorter = false;
+            lock (_lock)
+            {
+                if (size == _size)
+                {
+                    return;
+                }
+
+                isShorter = size < _size;
+                if (isShorter)
+                {
+                    var keep = BlockMap.BlocksOf(size);
+                    for (var block = keep; block < Math.Min(_blocks.Limit, BlockMap.BlocksOf(_size)); block++)
+                    {
+                        freed += _blocks.ClearPresent(block) ? 1 : 0;
+                        _blocks.ClearDirty(block);
+                    }
+
+                    foreach (var block in _inFlight.Keys.Where(b => b >= keep).ToList())
+                    {
+                        _inFlight.Remove(block);
+                        freed++;
+                    }
+
+                    _baseLimit = Math.Min(_baseLimit, size);
+                    CutParts(size);
+                }
+                else
+                {
+                    ChangePart(PartGrid.Count(_size));
+                }
+
+                _size = size;
+                _capLimit = Math.Min(_capLimit, size);
+                _changes++;
+                _evictions += isShorter ? 1 : 0;
+            }
+
+            if (isShorter)
+            {
+                // Also zeros the rest of the last block.
+                _local?.SetLength(size);
+            }
+
+            _store.Space.Release(freed * BlockMap.BlockBytes);
+        }
+    }
+
+    /// <summary>Whether a change of these bytes means sending a part again of which something is no longer here.</summary>
+    private bool IsOutOfReach(long offset, long end)
+    {
+        lock (_lock)
+        {
+            if (_session is null || end <= offset)
+            {
+                return false;
+            }
+
+            var (first, last) = (PartGrid.Number(offset), PartGrid.Number(end - 1));
+            return IsSealBroken(first, last) ? HasAwayIn(1, PartGrid.Count(_size)) : HasAwayIn(first, last) || HasAwayIn(PartGrid.Count(_size), PartGrid.Count(_size));
+        }
+    }
+
+    private bool IsCutOutOfReach(long size)
+    {
+        lock (_lock)
+        {
+            if (_session is null || size == 0 || size == _size)
+            {
+                return false;
+            }
+
+            var part = PartGrid.Number(size - 1);
+            return size < _size && IsSealBroken(part, PartGrid.Count(_size)) ? HasAwayIn(1, part)
+                : HasAwayIn(part, part) || (size > _size && HasAwayIn(PartGrid.Count(_size), PartGrid.Count(_size)));
+        }
+    }
+
+    private bool HasAwayIn(int firstPart, int lastPart)
+    {
+        if (lastPart < 1)
+        {
+            return false;
+        }
+
+        var end = BlockMap.BlocksOf(Math.Min(PartGrid.Offset(lastPart) + PartGrid.Bytes(lastPart), _size));
+        for (var block = BlockMap.BlockOf(PartGrid.Offset(Math.Max(firstPart, 1))); block < end; block++)
+        {
+            if (_blocks.IsAway(block))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>When the writer has left a part, that part goes up while it writes on.</summary>
+    private void NoteWritten(long offset, long end)
+    {
+        var part = PartGrid.Number(end - 1);
+        var left = 0;
+        lock (_lock)
+        {
+            if (_activePart != part)
+            {
+                (left, _activePart) = (_activePart == 0 ? PartGrid.Number(offset) : _activePart, part);
+            }
+        }
+
+        for (var p = Math.Min(left, part); left > 0 && p < Math.Max(left, part) && p < part; p++)
+        {
+            SendInBackground(p);
+        }
+
+        if (left > part)
+        {
+            SendInBackground(left);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Content;
+
+/// <summary>A multipart upload under way and what has reached it. Guarded by the content's lock.</summary>
+internal sealed class UploadSession(UploadTicket ticket, string bucket)
+{
+    public UploadTicket Ticket => ticket;
+
+    public string Bucket => bucket;
+
+    /// <summary>Parts that the bucket has, with the content's version of them.</summary>
+    public Dictionary<int, (UploadedPart Part, int Version)> Sent { get; } = [];
+
+    /// <summary>Parts that a snapshot refers to: whatever becomes of this upload, they are never sent again under their number.</summary>
+    public HashSet<int> Sealed { get; } = [];
+}
