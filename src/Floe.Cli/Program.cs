@@ -30,6 +30,8 @@ root.Subcommands.Add(VerifyCommand.Build(() => log));
 root.Subcommands.Add(ExportCommand.Build(() => log));
 root.Subcommands.Add(RemoveCommand.Build(() => log));
 root.Subcommands.Add(CheckCommand.Build(() => log));
+root.Subcommands.Add(PlanCommand.Build(() => log));
+root.Subcommands.Add(ReportCommand.Build(() => log));
 
 if (args.Length == 0 || root.Subcommands.All(c => c.Name != args[0]))
 {

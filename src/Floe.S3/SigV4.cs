@@ -6,10 +6,11 @@ using System.Text;
 namespace Floe.S3;
 
 /// <summary>
-/// AWS Signature Version 4 for S3, in the Authorization header (S3 API reference, "Authenticating Requests"): S3's flavour encodes the path once
-/// and takes UNSIGNED-PAYLOAD for a body that something else protects.
+/// AWS Signature Version 4 in the Authorization header (S3 API reference, "Authenticating Requests"): S3's flavour encodes the path once
+/// and takes UNSIGNED-PAYLOAD for a body that something else protects. Other services encode a path twice: their callers see to it.
 /// </summary>
-internal sealed class SigV4
+/// <param name="service">The service's name in the signing scope: s3, ec2, iam.</param>
+internal sealed class SigV4(string service = "s3")
 {
     public const string UnsignedPayload = "UNSIGNED-PAYLOAD";
     public const string EmptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -63,7 +64,7 @@ internal sealed class SigV4
         canonical.Append('\n').Append(names).Append('\n').Append(payloadHash);
 
         var date = timestamp[..8];
-        var scope = $"{date}/{region}/s3/aws4_request";
+        var scope = $"{date}/{region}/{service}/aws4_request";
         var canonicalHash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(canonical.ToString())));
         var toSign = $"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{canonicalHash}";
         var signature = Convert.ToHexStringLower(HMACSHA256.HashData(Key(keys.SecretAccessKey, date, region), Encoding.UTF8.GetBytes(toSign)));
@@ -114,7 +115,7 @@ internal sealed class SigV4
         }
 
         var key = Encoding.UTF8.GetBytes("AWS4" + secret);
-        foreach (var part in (ReadOnlySpan<string>)[date, region, "s3", "aws4_request"])
+        foreach (var part in (ReadOnlySpan<string>)[date, region, service, "aws4_request"])
         {
             key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(part));
         }

@@ -1,0 +1,28 @@
+using System.CommandLine;
+using Floe.Agent;
+using Floe.Agent.Trace;
+using Floe.Operations.Reporting;
+
+namespace Floe.Cli.Console;
+
+/// <summary>The options that say what a machine's hour costs.</summary>
+internal static class SpotPriceOption
+{
+    public static readonly Option<bool> History = new("--spot-history") { Description = "Ask EC2 for the Spot prices of the machines' types and zones at the time (90 days are kept; needs ec2:DescribeSpotPriceHistory)" };
+
+    public static readonly Option<double> Share = new("--share") { HelpName = "PART", Description = "The part of a machine that one task pays for, when several share it", DefaultValueFactory = static _ => 1 };
+
+    public static readonly Option<string?> Region = new("--region") { HelpName = "REGION", Description = "For --spot-history, where a trace names none" };
+
+    /// <exception cref="FloeException">An option makes no sense, or EC2 refuses.</exception>
+    public static Task<PriceList> ReadAsync(ParseResult parsed, string[] given, IReadOnlyList<TraceDocument> traces, CancellationToken cancellationToken)
+    {
+        var share = parsed.GetValue(Share);
+        if (!(share is > 0 and <= 1))
+        {
+            throw new FloeException(ExitCodes.Usage, "--share takes a number above 0, at most 1");
+        }
+
+        return Task.FromResult(PriceList.Of(given, new Dictionary<(string, string), IReadOnlyList<PricePoint>>(), share));
+    }
+}
