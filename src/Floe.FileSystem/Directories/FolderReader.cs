@@ -1,0 +1,61 @@
+using Floe.FileSystem.Inodes;
+
+namespace Floe.FileSystem.Directories;
+
+/// <summary>
+/// One open folder: the pages of its listing, in key order, and where each begins, so that reading can go on at any entry that was given out.
+/// A page and the one after it are held, whatever the folder's size; going back further fetches again.
+/// </summary>
+internal sealed class FolderReader(Node folder)
+{
+    /// <summary>Offsets of ".", ".." and what comes behind them.</summary>
+    public const ulong FirstNameOffset = 2;
+
+    private readonly List<Start> _starts = [new(FirstNameOffset, null, null)];
+
+    private readonly record struct Start(ulong Offset, string? Token, string? After);
+
+    public Node Folder { get; } = folder;
+
+    /// <summary>Held while entries are read.</summary>
+    public AsyncLock Reading { get; } = new();
+
+    public ReadPage? Page { get; private set; }
+
+    /// <summary>The page behind <see cref="Page"/>, on its way.</summary>
+    public (string Token, Task<ReadPage> Page)? Next { get; set; }
+
+    /// <summary>Names in the folder's list of links, when the listing showed that there is one.</summary>
+    public HashSet<string>? Links { get; set; }
+
+    /// <summary>Where the page that holds an offset begins.</summary>
+    public (int Number, ulong Offset, string? Token, string? After) StartOf(ulong offset)
+    {
+        var number = _starts.FindLastIndex(s => s.Offset <= offset);
+        return (number, _starts[number].Offset, _starts[number].Token, _starts[number].After);
+    }
+
+    /// <summary>Takes a page in, and notes where the next one begins.</summary>
+    public void Enter(int number, ReadPage page)
+    {
+        Page = page;
+        if (number == _starts.Count - 1 && page.NextToken is { } token)
+        {
+            _starts.Add(new(page.Offset + (ulong)page.Names.Count, token, page.LastKey));
+        }
+    }
+
+    /// <summary>From the start: what changed since is seen.</summary>
+    public void Rewind()
+    {
+        Page = null;
+        Next = null;
+        Links = null;
+        _starts.RemoveRange(1, _starts.Count - 1);
+    }
+}
+
+/// <param name="Offset">Of its first name.</param>
+/// <param name="Names">What the bucket lists and what only this mount has, in key order.</param>
+/// <param name="LastKey">The last key that the bucket's page covers, the prefix taken off; null: to the end.</param>
+internal sealed record ReadPage(ulong Offset, IReadOnlyList<ListedName> Names, string? LastKey, string? NextToken);

@@ -1,0 +1,53 @@
+using Floe.FileSystem.Inodes;
+using Floe.FileSystem.Names;
+
+namespace Floe.FileSystem.Directories;
+
+/// <summary>What a mount knows of a folder. Guarded by the inode table's lock, but for <see cref="Changing"/>.</summary>
+internal sealed class FolderState
+{
+    /// <summary>The bucket; null for folders above buckets.</summary>
+    public string? Bucket { get; init; }
+
+    /// <summary>Whether it stands for keys of a bucket.</summary>
+    public bool IsInBucket => Bucket is not null;
+
+    /// <summary>Set for the folder whose keys have no longer prefix by their place in the mount: a bucket's root, or the mount's.</summary>
+    public string? RootPrefix { get; init; }
+
+    public Dictionary<string, Node> Children { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Names that the bucket did not have, and until when that is believed.</summary>
+    public Dictionary<string, long> Missing { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Counts changes of names by this mount, so that an answer of the bucket that is older than one of them is seen.</summary>
+    public long Changes { get; set; }
+
+    /// <summary>Here whatever the bucket says: above buckets, or a root.</summary>
+    public bool IsPinned { get; init; }
+
+    /// <summary>The bucket has the object that stands for this folder (its key ends in '/').</summary>
+    public bool HasMarker { get; set; }
+
+    /// <summary>All names of a folder that fits one page, and until when that is believed; null: not known.</summary>
+    public FolderListing? Listing { get; set; }
+
+    /// <summary>Lookups that had to ask, and since when they are counted: many are better answered by one listing.</summary>
+    public int Asked { get; set; }
+
+    public long AskedSince { get; set; }
+
+    /// <summary>Until when listing it as a whole is not tried again: it does not fit a page.</summary>
+    public long TooLargeUntil { get; set; }
+
+    /// <summary>Names that the bucket's <see cref="LinkList"/> holds, and until when that is believed.</summary>
+    public HashSet<string>? Links { get; set; }
+
+    public long LinksUntil { get; set; }
+
+    /// <summary>Held while a name in this folder is made, removed or renamed.</summary>
+    public AsyncLock Changing { get; } = new();
+}
+
+/// <summary>A complete listing of a folder, kept in step with what this mount changes.</summary>
+internal sealed record FolderListing(Dictionary<string, ListedName> Names, long ValidUntil);

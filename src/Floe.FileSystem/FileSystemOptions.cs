@@ -1,0 +1,41 @@
+using Floe.FileSystem.Metadata;
+
+namespace Floe.FileSystem;
+
+/// <summary>A folder of a bucket: <paramref name="Prefix"/> is empty or ends in '/'.</summary>
+public sealed record BucketFolder(string Bucket, string Prefix)
+{
+    public override string ToString() => $"s3://{Bucket}/{Prefix}";
+}
+
+/// <summary>What a mount shows, and how.</summary>
+public sealed record FileSystemOptions
+{
+    /// <summary>The folder that is the mount's root. Null: the root holds <c>s3</c>, and below it every bucket is a folder.</summary>
+    public BucketFolder? Root { get; init; }
+
+    /// <summary>How long what the bucket said about a file, or that there is none, is believed.</summary>
+    public TimeSpan FileTtl { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The same for a folder being there.</summary>
+    public TimeSpan FolderTtl { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Owner of what carries none.</summary>
+    public uint Uid { get; init; }
+
+    public uint Gid { get; init; }
+
+    /// <summary>Taken off 0777 for what carries no permissions; executable, since a script in a bucket has no other way to be one.</summary>
+    public uint UMask { get; init; } = 0x12; // 022
+
+    public TagRules Tags { get; init; } = TagRules.None;
+
+    /// <summary>Keys in one page of a listing.</summary>
+    public int PageEntries { get; init; } = 1000;
+
+    /// <summary>Beyond so many known files a listing is answered by names alone, so that walking a huge bucket needs no memory.</summary>
+    public int MaxListedNodes { get; init; } = 100_000;
+
+    /// <summary>Copies and deletions at the same time when a folder is renamed.</summary>
+    public int MaxParallelCopies { get; init; } = 16;
+}

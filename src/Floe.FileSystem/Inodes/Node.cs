@@ -1,0 +1,109 @@
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Directories;
+using Floe.Fuse;
+using Floe.Linux;
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Inodes;
+
+internal enum NodeKind
+{
+    Folder,
+    File,
+    Link,
+    /// <summary>A FIFO or socket: known to this mount alone, never in the bucket.</summary>
+    Special,
+}
+
+/// <summary>
+/// A file of the mount as long as somebody needs it: the kernel (lookups), an open handle, bytes or attributes that the bucket does not have,
+/// or known names below it. All fields are guarded by the <see cref="InodeTable"/>'s lock.
+/// </summary>
+internal sealed class Node(ulong ino, NodeKind kind)
+{
+    public ulong Ino { get; } = ino;
+
+    public NodeKind Kind { get; } = kind;
+
+    /// <summary>Null for the root and for what has no name any more.</summary>
+    public Node? Parent { get; set; }
+
+    public string Name { get; set; } = "";
+
+    /// <summary>Removed, replaced, or never named (O_TMPFILE): alive for those who have it open.</summary>
+    public bool IsUnlinked { get; set; }
+
+    public long Lookups { get; set; }
+
+    /// <summary>Open handles, and operations that must find it still there when they end.</summary>
+    public int Uses { get; set; }
+
+    /// <summary>With the type.</summary>
+    public uint Mode { get; set; }
+
+    public uint Uid { get; set; }
+
+    public uint Gid { get; set; }
+
+    public UnixTime ATime { get; set; }
+
+    public UnixTime MTime { get; set; }
+
+    public UnixTime CTime { get; set; }
+
+    public uint RDev { get; set; }
+
+    /// <summary>The modification time was set by somebody and goes into the object's metadata.</summary>
+    public bool HasSetMTime { get; set; }
+
+    /// <summary>Attributes were changed here and hold as long as the mount lives, or until the object is another one.</summary>
+    public bool HasOwnAttributes { get; set; }
+
+    /// <summary>Counts changes of attributes; <see cref="WrittenChange"/> is the count that the object's metadata were made at.</summary>
+    public int AttributeChanges { get; set; }
+
+    public int WrittenChange { get; set; } = -1;
+
+    /// <summary>Mode and owner are the object's metadata's (HEAD), not the defaults of a listing.</summary>
+    public bool HasStoredAttributes { get; set; }
+
+    /// <summary>Timestamp until which the bucket's word about this name counts.</summary>
+    public long ValidUntil { get; set; }
+
+    /// <summary>A file's or link's object as the bucket told of it last; null: none that is known. A content knows better.</summary>
+    public ObjectVersion? Listed { get; set; }
+
+    public FileContent? Content { get; set; }
+
+    /// <summary>Content that the kernel's page cache holds belongs to this one; another one starts with an empty cache.</summary>
+    public object? CachedBy { get; set; }
+
+    public byte[]? LinkTarget { get; set; }
+
+    /// <summary>What only a folder has.</summary>
+    public FolderState? Folder { get; init; }
+
+    /// <summary>The object that stands for the file now.</summary>
+    public ObjectVersion? Version => Content is { } content ? content.Version : Listed;
+
+    public long Size => Content?.Size ?? LinkTarget?.Length ?? Listed?.Size ?? 0;
+
+    /// <summary>Whether this mount knows the name better than the bucket.</summary>
+    public bool IsOwn => Kind == NodeKind.Special || Content is { IsDirty: true } || Folder is { IsPinned: true };
+
+    /// <summary>Whether it must be kept though the kernel forgot it.</summary>
+    public bool IsNeeded =>
+        Lookups > 0 || Uses > 0 || Folder is { Children.Count: > 0 } || (!IsUnlinked && (Kind == NodeKind.Special || HasOwnAttributes)) || (!IsUnlinked && Content is { IsDirty: true });
+
+    public FuseAttributes Attributes => new(
+        Ino, (ulong)Size, (ulong)((Size + 511) / 512), ATime, MTime, CTime, Mode, IsUnlinked ? 0u : Kind == NodeKind.Folder ? 2u : 1u, Uid, Gid, RDev, BlockSize);
+
+    private uint BlockSize => Kind == NodeKind.File ? 1u << 20 : 4096;
+
+    public static uint TypeOf(NodeKind kind) => kind switch
+    {
+        NodeKind.Folder => Interop.S_IFDIR,
+        NodeKind.Link => Interop.S_IFLNK,
+        _ => Interop.S_IFREG,
+    };
+}

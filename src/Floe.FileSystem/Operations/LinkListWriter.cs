@@ -1,0 +1,136 @@
+using Floe.FileSystem.Names;
+using Floe.S3;
+using Floe.S3.Buckets;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.FileSystem.Operations;
+
+/// <summary>
+/// Keeps the folders' lists of links (<see cref="LinkList"/>) in the bucket, behind the file operations: many links of one folder become few
+/// writes. A list is changed by compare-and-swap, so that others may change it too; it goes with its last link.
+/// </summary>
+internal sealed partial class LinkListWriter(IBucketService buckets, ILogger logger)
+{
+    private const int MaxTries = 10;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(string Bucket, string Prefix), Pending> _pending = [];
+
+    private sealed class Pending
+    {
+        /// <summary>Names to add (true) or to take out.</summary>
+        public Dictionary<string, bool> Changes { get; set; } = new(StringComparer.Ordinal);
+
+        public Task Writing { get; set; } = Task.CompletedTask;
+    }
+
+    public void Change(string bucket, string prefix, string name, bool isThere)
+    {
+        lock (_gate)
+        {
+            if (!_pending.TryGetValue((bucket, prefix), out var pending))
+            {
+                _pending.Add((bucket, prefix), pending = new Pending());
+                pending.Changes[name] = isThere;
+                pending.Writing = Task.Run(() => WriteAllAsync(bucket, prefix, pending));
+                return;
+            }
+
+            pending.Changes[name] = isThere;
+        }
+    }
+
+    public async Task DrainAsync(CancellationToken cancellationToken)
+    {
+        List<Task> writing;
+        lock (_gate)
+        {
+            writing = [.. _pending.Values.Select(p => p.Writing)];
+        }
+
+        await Task.WhenAll(writing).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>For the folder with the prefix alone.</summary>
+    public async Task DrainAsync(string bucket, string prefix, CancellationToken cancellationToken)
+    {
+        Task? writing;
+        lock (_gate)
+        {
+            writing = _pending.GetValueOrDefault((bucket, prefix))?.Writing;
+        }
+
+        if (writing is not null)
+        {
+            await writing.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task WriteAllAsync(string bucket, string prefix, Pending pending)
+    {
+        while (true)
+        {
+            Dictionary<string, bool> changes;
+            lock (_gate)
+            {
+                changes = pending.Changes;
+                if (changes.Count == 0)
+                {
+                    _pending.Remove((bucket, prefix));
+                    return;
+                }
+
+                pending.Changes = new(StringComparer.Ordinal);
+            }
+
+            try
+            {
+                await WriteAsync(buckets.Open(bucket), prefix + LinkList.Name, changes).ConfigureAwait(false);
+            }
+            catch (ObjectStoreException e)
+            {
+                // The links themselves are in the bucket and marked; only readers of the list miss them.
+                LogFailed(bucket, prefix, e);
+            }
+        }
+    }
+
+    private static async Task WriteAsync(IBucketClient bucket, string key, Dictionary<string, bool> changes)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var current = await bucket.GetAsync(key, LinkList.MaxBytes, CancellationToken.None).ConfigureAwait(false);
+            var names = current is null ? [] : LinkList.Parse(current.Content);
+            var isChanged = false;
+            foreach (var (name, isThere) in changes)
+            {
+                isChanged |= isThere ? names.Add(name) : names.Remove(name);
+            }
+
+            if (!isChanged)
+            {
+                return;
+            }
+
+            if (names.Count == 0)
+            {
+                await bucket.DeleteAsync([key], CancellationToken.None).ConfigureAwait(false);
+                return;
+            }
+
+            try
+            {
+                var condition = current is null ? PutCondition.IfAbsent : PutCondition.IfMatch(current.ETag);
+                await bucket.PutAsync(key, LinkList.Format(names), ObjectHeaders.Empty, condition, CancellationToken.None).ConfigureAwait(false);
+                return;
+            }
+            catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed && attempt < MaxTries)
+            {
+                // Somebody else changed it: read it again.
+            }
+        }
+    }
+
+    [LoggerMessage(3101, LogLevel.Warning, "The list of links in s3://{Bucket}/{Prefix} could not be written; Nextflow may take links there for files")]
+    private partial void LogFailed(string bucket, string prefix, Exception exception);
+}

@@ -1,0 +1,66 @@
+using Floe.S3;
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Operations;
+
+/// <summary>Copies objects within the service: in one request up to 5 GiB, in parts above.</summary>
+internal sealed class ObjectCopier(IBucketService buckets, int maxParallelParts)
+{
+    private const long MaxSingleBytes = 5L << 30;
+    private const long LeastPartBytes = 512L << 20;
+    private const int MaxParts = 10_000;
+
+    /// <param name="headers">Metadata and tags of the copy; other metadata of the source stay. Null: those of the source.</param>
+    public async Task<ObjectVersion> CopyAsync(
+        ObjectVersion source, IBucketClient bucket, string key, Func<ObjectHeaders>? headers, CancellationToken cancellationToken)
+    {
+        ObjectHeaders? written = null;
+        if (headers is not null || source.Size > MaxSingleBytes)
+        {
+            written = await HeadersAsync(source, headers?.Invoke(), cancellationToken).ConfigureAwait(false);
+        }
+
+        var etag = source.Size <= MaxSingleBytes
+            ? await bucket.CopyAsync(source, key, written, PutCondition.None, cancellationToken).ConfigureAwait(false)
+            : await CopyPartsAsync(source, bucket, key, written!, cancellationToken).ConfigureAwait(false);
+        return new ObjectVersion(bucket.Bucket, key, etag, source.Size);
+    }
+
+    private async Task<ObjectHeaders> HeadersAsync(ObjectVersion source, ObjectHeaders? change, CancellationToken cancellationToken)
+    {
+        var client = buckets.Open(source.Bucket);
+        var head = await client.HeadAsync(source.Key, cancellationToken).ConfigureAwait(false)
+            ?? throw new ObjectStoreException(ObjectStoreErrorKind.NotFound, $"s3://{source.Bucket}/{source.Key}: it was removed meanwhile");
+        var metadata = new Dictionary<string, string>(head.Metadata);
+        foreach (var (name, value) in change?.Metadata ?? new Dictionary<string, string>())
+        {
+            metadata[name] = value;
+        }
+
+        return new ObjectHeaders
+        {
+            Metadata = metadata,
+            ContentType = head.ContentType,
+            Tags = change?.Tags ?? await client.GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false),
+        };
+    }
+
+    private async Task<ETag> CopyPartsAsync(ObjectVersion source, IBucketClient bucket, string key, ObjectHeaders headers, CancellationToken cancellationToken)
+    {
+        var partBytes = Math.Max(LeastPartBytes, (source.Size + MaxParts - 1) / MaxParts);
+        var count = (int)((source.Size + partBytes - 1) / partBytes);
+        var upload = await bucket.CreateUploadAsync(key, headers, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var parts = new UploadedPart[count];
+            await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = maxParallelParts, CancellationToken = cancellationToken }, async (i, token) =>
+                parts[i] = await bucket.CopyPartAsync(upload, i + 1, source, i * partBytes, Math.Min(partBytes, source.Size - (i * partBytes)), token).ConfigureAwait(false)).ConfigureAwait(false);
+            return await bucket.CompleteUploadAsync(upload, parts, PutCondition.None, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await bucket.AbortUploadAsync(upload.Key, upload.UploadId, CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+    }
+}

@@ -1,0 +1,212 @@
+using System.Text;
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Inodes;
+using Floe.Fuse;
+using Floe.Linux;
+
+namespace Floe.FileSystem.Operations;
+
+/// <summary>stat, chmod, chown, truncate, utimensat, readlink, getxattr.</summary>
+public sealed partial class ObjectFileSystem
+{
+    private const string ETagName = "user.s3.etag";
+    private const string TagPrefix = "user.s3.tag.";
+
+    public async ValueTask<FuseAttributesReply> GetAttributesAsync(ulong ino, CancellationToken cancellationToken)
+    {
+        var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
+        lock (Gate)
+        {
+            node.Uses--;
+            var reply = new FuseAttributesReply(node.Attributes, ValidFor(node));
+            _inodes.Release(node);
+            return reply;
+        }
+    }
+
+    public async ValueTask<FuseAttributesReply> SetAttributesAsync(ulong ino, FuseSetAttributes change, FuseCaller caller, CancellationToken cancellationToken)
+    {
+        var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (change.Size is { } size)
+            {
+                await ResizeAsync(node, change.Handle, Length(size), cancellationToken).ConfigureAwait(false);
+                Wrote(node, change.KillsPrivileges);
+            }
+
+            lock (Gate)
+            {
+                Change(node, change, caller);
+                return new FuseAttributesReply(node.Attributes, ValidFor(node));
+            }
+        }
+        finally
+        {
+            Drop(node);
+        }
+    }
+
+    public async ValueTask<byte[]> ReadLinkAsync(ulong ino, CancellationToken cancellationToken)
+    {
+        const int MaxTargetBytes = 4095;
+        var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (node.Kind != NodeKind.Link)
+            {
+                throw new FuseException(Errno.EINVAL, $"{node.Name} is no link");
+            }
+
+            if (node.LinkTarget is { } known)
+            {
+                return known;
+            }
+
+            var version = node.Listed!;
+            var target = await _buckets.Open(version.Bucket).GetAsync(version.Key, MaxTargetBytes, cancellationToken).ConfigureAwait(false)
+                ?? throw new FuseException(Errno.ENOENT, $"{node.Name} was removed");
+            if (target.Content.Length == 0 || target.Content.AsSpan().Contains((byte)0))
+            {
+                throw new FuseException(Errno.EIO, $"{version.Key} is marked as a link, but holds no path");
+            }
+
+            lock (Gate)
+            {
+                return node.LinkTarget = target.Content;
+            }
+        }
+        finally
+        {
+            Drop(node);
+        }
+    }
+
+    /// <summary>user.s3.etag, and the object's tags as user.s3.tag.NAME.</summary>
+    /// <exception cref="FuseException">ENODATA.</exception>
+    public async ValueTask<byte[]> GetExtendedAttributeAsync(ulong ino, string name, CancellationToken cancellationToken)
+    {
+        var missing = new FuseException(Errno.ENODATA, $"no attribute {name}");
+        if (name != ETagName && !name.StartsWith(TagPrefix, StringComparison.Ordinal))
+        {
+            throw missing;
+        }
+
+        if (await VersionAsync(ino, cancellationToken).ConfigureAwait(false) is not { } version)
+        {
+            throw missing;
+        }
+
+        if (name == ETagName)
+        {
+            return Encoding.UTF8.GetBytes(version.ETag.Value.Trim('"'));
+        }
+
+        var tags = await _buckets.Open(version.Bucket).GetTagsAsync(version.Key, cancellationToken).ConfigureAwait(false);
+        foreach (var (key, value) in tags)
+        {
+            if (key == name[TagPrefix.Length..])
+            {
+                return Encoding.UTF8.GetBytes(value);
+            }
+        }
+
+        throw missing;
+    }
+
+    public async ValueTask<IReadOnlyList<string>> ListExtendedAttributesAsync(ulong ino, CancellationToken cancellationToken)
+    {
+        if (await VersionAsync(ino, cancellationToken).ConfigureAwait(false) is not { } version)
+        {
+            return [];
+        }
+
+        var tags = await _buckets.Open(version.Bucket).GetTagsAsync(version.Key, cancellationToken).ConfigureAwait(false);
+        return [ETagName, .. tags.Select(t => TagPrefix + t.Key)];
+    }
+
+    private async ValueTask<Floe.S3.Buckets.ObjectVersion?> VersionAsync(ulong ino, CancellationToken cancellationToken)
+    {
+        var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
+        lock (Gate)
+        {
+            var version = node.IsUnlinked || node.Kind == NodeKind.Folder ? null : node.Version;
+            node.Uses--;
+            _inodes.Release(node);
+            return version;
+        }
+    }
+
+    private async ValueTask ResizeAsync(Node node, ulong? handle, long size, CancellationToken cancellationToken)
+    {
+        if (node.Kind == NodeKind.Folder)
+        {
+            throw new FuseException(Errno.EISDIR, $"{node.Name} is a folder");
+        }
+
+        if (node.Kind != NodeKind.File)
+        {
+            throw new FuseException(Errno.EINVAL, $"{node.Name} is no file");
+        }
+
+        if (handle is { } number && _files.TryGetValue(number, out var file))
+        {
+            await file.Content.TruncateAsync(size, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        FileContent content;
+        lock (Gate)
+        {
+            content = ContentOf(node);
+            content.Open(canRead: false, canWrite: true);
+        }
+
+        try
+        {
+            await content.TruncateAsync(size, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            content.Close(canRead: false, canWrite: true);
+        }
+    }
+
+    /// <summary>The lock is held.</summary>
+    private void Change(Node node, in FuseSetAttributes change, FuseCaller caller)
+    {
+        if (change is { Mode: null, Uid: null, Gid: null, ATime: null, MTime: null })
+        {
+            return;
+        }
+
+        var now = Clock;
+        if (change.Mode is { } mode)
+        {
+            node.Mode = (node.Mode & Interop.S_IFMT) | mode;
+        }
+
+        node.Uid = change.Uid ?? node.Uid;
+        node.Gid = change.Gid ?? node.Gid;
+        if (change.KillsPrivileges || ((change.Uid ?? change.Gid) is not null && caller.Uid != 0))
+        {
+            DropPrivileges(node);
+        }
+
+        if (change.ATime is { } atime)
+        {
+            node.ATime = atime.Time ?? now;
+        }
+
+        if (change.MTime is { } mtime)
+        {
+            node.MTime = mtime.Time ?? now;
+            node.HasSetMTime = true;
+        }
+
+        node.CTime = now;
+        node.HasOwnAttributes = node.HasStoredAttributes = true;
+        node.AttributeChanges++;
+        node.Content?.TouchHeaders();
+    }
+}

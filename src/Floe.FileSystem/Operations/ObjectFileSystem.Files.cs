@@ -1,0 +1,365 @@
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Inodes;
+using Floe.Fuse;
+using Floe.Linux;
+
+namespace Floe.FileSystem.Operations;
+
+/// <summary>Open files: their bytes, lengths and ends.</summary>
+public sealed partial class ObjectFileSystem
+{
+    private const uint O_ACCMODE = 3;
+    private const uint O_WRONLY = 1;
+    private const int EOVERFLOW = 75;
+
+    /// <param name="flags">Of open(2); O_TRUNC counts, O_CREAT and O_EXCL do not.</param>
+    public async ValueTask<OpenedFile> OpenAsync(ulong ino, uint flags, CancellationToken cancellationToken)
+    {
+        var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await OpenAsync(node, flags, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            Drop(node);
+        }
+    }
+
+    /// <summary>Makes a file and opens it; opens the one that is there, unless O_EXCL says otherwise. Counts as a lookup.</summary>
+    public async ValueTask<(FuseEntry Entry, OpenedFile Opened)> CreateAsync(
+        ulong parent, string name, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken)
+    {
+        var folder = _inodes.GetFolder(parent);
+        using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
+        var node = await ResolveAsync(folder, name, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            OpenedFile opened;
+            if (node is not null)
+            {
+                if ((flags & Interop.O_EXCL) != 0)
+                {
+                    throw new FuseException(Errno.EEXIST, $"{name} exists");
+                }
+
+                opened = await OpenAsync(node, flags, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                var (bucket, key) = KeyOf(folder, Creatable(name));
+                lock (Gate)
+                {
+                    node = Use(_inodes.Add(folder, name, NodeKind.File));
+                    SetNew(node, folder, mode, caller);
+                    node.Content = NewContent(node, TargetOf(node, bucket.Bucket, key));
+                    Changed(folder, name, isThere: true);
+                    opened = Open(node, flags, keepsCache: false);
+                }
+            }
+
+            lock (Gate)
+            {
+                return (EntryOf(node), opened);
+            }
+        }
+        finally
+        {
+            Drop(node);
+        }
+    }
+
+    /// <summary>A file that never has a name (O_TMPFILE). Counts as a lookup.</summary>
+    public async ValueTask<(FuseEntry Entry, OpenedFile Opened)> CreateUnnamedAsync(
+        ulong parent, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken)
+    {
+        var folder = _inodes.GetFolder(parent);
+        var (bucket, key) = KeyOf(folder, "unnamed");
+        Node node;
+        lock (Gate)
+        {
+            node = Use(_inodes.Add(null, "", NodeKind.File));
+            SetNew(node, folder, mode, caller);
+        }
+
+        try
+        {
+            var content = _contents.Create(new ContentTarget(bucket.Bucket, key));
+            await content.DetachAsync(cancellationToken).ConfigureAwait(false);
+            lock (Gate)
+            {
+                node.Content = content;
+                var opened = Open(node, flags, keepsCache: false);
+                return (EntryOf(node), opened);
+            }
+        }
+        finally
+        {
+            Drop(node);
+        }
+    }
+
+    /// <summary>Bytes read; fewer than asked for only at the end.</summary>
+    public ValueTask<int> ReadAsync(ulong handle, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        var file = FileOf(handle);
+        return file.CanRead ? file.Content.ReadAsync(offset, destination, cancellationToken) : throw new FuseException(Errno.EBADF, "the file is not open for reading");
+    }
+
+    public ValueTask WriteAsync(ulong handle, long offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken cancellationToken)
+    {
+        var file = FileOf(handle);
+        if (!file.CanWrite)
+        {
+            throw new FuseException(Errno.EBADF, "the file is not open for writing");
+        }
+
+        if (offset < 0 || offset > long.MaxValue - data.Length)
+        {
+            throw new FuseException(Errno.EFBIG, "past what an object can hold");
+        }
+
+        var task = file.Content.WriteAsync(offset, data, cancellationToken);
+        if (task.IsCompletedSuccessfully)
+        {
+            Wrote(file.Node, killsPrivileges);
+            return default;
+        }
+
+        return AwaitAsync(task);
+
+        async ValueTask AwaitAsync(ValueTask writing)
+        {
+            await writing.ConfigureAwait(false);
+            Wrote(file.Node, killsPrivileges);
+        }
+    }
+
+    /// <summary>The end of an open file. What it wrote goes up in the background, when no other writer has it open.</summary>
+    public void Release(ulong handle)
+    {
+        if (_files.TryRemove(handle, out var file))
+        {
+            file.Content.Close(file.CanRead, file.CanWrite);
+            Drop(file.Node);
+        }
+    }
+
+    /// <summary>close(2) of one descriptor. The upload goes on behind it; what failed before shows at fsync.</summary>
+    public ValueTask FlushAsync(ulong handle, CancellationToken cancellationToken)
+    {
+        FileOf(handle);
+        cancellationToken.ThrowIfCancellationRequested();
+        return default;
+    }
+
+    /// <summary>fsync: the file as it is now is an object of the bucket when this returns.</summary>
+    public async ValueTask SyncAsync(ulong handle, CancellationToken cancellationToken)
+    {
+        var file = FileOf(handle);
+        if (!file.Node.IsUnlinked)
+        {
+            await file.Content.SyncAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>posix_fallocate: the room is the bucket's, so only the length counts.</summary>
+    public async ValueTask AllocateAsync(ulong handle, long offset, long length, uint mode, CancellationToken cancellationToken)
+    {
+        const uint FALLOC_FL_KEEP_SIZE = 1;
+        const uint FALLOC_FL_PUNCH_HOLE = 2;
+        const uint FALLOC_FL_ZERO_RANGE = 16;
+        var file = FileOf(handle);
+        if (!file.CanWrite)
+        {
+            throw new FuseException(Errno.EBADF, "the file is not open for writing");
+        }
+
+        if (offset < 0 || length <= 0 || offset > long.MaxValue - length)
+        {
+            throw new FuseException(Errno.EINVAL, "no range");
+        }
+
+        if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0)
+        {
+            throw new FuseException(Errno.EOPNOTSUPP, "this fallocate is not for files of a bucket");
+        }
+
+        var end = offset + length;
+        if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0)
+        {
+            await ZeroAsync(file.Content, offset, Math.Min(end, file.Content.Size), cancellationToken).ConfigureAwait(false);
+        }
+
+        if ((mode & FALLOC_FL_KEEP_SIZE) == 0 && end > file.Content.Size)
+        {
+            await file.Content.TruncateAsync(end, cancellationToken).ConfigureAwait(false);
+        }
+
+        Wrote(file.Node, killsPrivileges: false);
+    }
+
+    /// <summary>lseek(2) with SEEK_DATA (3) or SEEK_HOLE (4).</summary>
+    public long Seek(ulong handle, long offset, uint whence)
+    {
+        const uint SEEK_DATA = 3;
+        const uint SEEK_HOLE = 4;
+        var content = FileOf(handle).Content;
+        if (whence is not (SEEK_DATA or SEEK_HOLE))
+        {
+            throw new FuseException(Errno.EINVAL, "the kernel seeks by itself");
+        }
+
+        return offset >= 0 && offset < content.Size && content.Seek(offset, whence == SEEK_DATA) is { } found
+            ? found : throw new FuseException(Errno.ENXIO, "nothing of the kind behind there");
+    }
+
+    private static async Task ZeroAsync(FileContent content, long offset, long end, CancellationToken cancellationToken)
+    {
+        const int PieceBytes = 1 << 20;
+        var zeros = new byte[(int)Math.Clamp(end - offset, 0, PieceBytes)];
+        for (; offset < end; offset += zeros.Length)
+        {
+            await content.WriteAsync(offset, zeros.AsMemory(0, (int)Math.Min(zeros.Length, end - offset)), cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The node, used, after the bucket was asked whether it is still the same, unless that is known.</summary>
+    /// <exception cref="FuseException">ESTALE: it is not; the kernel looks its name up again.</exception>
+    private async ValueTask<Node> FreshAsync(ulong ino, CancellationToken cancellationToken)
+    {
+        const int ESTALE = 116;
+        var node = _inodes.Get(ino);
+        Node? parent;
+        string name;
+        lock (Gate)
+        {
+            // What is open is pinned to its version; what was unlinked has no name to ask for.
+            if (node.IsOwn || node.Uses > 0 || node.IsUnlinked || node.Kind == NodeKind.Folder || (node.ValidUntil > Now && node.HasStoredAttributes))
+            {
+                return Use(node);
+            }
+
+            (parent, name) = (node.Parent!, node.Name);
+        }
+
+        var found = await ResolveAsync(parent, name, cancellationToken).ConfigureAwait(false);
+        if (found == node)
+        {
+            return node;
+        }
+
+        Drop(found);
+        throw new FuseException(ESTALE, $"{name} is another file by now");
+    }
+
+    private async ValueTask<OpenedFile> OpenAsync(Node node, uint flags, CancellationToken cancellationToken)
+    {
+        if (node.Kind == NodeKind.Folder)
+        {
+            throw new FuseException(Errno.EISDIR, $"{node.Name} is a folder");
+        }
+
+        if (node.Kind != NodeKind.File)
+        {
+            throw new FuseException(node.Kind == NodeKind.Link ? Errno.ELOOP : Errno.ENXIO, $"{node.Name} is no file");
+        }
+
+        OpenedFile opened;
+        FileContent content;
+        lock (Gate)
+        {
+            content = ContentOf(node);
+            opened = Open(node, flags, keepsCache: node.CachedBy == content);
+            node.CachedBy = content;
+        }
+
+        if ((flags & Interop.O_TRUNC) != 0)
+        {
+            try
+            {
+                await content.TruncateAsync(0, cancellationToken).ConfigureAwait(false);
+                Wrote(node, killsPrivileges: false);
+            }
+            catch
+            {
+                Release(opened.Handle);
+                throw;
+            }
+        }
+
+        return opened;
+    }
+
+    /// <summary>The lock is held, and the node has its content.</summary>
+    private OpenedFile Open(Node node, uint flags, bool keepsCache)
+    {
+        var canRead = (flags & O_ACCMODE) != O_WRONLY;
+        var canWrite = (flags & O_ACCMODE) != 0 || (flags & Interop.O_TRUNC) != 0;
+        var handle = Interlocked.Increment(ref _lastHandle);
+        node.Content!.Open(canRead, canWrite);
+        _files[handle] = new OpenFile(Use(node), node.Content, canRead, canWrite);
+        node.CachedBy ??= node.Content;
+        return new OpenedFile(handle, keepsCache);
+    }
+
+    /// <summary>The node's content, made where it has none yet. The lock is held.</summary>
+    private FileContent ContentOf(Node node)
+    {
+        if (node.Content is null)
+        {
+            var version = node.Listed ?? throw new FuseException(Errno.EIO, $"{node.Name} has no object");
+            node.Content = Watched(node, _contents.Open(version, TargetOf(node, version.Bucket, version.Key)));
+        }
+
+        return node.Content;
+    }
+
+    private FileContent NewContent(Node node, ContentTarget target) => Watched(node, _contents.Create(target));
+
+    /// <summary>What was published may be forgotten; the event comes from the depth of an upload, so it is dealt with on its own.</summary>
+    private FileContent Watched(Node node, FileContent content)
+    {
+        content.Published += published => ThreadPool.UnsafeQueueUserWorkItem(_ =>
+        {
+            lock (Gate)
+            {
+                if (node.Content == published)
+                {
+                    node.Listed = published.Version;
+                    node.ValidUntil = After(_options.FileTtl);
+                    node.HasOwnAttributes &= node.WrittenChange != node.AttributeChanges;
+                    _inodes.Release(node);
+                }
+            }
+        }, null);
+        return content;
+    }
+
+    private OpenFile FileOf(ulong handle) =>
+        _files.TryGetValue(handle, out var file) ? file : throw new FuseException(Errno.EBADF, $"there is no open file {handle}");
+
+    private void Wrote(Node node, bool killsPrivileges)
+    {
+        lock (Gate)
+        {
+            node.MTime = node.CTime = Clock;
+            node.HasSetMTime = false;
+            if (killsPrivileges)
+            {
+                DropPrivileges(node);
+            }
+        }
+    }
+
+    /// <summary>Set-user-id goes, set-group-id where the group may execute. The lock is held.</summary>
+    private static void DropPrivileges(Node node)
+    {
+        const uint S_ISUID = 0x800;
+        const uint S_ISGID = 0x400;
+        const uint S_IXGRP = 0x8;
+        node.Mode &= (node.Mode & S_IXGRP) != 0 ? ~(S_ISUID | S_ISGID) : ~S_ISUID;
+    }
+
+    private static long Length(ulong size) => size <= long.MaxValue ? (long)size : throw new FuseException(EOVERFLOW, "past what an object can hold");
+}

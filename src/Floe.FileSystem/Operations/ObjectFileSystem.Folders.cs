@@ -1,0 +1,303 @@
+using System.Text;
+using Floe.FileSystem.Directories;
+using Floe.FileSystem.Inodes;
+using Floe.FileSystem.Names;
+using Floe.Fuse;
+using Floe.Linux;
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Operations;
+
+/// <summary>Reading folders: pages of the bucket's listing, each merged with the names that only this mount has; the next one is fetched meanwhile.</summary>
+public sealed partial class ObjectFileSystem
+{
+    /// <summary>d_ino of a name that has no node yet.</summary>
+    private const ulong UnknownIno = 0xFFFFFFFF;
+
+    public ulong OpenFolder(ulong ino)
+    {
+        var folder = _inodes.GetFolder(ino);
+        var handle = Interlocked.Increment(ref _lastHandle);
+        lock (Gate)
+        {
+            Use(folder);
+        }
+
+        _folders[handle] = new FolderReader(folder);
+        return handle;
+    }
+
+    public void ReleaseFolder(ulong handle)
+    {
+        if (_folders.TryRemove(handle, out var reader))
+        {
+            Drop(reader.Folder);
+        }
+    }
+
+    /// <summary>fsync of a folder: names that were made in it are in the bucket already, but for lists of links.</summary>
+    public async ValueTask SyncFolderAsync(ulong handle, CancellationToken cancellationToken)
+    {
+        if (_folders.TryGetValue(handle, out var reader) && reader.Folder.Folder!.IsInBucket)
+        {
+            string prefix;
+            lock (Gate)
+            {
+                prefix = PrefixOf(reader.Folder);
+            }
+
+            await _links.DrainAsync(reader.Folder.Folder.Bucket!, prefix, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Fills the buffer from an offset on; 0 is the start, and looks anew.</summary>
+    public async ValueTask ReadFolderAsync(ulong handle, ulong offset, IFuseDirectoryBuffer buffer, CancellationToken cancellationToken)
+    {
+        if (!_folders.TryGetValue(handle, out var reader))
+        {
+            throw new FuseException(Errno.EBADF, $"there is no open folder {handle}");
+        }
+
+        using var reading = await reader.Reading.EnterAsync(cancellationToken).ConfigureAwait(false);
+        if (offset == 0)
+        {
+            reader.Rewind();
+        }
+
+        if (offset < FolderReader.FirstNameOffset && !AddDots(reader.Folder, ref offset, buffer))
+        {
+            return;
+        }
+
+        while (true)
+        {
+            var page = await PageAsync(reader, offset, cancellationToken).ConfigureAwait(false);
+            for (; offset < page.Offset + (ulong)page.Names.Count; offset++)
+            {
+                if (!TryAdd(reader, page.Names[(int)(offset - page.Offset)], offset + 1, buffer))
+                {
+                    return;
+                }
+            }
+
+            if (page.NextToken is null)
+            {
+                return;
+            }
+        }
+    }
+
+    private bool AddDots(Node folder, ref ulong offset, IFuseDirectoryBuffer buffer)
+    {
+        lock (Gate)
+        {
+            if (offset == 0)
+            {
+                if (!buffer.TryAdd("."u8, folder.Ino, folder.Mode, 1))
+                {
+                    return false;
+                }
+
+                offset = 1;
+            }
+
+            var parent = folder.Parent ?? folder;
+            if (!buffer.TryAdd(".."u8, parent.Ino, parent.Mode, 2))
+            {
+                return false;
+            }
+
+            offset = 2;
+            return true;
+        }
+    }
+
+    /// <summary>The page that holds an offset, or the last one.</summary>
+    private async ValueTask<ReadPage> PageAsync(FolderReader reader, ulong offset, CancellationToken cancellationToken)
+    {
+        var (number, start, token, after) = reader.StartOf(offset);
+        if (reader.Page is { } held && held.Offset == start)
+        {
+            return held;
+        }
+
+        var fetch = reader.Next is { } next && next.Token == token ? next.Page : FetchAsync(reader, start, token, after, cancellationToken);
+        reader.Next = null;
+        var page = await fetch.ConfigureAwait(false);
+        reader.Enter(number, page);
+        if (page.NextToken is { } following)
+        {
+            reader.Next = (following, FetchAsync(reader, page.Offset + (ulong)page.Names.Count, following, page.LastKey, CancellationToken.None));
+        }
+
+        return page;
+    }
+
+    private async Task<ReadPage> FetchAsync(FolderReader reader, ulong offset, string? token, string? after, CancellationToken cancellationToken)
+    {
+        var folder = reader.Folder;
+        IBucketClient bucket;
+        string prefix;
+        long changes;
+        lock (Gate)
+        {
+            if (!folder.Folder!.IsInBucket)
+            {
+                return new ReadPage(offset, [.. folder.Folder.Children.Values.Select(c => new ListedName(c.Name, IsFolder: true, null))], null, null);
+            }
+
+            if (folder.IsUnlinked)
+            {
+                return new ReadPage(offset, [], null, null);
+            }
+
+            bucket = _buckets.Open(folder.Folder.Bucket!);
+            prefix = PrefixOf(folder);
+            changes = folder.Folder.Changes;
+        }
+
+        var validUntil = After(_options.FileTtl);
+        var answer = await bucket.ListAsync(prefix, "/", token, _options.PageEntries, cancellationToken).ConfigureAwait(false);
+        if (answer.Objects.Any(o => o.Key == prefix + LinkList.Name))
+        {
+            reader.Links = await LinksAsync(folder, bucket, cancellationToken).ConfigureAwait(false);
+        }
+
+        var last = answer.NextToken is null ? null : LastOf(answer)[prefix.Length..];
+        var listed = ListedNames.Of(prefix, answer).ToList();
+        lock (Gate)
+        {
+            if (token is null && answer.NextToken is null && folder.Folder.Changes == changes)
+            {
+                folder.Folder.Listing = new FolderListing(ByName(listed), validUntil);
+            }
+
+            if (answer.Objects.Any(o => o.Key == prefix))
+            {
+                folder.Folder.HasMarker = true;
+            }
+
+            return new ReadPage(offset, Merge(folder, listed, after, last), last, answer.NextToken);
+        }
+    }
+
+    /// <summary>A folder hides an object of the same name.</summary>
+    private static Dictionary<string, ListedName> ByName(List<ListedName> listed)
+    {
+        var names = new Dictionary<string, ListedName>(listed.Count, StringComparer.Ordinal);
+        foreach (var one in listed)
+        {
+            if (one.IsFolder || !names.TryGetValue(one.Name, out var other) || !other.IsFolder)
+            {
+                names[one.Name] = one;
+            }
+        }
+
+        return names;
+    }
+
+    /// <summary>
+    /// The page's names without doubles and without those that this mount removed, and with its own names of the same range of keys. The lock is held.
+    /// </summary>
+    private List<ListedName> Merge(Node folder, List<ListedName> listed, string? after, string? last)
+    {
+        var names = ByName(listed);
+        var merged = listed.Where(one => names[one.Name] == one && !IsRemoved(folder.Folder!, one)).ToList();
+        var own = folder.Folder!.Children.Values
+            .Where(c => c.IsOwn && !names.ContainsKey(c.Name))
+            .Select(c => new ListedName(c.Name, c.Kind == NodeKind.Folder, null))
+            .Where(c => (after is null || NameRules.Compare(KeyOf(c), after) > 0) && (last is null || NameRules.Compare(KeyOf(c), last) <= 0))
+            .ToList();
+        if (own.Count > 0)
+        {
+            merged.AddRange(own);
+            merged.Sort(static (a, b) => NameRules.Compare(KeyOf(a), KeyOf(b)));
+        }
+
+        return merged;
+    }
+
+    private static string KeyOf(ListedName listed) => listed.IsFolder ? listed.Name + "/" : listed.Name;
+
+    private bool IsRemoved(FolderState folder, ListedName listed) =>
+        folder.Missing.TryGetValue(listed.Name, out var until) && until > Now && !folder.Children.ContainsKey(listed.Name);
+
+    private static string LastOf(BucketPage page)
+    {
+        var lastObject = page.Objects.Count > 0 ? page.Objects[^1].Key : "";
+        var lastFolder = page.Prefixes.Count > 0 ? page.Prefixes[^1] : "";
+        return NameRules.Compare(lastObject, lastFolder) > 0 ? lastObject : lastFolder;
+    }
+
+    private bool TryAdd(FolderReader reader, ListedName listed, ulong nextOffset, IFuseDirectoryBuffer buffer)
+    {
+        var name = Encoding.UTF8.GetBytes(listed.Name);
+        lock (Gate)
+        {
+            var folder = reader.Folder.Folder!;
+            var kind = listed.IsFolder ? NodeKind.Folder : reader.Links?.Contains(listed.Name) == true ? NodeKind.Link : NodeKind.File;
+            var node = Listed(reader.Folder, listed, kind, mayMake: buffer.TakesEntries && _inodes.Count < _options.MaxListedNodes);
+            if (node is null)
+            {
+                // A name that went since it was listed is left out.
+                return (listed.Object is null && !listed.IsFolder) || buffer.TryAdd(name, UnknownIno, Node.TypeOf(kind), nextOffset);
+            }
+
+            if (!buffer.TakesEntries)
+            {
+                return buffer.TryAdd(name, node.Ino, node.Mode, nextOffset);
+            }
+
+            if (buffer.TryAdd(name, EntryOf(node), nextOffset))
+            {
+                return true;
+            }
+
+            node.Lookups--;
+            _inodes.Release(node);
+            return false;
+        }
+    }
+
+    /// <summary>The node of a listed name, brought up to date by the listing; null: none is known, and none is to be made. The lock is held.</summary>
+    private Node? Listed(Node folder, ListedName listed, NodeKind kind, bool mayMake)
+    {
+        folder.Folder!.Children.TryGetValue(listed.Name, out var node);
+        if (node is not null && HoldsOwn(node))
+        {
+            return node;
+        }
+
+        if (node is not null && (node.Kind != kind && !(kind == NodeKind.File && node.Kind == NodeKind.Link && IsUnchanged(node, listed))))
+        {
+            _inodes.Orphan(node);
+            node = null;
+        }
+
+        if (node is null)
+        {
+            if (!mayMake || (listed.Object is null && !listed.IsFolder))
+            {
+                return null;
+            }
+
+            node = _inodes.Add(folder, listed.Name, kind);
+            SetDefaults(node);
+        }
+
+        if (listed.IsFolder)
+        {
+            node.ValidUntil = After(_options.FolderTtl);
+        }
+        else if (listed.Object is { } found && !TryDescribe(node, folder.Folder.Bucket!, found))
+        {
+            _inodes.Orphan(node);
+            return Listed(folder, listed, kind, mayMake);
+        }
+
+        return node;
+    }
+
+    /// <summary>A link that HEAD told of, and that the folder's list does not name.</summary>
+    private static bool IsUnchanged(Node node, ListedName listed) => listed.Object is { } found && IsSame(node, found.ETag);
+}

@@ -1,0 +1,297 @@
+using System.Text;
+using Floe.FileSystem.Directories;
+using Floe.FileSystem.Inodes;
+using Floe.FileSystem.Metadata;
+using Floe.FileSystem.Names;
+using Floe.Fuse;
+using Floe.Linux;
+using Floe.S3;
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Operations;
+
+/// <summary>Making and removing names. A folder is an object whose key ends in '/', its marker; folders that others' keys imply do without.</summary>
+public sealed partial class ObjectFileSystem
+{
+    /// <summary>Counts as a lookup.</summary>
+    public async ValueTask<FuseEntry> MakeFolderAsync(ulong parent, string name, uint mode, FuseCaller caller, CancellationToken cancellationToken)
+    {
+        var folder = _inodes.GetFolder(parent);
+        using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
+        var (bucket, key) = await NewNameAsync(folder, name, cancellationToken).ConfigureAwait(false);
+        var node = new Node(0, NodeKind.Folder);
+        lock (Gate)
+        {
+            SetNew(node, folder, mode, caller);
+        }
+
+        var headers = new ObjectHeaders { Metadata = PosixMetadata.Encode(node.Mode, node.Uid, node.Gid, null) };
+        await bucket.PutAsync(NameRules.Checked(key + "/"), default, headers, PutCondition.None, cancellationToken).ConfigureAwait(false);
+        lock (Gate)
+        {
+            var made = _inodes.Add(folder, name, NodeKind.Folder);
+            SetNew(made, folder, mode, caller);
+            made.ValidUntil = After(_options.FolderTtl);
+            made.Folder!.HasMarker = true;
+            made.Folder.Listing = new FolderListing([], After(_options.FileTtl));
+            Changed(folder, name, isThere: true, isFolder: true);
+            return EntryOf(made);
+        }
+    }
+
+    /// <summary>Counts as a lookup.</summary>
+    public async ValueTask<FuseEntry> MakeLinkAsync(ulong parent, string name, ReadOnlyMemory<byte> target, FuseCaller caller, CancellationToken cancellationToken)
+    {
+        var folder = _inodes.GetFolder(parent);
+        using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
+        var (bucket, key) = await NewNameAsync(folder, name, cancellationToken).ConfigureAwait(false);
+        var headers = new ObjectHeaders
+        {
+            Metadata = PosixMetadata.Encode(Interop.S_IFLNK | 0x1FF, caller.Uid, caller.Gid, null),
+            Tags = _options.Tags.For(name),
+        };
+        var content = target.ToArray();
+        var etag = await bucket.PutAsync(key, content, headers, PutCondition.None, cancellationToken).ConfigureAwait(false);
+        lock (Gate)
+        {
+            var node = _inodes.Add(folder, name, NodeKind.Link);
+            SetNew(node, folder, 0x1FF, caller);
+            node.LinkTarget = content;
+            node.Listed = new ObjectVersion(bucket.Bucket, key, etag, content.Length);
+            node.ValidUntil = After(_options.FileTtl);
+            Changed(folder, name, isThere: true);
+            Linked(folder, bucket.Bucket, name, isThere: true);
+            return EntryOf(node);
+        }
+    }
+
+    /// <summary>A FIFO or socket, for this mount's life; or an empty file. Counts as a lookup.</summary>
+    public async ValueTask<FuseEntry> MakeNodeAsync(ulong parent, string name, uint mode, FuseCaller caller, CancellationToken cancellationToken)
+    {
+        var type = mode & Interop.S_IFMT;
+        if (type is 0 or Interop.S_IFREG)
+        {
+            const uint O_RDWR = 2;
+            var (entry, opened) = await CreateAsync(parent, name, mode, O_RDWR | Interop.O_EXCL, caller, cancellationToken).ConfigureAwait(false);
+            Release(opened.Handle);
+            return entry;
+        }
+
+        if (type is not (Interop.S_IFIFO or Interop.S_IFSOCK))
+        {
+            throw new FuseException(Errno.EPERM, "devices cannot be made here");
+        }
+
+        var folder = _inodes.GetFolder(parent);
+        using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
+        await NewNameAsync(folder, name, cancellationToken).ConfigureAwait(false);
+        lock (Gate)
+        {
+            var node = _inodes.Add(folder, name, NodeKind.Special);
+            SetNew(node, folder, mode, caller);
+            Changed(folder, name, isThere: true);
+            return EntryOf(node);
+        }
+    }
+
+    public async ValueTask UnlinkAsync(ulong parent, string name, CancellationToken cancellationToken)
+    {
+        var folder = _inodes.GetFolder(parent);
+        using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
+        var node = await ResolveAsync(folder, name, cancellationToken).ConfigureAwait(false) ?? throw NoSuch(name);
+        try
+        {
+            if (node.Kind == NodeKind.Folder)
+            {
+                throw new FuseException(Errno.EISDIR, $"{name} is a folder");
+            }
+
+            await RemoveObjectAsync(folder, node, cancellationToken).ConfigureAwait(false);
+            lock (Gate)
+            {
+                _inodes.Orphan(node);
+                node.CTime = Clock;
+                Changed(folder, name, isThere: false);
+                if (node.Kind == NodeKind.Link)
+                {
+                    Linked(folder, folder.Folder!.Bucket!, name, isThere: false);
+                }
+            }
+        }
+        finally
+        {
+            Drop(node);
+        }
+    }
+
+    public async ValueTask RemoveFolderAsync(ulong parent, string name, CancellationToken cancellationToken)
+    {
+        var folder = _inodes.GetFolder(parent);
+        using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
+        var node = await ResolveAsync(folder, name, cancellationToken).ConfigureAwait(false) ?? throw NoSuch(name);
+        try
+        {
+            if (node.Kind != NodeKind.Folder)
+            {
+                throw new FuseException(Errno.ENOTDIR, $"{name} is no folder");
+            }
+
+            if (node.Folder!.IsPinned)
+            {
+                throw new FuseException(Errno.EBUSY, "buckets are not removed here");
+            }
+
+            using var within = await node.Folder.Changing.EnterAsync(cancellationToken).ConfigureAwait(false);
+            await RemoveEmptyAsync(folder, node, cancellationToken).ConfigureAwait(false);
+            lock (Gate)
+            {
+                Changed(folder, name, isThere: false);
+            }
+        }
+        finally
+        {
+            Drop(node);
+        }
+    }
+
+    /// <summary>Deletes what stands for a folder, when nothing else is in it. Its lock and its parent's (<see cref="FolderState.Changing"/>) are held.</summary>
+    /// <exception cref="FuseException">ENOTEMPTY; also for keys that the mount does not show: nothing is removed unseen.</exception>
+    private async Task RemoveEmptyAsync(Node folder, Node node, CancellationToken cancellationToken)
+    {
+        var (bucket, key) = KeyOf(folder, node.Name);
+        await _links.DrainAsync(bucket.Bucket, key + "/", cancellationToken).ConfigureAwait(false);
+        lock (Gate)
+        {
+            if (node.Folder!.Children.Values.Any(HoldsOwn))
+            {
+                throw new FuseException(Errno.ENOTEMPTY, $"{node.Name} is not empty");
+            }
+        }
+
+        var page = await bucket.ListAsync(key + "/", delimiter: null, token: null, 3, cancellationToken).ConfigureAwait(false);
+        List<string> own = [key + "/", key + "/" + LinkList.Name];
+        if (page.Objects.Any(o => !own.Contains(o.Key)))
+        {
+            throw new FuseException(Errno.ENOTEMPTY, $"{node.Name} is not empty");
+        }
+
+        await KeepFolderAsync(folder, cancellationToken).ConfigureAwait(false);
+        var there = page.Objects.Select(o => o.Key).ToList();
+        if (there.Count > 0)
+        {
+            await bucket.DeleteAsync(there, cancellationToken).ConfigureAwait(false);
+        }
+
+        lock (Gate)
+        {
+            foreach (var child in node.Folder.Children.Values.ToList())
+            {
+                _inodes.Orphan(child);
+            }
+
+            _inodes.Orphan(node);
+        }
+    }
+
+    /// <summary>Takes a file's, link's or special file's bytes out of the bucket; whoever has it open keeps them.</summary>
+    private async Task RemoveObjectAsync(Node folder, Node node, CancellationToken cancellationToken)
+    {
+        if (node.Kind == NodeKind.Special)
+        {
+            return;
+        }
+
+        var (bucket, key) = KeyOf(folder, node.Name);
+        await DetachAsync(node, cancellationToken).ConfigureAwait(false);
+        if (node.Content is { Version: null })
+        {
+            return;
+        }
+
+        await KeepFolderAsync(folder, cancellationToken).ConfigureAwait(false);
+        await bucket.DeleteAsync([key], cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Makes a file independent of its object, if anybody has it open or it is on its way up.</summary>
+    private async Task DetachAsync(Node node, CancellationToken cancellationToken)
+    {
+        Content.FileContent? content;
+        lock (Gate)
+        {
+            // One use is the caller's.
+            content = node.Uses > 1 || node.Content is { IsDirty: true } ? node.Content : null;
+        }
+
+        if (content is not null)
+        {
+            await content.DetachAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Before something is taken out of a folder: gives it a marker, so that it does not vanish with its last key. Once for each folder of a mount.
+    /// </summary>
+    private async Task KeepFolderAsync(Node folder, CancellationToken cancellationToken)
+    {
+        if (folder.Folder!.IsPinned || folder.Folder.HasMarker)
+        {
+            return;
+        }
+
+        IBucketClient bucket;
+        string key;
+        lock (Gate)
+        {
+            bucket = _buckets.Open(folder.Folder.Bucket!);
+            key = PrefixOf(folder);
+        }
+
+        var headers = new ObjectHeaders { Metadata = PosixMetadata.Encode(folder.Mode, folder.Uid, folder.Gid, null) };
+        try
+        {
+            await bucket.PutAsync(key, default, headers, PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed)
+        {
+            // It has one.
+        }
+
+        folder.Folder.HasMarker = true;
+    }
+
+    /// <summary>The key of a name that nothing has yet.</summary>
+    /// <exception cref="FuseException">EEXIST, or no such name can be made here.</exception>
+    private async ValueTask<(IBucketClient Bucket, string Key)> NewNameAsync(Node folder, string name, CancellationToken cancellationToken)
+    {
+        var key = KeyOf(folder, Creatable(name));
+        if (await ResolveAsync(folder, name, cancellationToken).ConfigureAwait(false) is { } other)
+        {
+            Drop(other);
+            throw new FuseException(Errno.EEXIST, $"{name} exists");
+        }
+
+        return key;
+    }
+
+    /// <summary>Notes in the folder's list that a name is a link, or is none any more. The lock is held.</summary>
+    private void Linked(Node folder, string bucket, string name, bool isThere)
+    {
+        _links.Change(bucket, PrefixOf(folder), name, isThere);
+        if (folder.Folder!.Links is { } links)
+        {
+            _ = isThere ? links.Add(name) : links.Remove(name);
+        }
+    }
+
+    private static string Creatable(string name)
+    {
+        if (Encoding.UTF8.GetByteCount(name) > 255)
+        {
+            throw new FuseException(Errno.ENAMETOOLONG, "the name is too long");
+        }
+
+        return NameRules.IsVisible(name) ? name : throw new FuseException(Errno.EPERM, $"'{name}' is not a name that can be made here");
+    }
+
+    private static FuseException NoSuch(string name) => new(Errno.ENOENT, $"there is no {name}");
+}

@@ -1,0 +1,169 @@
+using Floe.FileSystem.Inodes;
+using Floe.FileSystem.Names;
+using Floe.Fuse;
+using Floe.Linux;
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Operations;
+
+/// <summary>
+/// rename(2). What is in the bucket is copied there and then deleted under its old key: not one step for others who look at the bucket, but in this
+/// mount the name changes at once, and nothing is deleted before its copy is complete.
+/// </summary>
+public sealed partial class ObjectFileSystem
+{
+    public async ValueTask RenameAsync(
+        ulong parent, string name, ulong newParent, string newName, FuseRenameFlags flags, CancellationToken cancellationToken)
+    {
+        const int ESTALE = 116;
+        if ((flags & ~FuseRenameFlags.NoReplace) != 0)
+        {
+            throw new FuseException(Errno.EINVAL, "objects cannot be exchanged");
+        }
+
+        var (from, to) = (_inodes.GetFolder(parent), _inodes.GetFolder(newParent));
+        var seen = await ResolveAsync(from, name, cancellationToken).ConfigureAwait(false) ?? throw NoSuch(name);
+        var isFolder = seen.Kind == NodeKind.Folder;
+        Drop(seen);
+
+        // A folder moves alone: no key below it may come or go meanwhile.
+        using var tree = await (isFolder ? _tree.EnterAloneAsync(cancellationToken) : _tree.EnterSharedAsync(cancellationToken)).ConfigureAwait(false);
+        var (first, second) = from.Ino <= to.Ino ? (from, to) : (to, from);
+        using var one = await first.Folder!.Changing.EnterAsync(cancellationToken).ConfigureAwait(false);
+        using var two = first == second ? default : await second.Folder!.Changing.EnterAsync(cancellationToken).ConfigureAwait(false);
+
+        var node = await ResolveAsync(from, name, cancellationToken).ConfigureAwait(false) ?? throw NoSuch(name);
+        Node? target = null;
+        try
+        {
+            if ((node.Kind == NodeKind.Folder) != isFolder)
+            {
+                throw new FuseException(ESTALE, $"{name} was replaced meanwhile");
+            }
+
+            target = await ResolveAsync(to, Creatable(newName), cancellationToken).ConfigureAwait(false);
+            Check(node, to, target, flags);
+            if (target != node)
+            {
+                await (isFolder
+                    ? MoveFolderAsync(from, node, to, newName, target, cancellationToken)
+                    : MoveFileAsync(from, node, to, newName, target, cancellationToken)).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            Drop(target);
+            Drop(node);
+        }
+    }
+
+    private static void Check(Node node, Node to, Node? target, FuseRenameFlags flags)
+    {
+        if (node.Folder is { IsPinned: true } || target?.Folder is { IsPinned: true })
+        {
+            throw new FuseException(Errno.EBUSY, "buckets are not renamed here");
+        }
+
+        if (target is not null && (flags & FuseRenameFlags.NoReplace) != 0)
+        {
+            throw new FuseException(Errno.EEXIST, $"{target.Name} exists");
+        }
+
+        if (target is not null && (node.Kind == NodeKind.Folder) != (target.Kind == NodeKind.Folder))
+        {
+            throw new FuseException(target.Kind == NodeKind.Folder ? Errno.EISDIR : Errno.ENOTDIR, $"{target.Name} is of another kind");
+        }
+
+        for (var above = to; node.Kind == NodeKind.Folder && above is not null; above = above.Parent)
+        {
+            if (above == node)
+            {
+                throw new FuseException(Errno.EINVAL, "a folder cannot go into itself");
+            }
+        }
+    }
+
+    private async Task MoveFileAsync(Node from, Node node, Node to, string newName, Node? target, CancellationToken cancellationToken)
+    {
+        var name = node.Name;
+        var (newBucket, newKey) = KeyOf(to, newName);
+        if (target is not null)
+        {
+            await DetachAsync(target, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (node.Kind == NodeKind.Special)
+        {
+            if (target is not null)
+            {
+                await RemoveObjectAsync(to, target, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        else
+        {
+            await MoveObjectAsync(from, node, newBucket, newKey, target is not null, cancellationToken).ConfigureAwait(false);
+        }
+
+        lock (Gate)
+        {
+            if (target is not null)
+            {
+                _inodes.Orphan(target);
+                if (target.Kind == NodeKind.Link && node.Kind != NodeKind.Link)
+                {
+                    Linked(to, newBucket.Bucket, newName, isThere: false);
+                }
+            }
+
+            _inodes.Move(node, to, newName);
+            node.CTime = Clock;
+            node.ValidUntil = After(_options.FileTtl);
+            Changed(from, name, isThere: false);
+            Changed(to, newName, isThere: true);
+            if (node.Kind == NodeKind.Link)
+            {
+                Linked(from, from.Folder!.Bucket!, name, isThere: false);
+                Linked(to, newBucket.Bucket, newName, isThere: true);
+            }
+        }
+    }
+
+    /// <summary>Brings a file's bytes under another key, wherever they are by now.</summary>
+    private async Task MoveObjectAsync(Node from, Node node, IBucketClient newBucket, string newKey, bool replaces, CancellationToken cancellationToken)
+    {
+        var (bucket, key) = KeyOf(from, node.Name);
+        var target = TargetOf(node, newBucket.Bucket, newKey);
+        var content = node.Content;
+        if (content is { Version: null })
+        {
+            // Nothing of it is in the bucket: it goes to the new key when it goes up. An upload that ends in this moment is copied below.
+            var replaced = replaces ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
+            await content.RetargetAsync(target, replaced, null, cancellationToken).ConfigureAwait(false);
+            if (content.Version is null || content.Version.Key == newKey)
+            {
+                return;
+            }
+        }
+
+        var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
+        var isTaggedAlike = _options.Tags.For(node.Name).SequenceEqual(_options.Tags.For(newKey[(newKey.LastIndexOf('/') + 1)..]));
+        var copier = new ObjectCopier(_buckets, _options.MaxParallelCopies);
+        var copy = await copier.CopyAsync(
+            version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : target.Headers, cancellationToken).ConfigureAwait(false);
+        if (content is not null)
+        {
+            await content.RetargetAsync(target, copy, copy, cancellationToken).ConfigureAwait(false);
+        }
+
+        lock (Gate)
+        {
+            node.Listed = copy;
+        }
+
+        await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
+        await bucket.DeleteAsync([key], cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task<ObjectVersion?> VersionOfAsync(IBucketClient bucket, string key, CancellationToken cancellationToken) =>
+        await bucket.HeadAsync(key, cancellationToken).ConfigureAwait(false) is { } head ? new ObjectVersion(bucket.Bucket, key, head.ETag, head.Size) : null;
+}

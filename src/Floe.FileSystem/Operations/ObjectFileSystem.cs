@@ -1,0 +1,260 @@
+using System.Collections.Concurrent;
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Directories;
+using Floe.FileSystem.Inodes;
+using Floe.FileSystem.Metadata;
+using Floe.FileSystem.Names;
+using Floe.Fuse;
+using Floe.Linux;
+using Floe.S3.Buckets;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.FileSystem.Operations;
+
+/// <summary>
+/// A bucket, or all of them, as a file system: what is in the bucket and what this mount has made and not uploaded yet, as one tree.
+/// <para>
+/// Names. The bucket's answer about a name is believed for a second (<see cref="FileSystemOptions.FileTtl"/>); a name that this mount changed is
+/// its own until the bucket has it. Changes of names in one folder happen one at a time (<see cref="FolderState.Changing"/>; two folders: the
+/// smaller node number first), and none while a whole folder is renamed; answers of the bucket that a change overtook are asked for again.
+/// </para>
+/// <para>
+/// Files. A node is one version of one object; when the bucket's object is replaced while the file is open, the name gets a new node and the old
+/// one goes on for those who have it open. Bytes are <see cref="FileContent"/>'s business.
+/// </para>
+/// It knows no FUSE protocol: <see cref="Serving.FuseAdapter"/> puts it on a mount, tests call it directly.
+/// </summary>
+public sealed partial class ObjectFileSystem
+{
+    private readonly IBucketService _buckets;
+    private readonly ContentStore _contents;
+    private readonly FileSystemOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly InodeTable _inodes;
+    private readonly LinkListWriter _links;
+    private readonly ConcurrentDictionary<ulong, OpenFile> _files = new();
+    private readonly ConcurrentDictionary<ulong, FolderReader> _folders = new();
+    private readonly SharedLock _tree = new();
+    private readonly UnixTime _start;
+    private ulong _lastHandle;
+
+    public ObjectFileSystem(IBucketService buckets, ContentStore contents, FileSystemOptions options, TimeProvider time, ILogger logger)
+    {
+        _buckets = buckets;
+        _contents = contents;
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _start = UnixTime.From(time.GetUtcNow());
+        _links = new LinkListWriter(buckets, logger);
+        var root = new Node(InodeTable.RootIno, NodeKind.Folder)
+        {
+            Folder = options.Root is { } folder
+                ? new FolderState { Bucket = folder.Bucket, RootPrefix = folder.Prefix, IsPinned = true }
+                : new FolderState { IsPinned = true },
+        };
+        SetDefaults(root);
+        _inodes = new InodeTable(root);
+        if (options.Root is null)
+        {
+            SetDefaults(_inodes.Add(root, "s3", NodeKind.Folder, new FolderState { IsPinned = true }));
+        }
+    }
+
+    private Lock Gate => _inodes.Gate;
+
+    private long Now => _time.GetTimestamp();
+
+    private UnixTime Clock => UnixTime.From(_time.GetUtcNow());
+
+    /// <summary>
+    /// Waits until all closed files and all lists of links are in the bucket, and says what is not. With open files too, as they are now, if asked.
+    /// </summary>
+    public async Task<IReadOnlyList<ContentFailure>> DrainAsync(bool includingOpen, CancellationToken cancellationToken)
+    {
+        await _links.DrainAsync(cancellationToken).ConfigureAwait(false);
+        return await _contents.DrainAsync(includingOpen, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The kernel gives back lookups.</summary>
+    public void Forget(ulong ino, ulong lookups) => _inodes.Forget(ino, lookups);
+
+    /// <summary>A bucket has no end; programs that look for room shall find it.</summary>
+    public static FuseStatFs StatFileSystem()
+    {
+        const uint BlockBytes = 4096;
+        const ulong Blocks = (1UL << 60) / BlockBytes;
+        return new FuseStatFs(Blocks, Blocks, Blocks, 1UL << 40, 1UL << 40, BlockBytes, 255);
+    }
+
+    private long Ticks(TimeSpan time) => (long)(time.TotalSeconds * _time.TimestampFrequency);
+
+    private long After(TimeSpan time) => Now + Ticks(time);
+
+    /// <summary>Keeps a node from leaving until <see cref="Drop"/>. The lock is held.</summary>
+    private static Node Use(Node node)
+    {
+        node.Uses++;
+        return node;
+    }
+
+    private void Drop(Node? node)
+    {
+        if (node is not null)
+        {
+            lock (Gate)
+            {
+                node.Uses--;
+                _inodes.Release(node);
+            }
+        }
+    }
+
+    /// <summary>An answer that names a node, which counts as a lookup. The lock is held.</summary>
+    private FuseEntry EntryOf(Node node)
+    {
+        node.Lookups++;
+        return new FuseEntry(node.Ino, 0, node.Attributes, ValidFor(node), ValidFor(node));
+    }
+
+    /// <summary>How long the kernel need not ask again. The lock is held.</summary>
+    private TimeSpan ValidFor(Node node)
+    {
+        if (node.Kind == NodeKind.Folder)
+        {
+            return node.IsOwn ? _options.FolderTtl : Left(node.ValidUntil, _options.FolderTtl);
+        }
+
+        return node.IsOwn || node.Uses > 0 ? _options.FileTtl : Left(node.ValidUntil, _options.FileTtl);
+    }
+
+    private TimeSpan Left(long until, TimeSpan most)
+    {
+        var left = TimeSpan.FromSeconds((double)(until - Now) / _time.TimestampFrequency);
+        return left <= TimeSpan.Zero ? TimeSpan.Zero : left < most ? left : most;
+    }
+
+    /// <summary>What the keys of a folder begin with: empty, or ending in '/'. The lock is held.</summary>
+    /// <exception cref="FuseException">ENOENT: the folder was removed. EPERM: it lies above the buckets.</exception>
+    private static string PrefixOf(Node folder)
+    {
+        if (folder.Folder!.RootPrefix is { } root)
+        {
+            return root;
+        }
+
+        if (!folder.Folder.IsInBucket)
+        {
+            throw new FuseException(Errno.EPERM, "only buckets can be here");
+        }
+
+        return folder.Parent is { } parent ? $"{PrefixOf(parent)}{folder.Name}/" : throw new FuseException(Errno.ENOENT, "the folder was removed");
+    }
+
+    private (IBucketClient Bucket, string Key) KeyOf(Node folder, string name)
+    {
+        lock (Gate)
+        {
+            var prefix = PrefixOf(folder);
+            return (_buckets.Open(folder.Folder!.Bucket!), NameRules.Checked(prefix + name));
+        }
+    }
+
+    /// <summary>To be held while a name of the folder is made or removed.</summary>
+    private async ValueTask<Changing> ChangeAsync(Node folder, CancellationToken cancellationToken)
+    {
+        var tree = await _tree.EnterSharedAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return new Changing(tree, await folder.Folder!.Changing.EnterAsync(cancellationToken).ConfigureAwait(false));
+        }
+        catch
+        {
+            tree.Dispose();
+            throw;
+        }
+    }
+
+    private readonly record struct Changing(SharedLock.Holder Tree, AsyncLock.Holder Folder) : IDisposable
+    {
+        public void Dispose()
+        {
+            Folder.Dispose();
+            Tree.Dispose();
+        }
+    }
+
+    private uint DefaultMode(NodeKind kind) => Node.TypeOf(kind) | (kind == NodeKind.Link ? 0x1FFu : 0x1FFu & ~_options.UMask);
+
+    private void SetDefaults(Node node)
+    {
+        node.Mode = DefaultMode(node.Kind);
+        node.Uid = _options.Uid;
+        node.Gid = _options.Gid;
+        node.ATime = node.MTime = node.CTime = _start;
+    }
+
+    /// <summary>Owner and permissions of what is made now; a folder with set-group-id hands its group on. The lock is held.</summary>
+    private void SetNew(Node node, Node folder, uint mode, FuseCaller caller)
+    {
+        const uint S_ISGID = 0x400;
+        var inherits = (folder.Mode & S_ISGID) != 0;
+        var type = (mode & Interop.S_IFMT) != 0 ? mode & Interop.S_IFMT : Node.TypeOf(node.Kind);
+        node.Mode = type | (mode & 0xFFF) | (inherits && node.Kind == NodeKind.Folder ? S_ISGID : 0);
+        node.Uid = caller.Uid;
+        node.Gid = inherits ? folder.Gid : caller.Gid;
+        node.ATime = node.MTime = node.CTime = Clock;
+        node.HasStoredAttributes = true;
+    }
+
+    /// <summary>Notes that this mount made or removed a name. The lock is held.</summary>
+    private void Changed(Node folder, string name, bool isThere, bool isFolder = false)
+    {
+        var state = folder.Folder!;
+        state.Changes++;
+        folder.MTime = folder.CTime = Clock;
+        if (isThere)
+        {
+            state.Missing.Remove(name);
+            if (state.Listing is { } listing)
+            {
+                listing.Names[name] = new ListedName(name, isFolder, null);
+            }
+        }
+        else
+        {
+            Missed(state, name);
+            state.Listing?.Names.Remove(name);
+        }
+    }
+
+    /// <summary>The bucket has nothing under the name. The lock is held.</summary>
+    private void Missed(FolderState state, string name)
+    {
+        const int MaxMissing = 4096;
+        if (state.Missing.Count >= MaxMissing)
+        {
+            state.Missing.Clear();
+        }
+
+        state.Missing[name] = After(_options.FileTtl);
+    }
+
+    /// <summary>Metadata and tags of the object that a node becomes. Called by uploads on any thread; a torn time stamp harms nobody.</summary>
+    private ObjectHeaders HeadersOf(Node node, string name)
+    {
+        node.WrittenChange = node.AttributeChanges;
+        return new ObjectHeaders
+        {
+            Metadata = PosixMetadata.Encode(node.Mode, node.Uid, node.Gid, node.HasSetMTime ? node.MTime : null),
+            Tags = _options.Tags.For(name),
+        };
+    }
+
+    private ContentTarget TargetOf(Node node, string bucket, string key)
+    {
+        var name = key[(key.LastIndexOf('/') + 1)..];
+        return new ContentTarget(bucket, key) { Headers = () => HeadersOf(node, name) };
+    }
+}
