@@ -29,6 +29,7 @@ root.Subcommands.Add(ShowCommand.Build(() => log));
 root.Subcommands.Add(VerifyCommand.Build(() => log));
 root.Subcommands.Add(ExportCommand.Build(() => log));
 root.Subcommands.Add(RemoveCommand.Build(() => log));
+root.Subcommands.Add(MountCommand.Build(() => log));
 root.Subcommands.Add(CheckCommand.Build(() => log));
 root.Subcommands.Add(PlanCommand.Build(() => log));
 root.Subcommands.Add(ReportCommand.Build(() => log));

@@ -18,7 +18,7 @@ internal sealed class FolderReader(Node folder)
     public Node Folder { get; } = folder;
 
     /// <summary>Held while entries are read.</summary>
-    public AsyncLock Reading { get; } = new();
+    public SharedLock Reading { get; } = new();
 
     public ReadPage? Page { get; private set; }
 

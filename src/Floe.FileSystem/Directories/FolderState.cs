@@ -46,7 +46,7 @@ internal sealed class FolderState
     public long LinksUntil { get; set; }
 
     /// <summary>Held while a name in this folder is made, removed or renamed.</summary>
-    public AsyncLock Changing { get; } = new();
+    public SharedLock Changing { get; } = new();
 }
 
 /// <summary>A complete listing of a folder, kept in step with what this mount changes.</summary>

@@ -12,7 +12,7 @@ internal sealed class SharedLock
 
     public ValueTask<Holder> EnterAloneAsync(CancellationToken cancellationToken) => EnterAsync(isAlone: true, cancellationToken);
 
-    private ValueTask<Holder> EnterAsync(bool isAlone, CancellationToken cancellationToken)
+    public ValueTask<Holder> EnterAsync(bool isAlone, CancellationToken cancellationToken)
     {
         TaskCompletionSource turn;
         lock (_gate)

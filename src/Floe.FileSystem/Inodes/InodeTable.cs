@@ -111,8 +111,7 @@ internal sealed class InodeTable
             }
 
             parent?.Folder!.Children.Remove(next.Name);
-            next.Content?.Forget();
-            next.Content = null;
+            next.LetGo();
             next = parent;
         }
     }

@@ -75,6 +75,8 @@ internal sealed class Node(ulong ino, NodeKind kind)
 
     public FileContent? Content { get; set; }
 
+    public Action<FileContent>? OnPublished { get; set; }
+
     /// <summary>Content that the kernel's page cache holds belongs to this one; another one starts with an empty cache.</summary>
     public object? CachedBy { get; set; }
 
@@ -97,6 +99,25 @@ internal sealed class Node(ulong ino, NodeKind kind)
 
     public FuseAttributes Attributes => new(
         Ino, (ulong)Size, (ulong)((Size + 511) / 512), ATime, MTime, CTime, Mode, IsUnlinked ? 0u : Kind == NodeKind.Folder ? 2u : 1u, Uid, Gid, RDev, BlockSize);
+
+    /// <summary>Gives up the content: for good where the file has no name any more, else its bytes stay at hand.</summary>
+    public void LetGo()
+    {
+        if (Content is { } content)
+        {
+            content.Published -= OnPublished;
+            OnPublished = null;
+            Content = null;
+            if (IsUnlinked)
+            {
+                content.Discard();
+            }
+            else
+            {
+                content.Forget();
+            }
+        }
+    }
 
     private uint BlockSize => Kind == NodeKind.File ? 1u << 20 : 4096;
 

@@ -40,7 +40,6 @@ internal sealed class ObjectCopier(IBucketService buckets, int maxParallelParts)
         return new ObjectHeaders
         {
             Metadata = metadata,
-            ContentType = head.ContentType,
             Tags = change?.Tags ?? await client.GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false),
         };
     }

@@ -112,8 +112,7 @@ public sealed partial class ObjectFileSystem
     /// <summary>The node stands for another version from now on; nobody has it open.</summary>
     private static void Renew(Node node, ObjectVersion version)
     {
-        node.Content?.Forget();
-        node.Content = null;
+        node.LetGo();
         node.LinkTarget = null;
         node.Listed = version;
         node.HasOwnAttributes = node.HasStoredAttributes = node.HasSetMTime = false;

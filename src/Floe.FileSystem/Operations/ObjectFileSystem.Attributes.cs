@@ -207,6 +207,5 @@ public sealed partial class ObjectFileSystem
         node.CTime = now;
         node.HasOwnAttributes = node.HasStoredAttributes = true;
         node.AttributeChanges++;
-        node.Content?.TouchHeaders();
     }
 }

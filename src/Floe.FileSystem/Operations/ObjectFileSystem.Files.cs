@@ -145,12 +145,13 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    /// <summary>close(2) of one descriptor. The upload goes on behind it; what failed before shows at fsync.</summary>
-    public ValueTask FlushAsync(ulong handle, CancellationToken cancellationToken)
+    /// <summary>close(2) of one descriptor. The upload goes on behind it; one that failed before shows here.</summary>
+    public void Flush(ulong handle)
     {
-        FileOf(handle);
-        cancellationToken.ThrowIfCancellationRequested();
-        return default;
+        if (FileOf(handle) is { CanWrite: true, Content.Failure: { } failure })
+        {
+            throw failure;
+        }
     }
 
     /// <summary>fsync: the file as it is now is an object of the bucket when this returns.</summary>
@@ -320,7 +321,7 @@ public sealed partial class ObjectFileSystem
     /// <summary>What was published may be forgotten; the event comes from the depth of an upload, so it is dealt with on its own.</summary>
     private FileContent Watched(Node node, FileContent content)
     {
-        content.Published += published => ThreadPool.UnsafeQueueUserWorkItem(_ =>
+        node.OnPublished = published => ThreadPool.UnsafeQueueUserWorkItem(_ =>
         {
             lock (Gate)
             {
@@ -333,6 +334,7 @@ public sealed partial class ObjectFileSystem
                 }
             }
         }, null);
+        content.Published += node.OnPublished;
         return content;
     }
 

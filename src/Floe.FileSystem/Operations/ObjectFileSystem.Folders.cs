@@ -58,7 +58,7 @@ public sealed partial class ObjectFileSystem
             throw new FuseException(Errno.EBADF, $"there is no open folder {handle}");
         }
 
-        using var reading = await reader.Reading.EnterAsync(cancellationToken).ConfigureAwait(false);
+        using var reading = await reader.Reading.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
         if (offset == 0)
         {
             reader.Rewind();

@@ -141,7 +141,7 @@ public sealed partial class ObjectFileSystem
                 throw new FuseException(Errno.EBUSY, "buckets are not removed here");
             }
 
-            using var within = await node.Folder.Changing.EnterAsync(cancellationToken).ConfigureAwait(false);
+            using var within = await node.Folder.Changing.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
             await RemoveEmptyAsync(folder, node, cancellationToken).ConfigureAwait(false);
             lock (Gate)
             {
@@ -203,29 +203,33 @@ public sealed partial class ObjectFileSystem
 
         var (bucket, key) = KeyOf(folder, node.Name);
         await DetachAsync(node, cancellationToken).ConfigureAwait(false);
-        if (node.Content is { Version: null })
-        {
-            return;
-        }
-
         await KeepFolderAsync(folder, cancellationToken).ConfigureAwait(false);
         await bucket.DeleteAsync([key], cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Makes a file independent of its object, if anybody has it open or it is on its way up.</summary>
+    /// <summary>Makes a file independent of its object: no upload goes on, and who has it open keeps its bytes. One use is the caller's.</summary>
     private async Task DetachAsync(Node node, CancellationToken cancellationToken)
     {
         Content.FileContent? content;
+        bool isOpen;
         lock (Gate)
         {
-            // One use is the caller's.
-            content = node.Uses > 1 || node.Content is { IsDirty: true } ? node.Content : null;
+            content = node.Content;
+            isOpen = node.Uses > 1;
         }
 
-        if (content is not null)
+        if (content is null || (!isOpen && !content.IsDirty))
         {
-            await content.DetachAsync(cancellationToken).ConfigureAwait(false);
+            return;
         }
+
+        if (!isOpen)
+        {
+            // Nobody will read it again: then there is nothing to fetch.
+            await content.TruncateAsync(0, cancellationToken).ConfigureAwait(false);
+        }
+
+        await content.DetachAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>

@@ -27,10 +27,10 @@ public sealed partial class ObjectFileSystem
         Drop(seen);
 
         // A folder moves alone: no key below it may come or go meanwhile.
-        using var tree = await (isFolder ? _tree.EnterAloneAsync(cancellationToken) : _tree.EnterSharedAsync(cancellationToken)).ConfigureAwait(false);
+        using var tree = await _tree.EnterAsync(isAlone: isFolder, cancellationToken).ConfigureAwait(false);
         var (first, second) = from.Ino <= to.Ino ? (from, to) : (to, from);
-        using var one = await first.Folder!.Changing.EnterAsync(cancellationToken).ConfigureAwait(false);
-        using var two = first == second ? default : await second.Folder!.Changing.EnterAsync(cancellationToken).ConfigureAwait(false);
+        using var one = await first.Folder!.Changing.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
+        using var two = first == second ? default : await second.Folder!.Changing.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
 
         var node = await ResolveAsync(from, name, cancellationToken).ConfigureAwait(false) ?? throw NoSuch(name);
         Node? target = null;
@@ -134,13 +134,14 @@ public sealed partial class ObjectFileSystem
         var (bucket, key) = KeyOf(from, node.Name);
         var target = TargetOf(node, newBucket.Bucket, newKey);
         var content = node.Content;
-        if (content is { Version: null })
+        if (content is not null)
         {
-            // Nothing of it is in the bucket: it goes to the new key when it goes up. An upload that ends in this moment is copied below.
-            var replaced = replaces ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
-            await content.RetargetAsync(target, replaced, null, cancellationToken).ConfigureAwait(false);
-            if (content.Version is null || content.Version.Key == newKey)
+            await content.PrepareRetargetAsync(cancellationToken).ConfigureAwait(false);
+            if (content.Version is null)
             {
+                // Nothing of it is in the bucket: it goes to the new key when it goes up.
+                var replaced = replaces ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
+                await content.RetargetAsync(target, replaced, null, cancellationToken).ConfigureAwait(false);
                 return;
             }
         }

@@ -28,7 +28,7 @@ public sealed partial class ObjectFileSystem
         await _links.DrainAsync(cancellationToken).ConfigureAwait(false);
         if (target is not null)
         {
-            using var within = await target.Folder!.Changing.EnterAsync(cancellationToken).ConfigureAwait(false);
+            using var within = await target.Folder!.Changing.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
             await RemoveEmptyAsync(to, target, cancellationToken).ConfigureAwait(false);
         }
 
@@ -103,6 +103,7 @@ public sealed partial class ObjectFileSystem
         foreach (var (node, path) in contents)
         {
             var content = node.Content!;
+            await content.PrepareRetargetAsync(cancellationToken).ConfigureAwait(false);
             if (content.Version is null)
             {
                 await content.RetargetAsync(TargetOf(node, bucket, NameRules.Checked(newPrefix + path)), null, null, cancellationToken).ConfigureAwait(false);

@@ -167,7 +167,7 @@ public sealed partial class ObjectFileSystem
         var tree = await _tree.EnterSharedAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return new Changing(tree, await folder.Folder!.Changing.EnterAsync(cancellationToken).ConfigureAwait(false));
+            return new Changing(tree, await folder.Folder!.Changing.EnterAloneAsync(cancellationToken).ConfigureAwait(false));
         }
         catch
         {
@@ -176,7 +176,7 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    private readonly record struct Changing(SharedLock.Holder Tree, AsyncLock.Holder Folder) : IDisposable
+    private readonly record struct Changing(SharedLock.Holder Tree, SharedLock.Holder Folder) : IDisposable
     {
         public void Dispose()
         {

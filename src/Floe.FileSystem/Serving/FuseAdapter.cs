@@ -82,7 +82,11 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
         }
     }
 
-    public ValueTask FlushAsync(ulong node, ulong handle, CancellationToken cancellationToken) => files.FlushAsync(handle, cancellationToken);
+    public ValueTask FlushAsync(ulong node, ulong handle, CancellationToken cancellationToken)
+    {
+        files.Flush(handle);
+        return default;
+    }
 
     public ValueTask ReleaseAsync(ulong node, ulong handle)
     {

@@ -1,0 +1,188 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Floe.Agent;
+using Floe.Cli.Console;
+using Floe.FileSystem;
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Metadata;
+using Floe.FileSystem.Serving;
+using Floe.Fuse;
+using Floe.Linux;
+using Floe.S3;
+using Floe.S3.Buckets;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Cli.Verbs;
+
+/// <summary><c>floe mount</c>: buckets as a file system.</summary>
+internal static class MountCommand
+{
+    private static readonly Option<string?> s_root = EnvironmentOption.Text("--store-root", "URL",
+        "The folder of a bucket to mount: s3://bucket or s3://bucket/prefix. Default: every bucket, at DIR/s3/BUCKET");
+    private static readonly Option<bool> s_daemon = EnvironmentOption.Switch("--daemon",
+        "Go into the background once mounted; the log goes to FLOE_LOG_FILE");
+    private static readonly Option<string?> s_cache = EnvironmentOption.Text("--cache-folder", "DIR",
+        "Where bytes are kept that are read ahead or not uploaded yet. Default: a folder in /tmp");
+    private static readonly Option<string?> s_cacheSize = EnvironmentOption.Text("--cache-size", "SIZE",
+        "Its limit, like 500M or 20G; FUSION_CACHE_SIZE counts too. Default: four fifths of what is free there", Environment.GetEnvironmentVariable("FUSION_CACHE_SIZE"));
+    private static readonly Option<string?> s_tags = EnvironmentOption.Text("--tags", "RULES",
+        "Tags of the objects that are written, by name: [pattern|pattern](name=value),[*](name=value); FUSION_TAGS counts too", Environment.GetEnvironmentVariable("FUSION_TAGS"));
+    private static readonly Option<string?> s_umask = EnvironmentOption.Text("--umask", "MODE",
+        "Taken off 777 for what carries no permissions of its own", "022");
+    private static readonly Argument<string> s_directory = new("DIR") { Description = "An existing folder" };
+
+    public static Command Build(Func<ILoggerFactory> log)
+    {
+        var command = new Command("mount", """
+            Mount buckets as a file system.
+
+            Runs until it is unmounted (umount, fusermount3 -u) or gets SIGINT or SIGTERM; what was written is in the bucket then.
+            A second signal ends it at once. docs/semantics.md says what the mount promises.
+
+            Exit status: 0; 174 something could not be brought to the bucket (its bytes are kept and named); 2 wrong usage.
+
+            Examples:
+              floe mount /fusion                        a bucket's key is at /fusion/s3/BUCKET/KEY
+              floe mount --store-root s3://data/run7 /mnt/run7 --daemon
+            """);
+        foreach (var option in (Option[])[s_root, s_daemon, s_cache, s_cacheSize, s_tags, s_umask])
+        {
+            command.Options.Add(option);
+        }
+
+        command.Arguments.Add(s_directory);
+        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, log(), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
+    {
+        var directory = MountPoint(parsed.GetValue(s_directory)!);
+        var options = Options(parsed);
+        var contents = Contents(parsed);
+        if (parsed.GetValue(s_daemon))
+        {
+            return await Daemon.StartAsync("--daemon", "FLOE_DAEMON", cancellationToken).ConfigureAwait(false);
+        }
+
+        var ownsCache = !Directory.Exists(contents.CacheFolder);
+        var buckets = BucketServices.Open(StoreOptions.FromEnvironment(), log);
+        try
+        {
+            await using (buckets.ConfigureAwait(false))
+            {
+                return await ServeAsync(directory, buckets, options, contents, log, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            if (ownsCache)
+            {
+                RemoveEmpty(contents.CacheFolder);
+            }
+        }
+    }
+
+    private static async Task<int> ServeAsync(
+        string directory, IBucketService buckets, FileSystemOptions options, ContentStoreOptions contents, ILoggerFactory log, CancellationToken cancellationToken)
+    {
+        using var signals = new Signals();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signals.Take);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signals.Take);
+        await using var mount = FileSystemMount.Start(directory, buckets, options, contents, log, TimeProvider.System);
+        Daemon.Ready();
+        await Task.WhenAny(mount.Ended, signals.First).WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var failures = await mount.UnmountAsync(signals.Second).ConfigureAwait(false);
+            foreach (var failure in failures)
+            {
+                await System.Console.Error.WriteLineAsync($"floe: {failure.Target} was not written: {failure.Error.Message}; its bytes are kept in {failure.LocalPath}").ConfigureAwait(false);
+            }
+
+            return failures.Count == 0 ? 0 : ExitCodes.StoreError;
+        }
+        catch (OperationCanceledException)
+        {
+            throw new FloeException(ExitCodes.StoreError, "given up by a second signal; files that were being written may be missing from the bucket");
+        }
+    }
+
+    private static string MountPoint(string text)
+    {
+        var directory = Path.GetFullPath(text);
+        // A folder whose server was killed is there too, though it says ENOTCONN.
+        return directory == "/" || File.Exists(directory) || (!Directory.Exists(directory) && !IsMountPoint(directory))
+            ? throw new FloeException(ExitCodes.Usage, $"'{text}' is no folder to mount on; make it first: mkdir -p {text}")
+            : directory;
+    }
+
+    private static bool IsMountPoint(string directory) => File.ReadLines("/proc/self/mountinfo").Any(line => line.Split(' ') is { Length: > 4 } fields && fields[4] == directory);
+
+    private static FileSystemOptions Options(ParseResult parsed)
+    {
+        BucketFolder? root = null;
+        if (parsed.GetValue(s_root) is { } text)
+        {
+            var url = StoreUrl.TryParse(text, out var error) ?? throw new FloeException(ExitCodes.Usage, error!);
+            root = url.Scheme == "s3"
+                ? new BucketFolder(url.Container, url.Path.Length == 0 ? "" : url.Path + "/")
+                : throw new FloeException(ExitCodes.Usage, $"'{text}': only buckets can be mounted; write s3://bucket/prefix");
+        }
+
+        var rules = TagRules.TryParse(parsed.GetValue(s_tags) ?? "", out var fault) ?? throw new FloeException(ExitCodes.Usage, $"--tags: {fault}");
+        var umask = parsed.GetValue(s_umask)!;
+        return umask.Length is 0 or > 4 || umask.Any(c => c is < '0' or > '7')
+            ? throw new FloeException(ExitCodes.Usage, $"--umask takes an octal mode like 022; not '{umask}'")
+            : new FileSystemOptions { Root = root, Tags = rules, UMask = Convert.ToUInt32(umask, 8) & 0x1FF, Uid = Interop.geteuid(), Gid = Interop.getegid() };
+    }
+
+    private static ContentStoreOptions Contents(ParseResult parsed)
+    {
+        var folder = parsed.GetValue(s_cache) ?? Path.Combine(Path.GetTempPath(), $"floe-cache-{Environment.ProcessId}");
+        return new ContentStoreOptions { CacheFolder = Path.GetFullPath(folder), MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? Size(size) : null };
+    }
+
+    private static long Size(string text)
+    {
+        var unit = text.Length == 0 ? -1 : "KMGT".IndexOf(char.ToUpperInvariant(text[^1]), StringComparison.Ordinal);
+        var shift = (unit + 1) * 10;
+        return long.TryParse(unit < 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && number < long.MaxValue >> shift
+            ? number << shift : throw new FloeException(ExitCodes.Usage, $"'{text}' is no size; write a number with K, M, G or T behind it");
+    }
+
+    private static void RemoveEmpty(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder);
+        }
+        catch (IOException)
+        {
+            // What could not be uploaded is kept there, or there is nothing.
+        }
+    }
+
+    /// <summary>The first signal asks for the end, the second for an end at once.</summary>
+    private sealed class Signals : IDisposable
+    {
+        private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly CancellationTokenSource _second = new();
+
+        public Task First => _first.Task;
+
+        public CancellationToken Second => _second.Token;
+
+        public void Dispose() => _second.Dispose();
+
+        public void Take(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            if (!_first.TrySetResult())
+            {
+                _second.Cancel();
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Operations;
+using Floe.Fuse;
+using Floe.S3.Buckets;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.FileSystem.Serving;
+
+/// <summary>
+/// A mounted object-store file system: the tree, its contents and the FUSE server. Nothing in the process that serves it may touch a path below it.
+/// </summary>
+public sealed class FileSystemMount : IAsyncDisposable
+{
+    private readonly FuseServer _server;
+
+    private FileSystemMount(FuseServer server, ObjectFileSystem files, ContentStore contents)
+    {
+        _server = server;
+        Files = files;
+        Contents = contents;
+    }
+
+    public string Directory => _server.Directory;
+
+    public ObjectFileSystem Files { get; }
+
+    public ContentStore Contents { get; }
+
+    /// <summary>Ends when the mount is gone, whoever unmounted it. Uploads may still be under way: see <see cref="ObjectFileSystem.DrainAsync"/>.</summary>
+    public Task Ended => _server.Ended;
+
+    /// <summary>Mounts on an existing folder, given by its absolute path.</summary>
+    /// <param name="buckets">Borrowed for the life of the mount.</param>
+    public static FileSystemMount Start(
+        string directory, IBucketService buckets, FileSystemOptions options, ContentStoreOptions contentOptions, ILoggerFactory log, TimeProvider time,
+        FuseServerOptions? fuseOptions = null)
+    {
+        var logger = log.CreateLogger("Floe.FileSystem");
+        var contents = new ContentStore(buckets, contentOptions, log, time);
+        var files = new ObjectFileSystem(buckets, contents, options, time, logger);
+        return Start(directory, files, contents, logger, time, fuseOptions);
+    }
+
+    /// <summary>Mounts a tree that is there already, such as one that came with a snapshot.</summary>
+    public static FileSystemMount Start(
+        string directory, ObjectFileSystem files, ContentStore contents, ILogger logger, TimeProvider time, FuseServerOptions? fuseOptions = null)
+    {
+        var adapter = new FuseAdapter(files);
+        var server = FuseServer.Mount(directory, adapter, fuseOptions ?? new FuseServerOptions(), time, logger);
+        adapter.WritesDirectly = server.MayMapDirectIo;
+        return new FileSystemMount(server, files, contents);
+    }
+
+    /// <summary>
+    /// Takes the mount away and brings everything to the bucket; gives what could not be. Files that are still open are written as they are, and
+    /// their holders get errors from then on.
+    /// </summary>
+    public async Task<IReadOnlyList<ContentFailure>> UnmountAsync(CancellationToken cancellationToken)
+    {
+        if (_server.TryUnmount(isLazy: false))
+        {
+            await _server.Ended.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        var failures = await Files.DrainAsync(includingOpen: true, cancellationToken).ConfigureAwait(false);
+        await _server.DisposeAsync().ConfigureAwait(false);
+        return failures;
+    }
+
+    /// <summary>Ends at once: what is not in the bucket is not waited for.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync().ConfigureAwait(false);
+        await Contents.DisposeAsync().ConfigureAwait(false);
+    }
+}
