@@ -31,8 +31,4 @@ public sealed class ObjectStoreException : Exception
 
     /// <summary>The service's error code ("NoSuchUpload"); empty where there was none.</summary>
     public string Code => (InnerException as S3Fault)?.Code ?? "";
-
-    /// <summary>The service wanted fewer requests until all tries were spent.</summary>
-    public bool IsThrottled => InnerException is S3Fault { Status: System.Net.HttpStatusCode.TooManyRequests }
-        || Code is "SlowDown" or "Throttling" or "ThrottlingException" or "TooManyRequests" or "RequestLimitExceeded";
 }

@@ -9,7 +9,7 @@ internal sealed class CacheSpace(long maxBytes)
     private readonly Lock _lock = new();
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _used;
-    private int _uploads;
+    private int _transfers;
     private int _waiters;
 
     public long MaxBytes => maxBytes;
@@ -71,7 +71,7 @@ internal sealed class CacheSpace(long maxBytes)
             }
 
             var isRelieved = Relieve();
-            if (!isRelieved && Volatile.Read(ref _uploads) == 0)
+            if (!isRelieved && Volatile.Read(ref _transfers) == 0)
             {
                 throw new ContentException(
                     ContentErrorKind.NoSpace,
@@ -91,12 +91,12 @@ internal sealed class CacheSpace(long maxBytes)
         }
     }
 
-    /// <summary>Something is on its way to the bucket: who waits for space may go on hoping.</summary>
-    public void BeginUpload() => Interlocked.Increment(ref _uploads);
+    /// <summary>Something is on its way to or from the bucket that can be dropped when it has arrived: who waits for space may go on hoping.</summary>
+    public void BeginTransfer() => Interlocked.Increment(ref _transfers);
 
-    public void EndUpload()
+    public void EndTransfer()
     {
-        Interlocked.Decrement(ref _uploads);
+        Interlocked.Decrement(ref _transfers);
         Pulse();
     }
 

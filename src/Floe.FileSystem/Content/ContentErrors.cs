@@ -13,7 +13,7 @@ internal static class ContentErrors
             ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound or ObjectStoreErrorKind.Truncated when isRead => ContentErrorKind.Stale,
             ObjectStoreErrorKind.PreconditionFailed => ContentErrorKind.Conflict,
             ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Credentials => ContentErrorKind.AccessDenied,
-            ObjectStoreErrorKind.Unavailable when e.IsThrottled => ContentErrorKind.Busy,
+            ObjectStoreErrorKind.Busy => ContentErrorKind.Busy,
             ObjectStoreErrorKind.NoSpace => ContentErrorKind.NoSpace,
             ObjectStoreErrorKind.TooLarge => ContentErrorKind.TooLarge,
             _ => ContentErrorKind.Remote,

@@ -64,6 +64,9 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     internal CacheSpace Space { get; }
 
+    /// <summary>Reading ahead of one reader never pushes out what another has just fetched.</summary>
+    internal long MaxReadAheadBytes => Math.Min(Options.MaxReadAheadBytes, Space.MaxBytes / 4);
+
     internal CancellationToken Stopping => _stop.Token;
 
     /// <summary>The content of an object of the bucket; nothing is fetched yet. What is written to it goes to the target.</summary>
@@ -137,6 +140,11 @@ public sealed partial class ContentStore : IAsyncDisposable
     /// </summary>
     public async ValueTask DisposeAsync()
     {
+        if (_stop.IsCancellationRequested)
+        {
+            return;
+        }
+
         await _stop.CancelAsync().ConfigureAwait(false);
         foreach (var content in Contents())
         {

@@ -299,7 +299,7 @@ public sealed partial class FileContent
 
     private async Task<T> MapAsync<T>(Func<Task<T>> upload)
     {
-        _store.Space.BeginUpload();
+        _store.Space.BeginTransfer();
         try
         {
             return await upload().ConfigureAwait(false);
@@ -310,7 +310,7 @@ public sealed partial class FileContent
         }
         finally
         {
-            _store.Space.EndUpload();
+            _store.Space.EndTransfer();
         }
     }
 

@@ -88,7 +88,7 @@ public sealed partial class FileContent
                 evictions = _evictions;
                 isLocal = !MissingIn(BlockMap.BlockOf(offset), BlockMap.BlocksOf(offset + count));
                 ahead = _base is null || _blocks.PresentCount >= BlockMap.BlocksOf(_baseLimit)
-                    ? 0 : (_readAhead ??= new ReadAhead(_store.Options.MaxReadAheadBytes)).Note(offset, count);
+                    ? 0 : (_readAhead ??= new ReadAhead(_store.MaxReadAheadBytes)).Note(offset, count);
                 LastUsed = _store.Tick();
                 _use.Touch(offset, LastUsed);
             }
@@ -282,6 +282,7 @@ public sealed partial class FileContent
 
             if (isReserved)
             {
+                _store.Space.BeginTransfer();
                 await TransferAsync(fetch).ConfigureAwait(false);
             }
         }
@@ -307,6 +308,11 @@ public sealed partial class FileContent
             }
 
             fetch.Error = error;
+        }
+
+        if (isReserved)
+        {
+            _store.Space.EndTransfer();
         }
 
         // Whoever took a block over has released its space already, reserved or not.

@@ -226,7 +226,7 @@ public sealed partial class FileContent
             await FetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false);
         }
 
-        _store.Space.BeginUpload();
+        _store.Space.BeginTransfer();
         try
         {
             if (source is not null)
@@ -245,7 +245,7 @@ public sealed partial class FileContent
         }
         finally
         {
-            _store.Space.EndUpload();
+            _store.Space.EndTransfer();
         }
 
         lock (_lock)

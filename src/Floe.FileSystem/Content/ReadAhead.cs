@@ -26,8 +26,14 @@ internal sealed class ReadAhead(long maxBytes)
                 continue;
             }
 
+            if (end <= next)
+            {
+                // Nothing new: a request that was overtaken, or the same one again.
+                return Math.Max(end, next + window);
+            }
+
             _readers.RemoveAt(i);
-            next = Math.Max(next, end);
+            next = end;
             if (window == 0)
             {
                 (window, grown) = (MinWindow, next);
