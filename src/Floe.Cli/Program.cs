@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Floe.Agent;
+using Floe.Aws.Api;
 using Floe.Cli.Console;
 using Floe.Cli.Verbs;
 using Floe.Criu.Errors;
@@ -32,6 +33,10 @@ root.Subcommands.Add(RemoveCommand.Build(() => log));
 root.Subcommands.Add(MountCommand.Build(() => log));
 root.Subcommands.Add(CheckCommand.Build(() => log));
 root.Subcommands.Add(PlanCommand.Build(() => log));
+root.Subcommands.Add(AmiCommand.Build(() => log));
+root.Subcommands.Add(NextflowCommand.Build(() => log));
+root.Subcommands.Add(ForgeCommand.Build(() => log));
+root.Subcommands.Add(DoctorCommand.Build(() => log));
 root.Subcommands.Add(ReportCommand.Build(() => log));
 
 if (args.Length == 0 || root.Subcommands.All(c => c.Name != args[0]))
@@ -63,6 +68,11 @@ catch (FloeException e)
 {
     await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
     return e.ExitCode;
+}
+catch (AwsException e)
+{
+    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    return AwsOption.ExitCode(e);
 }
 catch (Exception e) when (e is CriuException or LinuxException)
 {

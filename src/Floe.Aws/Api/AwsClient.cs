@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -65,31 +64,37 @@ public sealed partial class AwsClient : IDisposable
     {
         var form = string.Join('&', parameters.Prepend(("Version", version)).Prepend(("Action", action))
             .Select(p => $"{SigV4.Encode(p.Item1, false)}={SigV4.Encode(p.Item2, false)}"));
-        var body = await SendAsync(new Call(service, action, HttpMethod.Post, "/", "", Encoding.UTF8.GetBytes(form), "application/x-www-form-urlencoded; charset=utf-8", null),
+        var body = await SendAsync(new Call(service, action, "/", Encoding.UTF8.GetBytes(form), "application/x-www-form-urlencoded; charset=utf-8", null),
             static bytes => _ = AwsXml.Parse(bytes), cancellationToken).ConfigureAwait(false);
         return AwsXml.Parse(body);
     }
 
     /// <summary>A JSON call: the action goes in x-amz-target.</summary>
     internal Task<JsonElement> JsonAsync(AwsService service, string target, string action, JsonObject input, CancellationToken cancellationToken) =>
-        ReadJsonAsync(new Call(service, action, HttpMethod.Post, "/", "", Encoding.UTF8.GetBytes(input.ToJsonString()), "application/x-amz-json-1.1", $"{target}.{action}"), cancellationToken);
+        ReadJsonAsync(new Call(service, action, "/", Encoding.UTF8.GetBytes(input.ToJsonString()), "application/x-amz-json-1.1", $"{target}.{action}"), cancellationToken);
 
     /// <summary>A REST-JSON call; the path holds nothing that would have to be encoded.</summary>
     internal Task<JsonElement> RestAsync(AwsService service, string action, string path, JsonObject input, CancellationToken cancellationToken) =>
-        ReadJsonAsync(new Call(service, action, HttpMethod.Post, path, "", Encoding.UTF8.GetBytes(input.ToJsonString()), "application/json", null), cancellationToken);
+        ReadJsonAsync(new Call(service, action, path, Encoding.UTF8.GetBytes(input.ToJsonString()), "application/json", null), cancellationToken);
 
-    /// <summary>A GET with its answer's headers as they are, for S3.</summary>
-    internal async Task<HttpResponseHeaders> HeadersAsync(AwsService service, string action, string path, string query, CancellationToken cancellationToken)
+    /// <summary>One header of the answer to an unsigned HEAD, whatever its status; null when there is none.</summary>
+    internal async Task<string?> HeadAsync(AwsService service, string path, string header, CancellationToken cancellationToken)
     {
-        HttpResponseHeaders? headers = null;
-        await SendAsync(new Call(service, action, HttpMethod.Get, path, query, null, null, null), static _ => { }, cancellationToken, response => headers = response.Headers).ConfigureAwait(false);
-        return headers!;
-    }
-
-    internal async Task<XElement> GetXmlAsync(AwsService service, string action, string path, string query, CancellationToken cancellationToken)
-    {
-        var body = await SendAsync(new Call(service, action, HttpMethod.Get, path, query, null, null, null), static bytes => _ = AwsXml.Parse(bytes), cancellationToken).ConfigureAwait(false);
-        return AwsXml.Parse(body);
+        var region = await RegionAsync(cancellationToken).ConfigureAwait(false);
+        var endpoint = _options.Endpoint(service, region);
+        using var limit = new CancellationTokenSource(_options.RequestTimeout, _time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Head, new Uri(endpoint, endpoint.AbsolutePath.TrimEnd('/') + path));
+            using var response = await _http.SendAsync(request, linked.Token).ConfigureAwait(false);
+            return response.Headers.TryGetValues(header, out var values) ? values.FirstOrDefault() : null;
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new AwsFault(null, "", AwsOptions.Clean((e.InnerException ?? e).Message)).ToException(service, $"HEAD {path}", "", region, 1);
+        }
     }
 
     public void Dispose() => _http.Dispose();
@@ -109,16 +114,16 @@ public sealed partial class AwsClient : IDisposable
         return root;
     }
 
-    private sealed record Call(AwsService Service, string Action, HttpMethod Method, string Path, string Query, byte[]? Body, string? ContentType, string? Target);
+    private sealed record Call(AwsService Service, string Action, string Path, byte[] Body, string ContentType, string? Target);
 
-    private async Task<byte[]> SendAsync(Call call, Action<byte[]> check, CancellationToken cancellationToken, Action<HttpResponseMessage>? onAnswer = null)
+    private async Task<byte[]> SendAsync(Call call, Action<byte[]> check, CancellationToken cancellationToken)
     {
         var region = await RegionAsync(cancellationToken).ConfigureAwait(false);
         var renewed = false;
         for (var attempt = 1; ; attempt++)
         {
             var keys = await KeysAsync(cancellationToken).ConfigureAwait(false);
-            var (body, fault) = await AttemptAsync(call, region, keys, check, onAnswer, cancellationToken).ConfigureAwait(false);
+            var (body, fault) = await AttemptAsync(call, region, keys, check, cancellationToken).ConfigureAwait(false);
             if (fault is null)
             {
                 return body!;
@@ -142,7 +147,7 @@ public sealed partial class AwsClient : IDisposable
     }
 
     private async Task<(byte[]? Body, AwsFault? Fault)> AttemptAsync(
-        Call call, string region, AccessKeys keys, Action<byte[]> check, Action<HttpResponseMessage>? onAnswer, CancellationToken cancellationToken)
+        Call call, string region, AccessKeys keys, Action<byte[]> check, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(_options.RequestTimeout, _time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -157,7 +162,6 @@ public sealed partial class AwsClient : IDisposable
             }
 
             check(body);
-            onAnswer?.Invoke(response);
             return (body, null);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -178,22 +182,17 @@ public sealed partial class AwsClient : IDisposable
     private HttpRequestMessage Sign(Call call, string region, AccessKeys keys)
     {
         var endpoint = _options.Endpoint(call.Service, region);
-        var url = new UriBuilder(endpoint) { Path = endpoint.AbsolutePath.TrimEnd('/') + call.Path, Query = call.Query }.Uri;
-        var request = new HttpRequestMessage(call.Method, url) { Version = HttpVersion.Version11 };
-        if (call.Body is not null)
-        {
-            request.Content = new ByteArrayContent(call.Body);
-            request.Content.Headers.TryAddWithoutValidation("Content-Type", call.ContentType);
-        }
-
+        var url = new Uri(endpoint, endpoint.AbsolutePath.TrimEnd('/') + call.Path);
+        var request = new HttpRequestMessage(HttpMethod.Post, url) { Version = HttpVersion.Version11, Content = new ByteArrayContent(call.Body) };
+        request.Content.Headers.TryAddWithoutValidation("Content-Type", call.ContentType);
         if (call.Target is not null)
         {
             request.Headers.TryAddWithoutValidation("x-amz-target", call.Target);
         }
 
-        var hash = call.Body is null ? SigV4.EmptyPayload : Convert.ToHexStringLower(SHA256.HashData(call.Body));
+        var hash = Convert.ToHexStringLower(SHA256.HashData(call.Body));
         var signer = _signers.GetOrAdd(call.Service.Signing, static name => new SigV4(name));
-        signer.Sign(request, url.Authority, url.AbsolutePath, call.Query, hash, keys, AwsOptions.SigningRegion(call.Service, region), _time.GetUtcNow());
+        signer.Sign(request, url.Authority, url.AbsolutePath, "", hash, keys, AwsOptions.SigningRegion(call.Service, region), _time.GetUtcNow());
         return request;
     }
 

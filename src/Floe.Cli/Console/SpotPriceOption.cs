@@ -1,7 +1,9 @@
 using System.CommandLine;
 using Floe.Agent;
 using Floe.Agent.Trace;
+using Floe.Aws.Api;
 using Floe.Operations.Reporting;
+using Microsoft.Extensions.Logging;
 
 namespace Floe.Cli.Console;
 
@@ -14,8 +16,9 @@ internal static class SpotPriceOption
 
     public static readonly Option<string?> Region = new("--region") { HelpName = "REGION", Description = "For --spot-history, where a trace names none" };
 
-    /// <exception cref="FloeException">An option makes no sense, or EC2 refuses.</exception>
-    public static Task<PriceList> ReadAsync(ParseResult parsed, string[] given, IReadOnlyList<TraceDocument> traces, CancellationToken cancellationToken)
+    /// <exception cref="FloeException">An option makes no sense.</exception>
+    /// <exception cref="AwsException">EC2 refuses to tell.</exception>
+    public static async Task<PriceList> ReadAsync(ParseResult parsed, string[] given, IReadOnlyList<TraceDocument> traces, ILoggerFactory log, CancellationToken cancellationToken)
     {
         var share = parsed.GetValue(Share);
         if (!(share is > 0 and <= 1))
@@ -23,6 +26,11 @@ internal static class SpotPriceOption
             throw new FloeException(ExitCodes.Usage, "--share takes a number above 0, at most 1");
         }
 
-        return Task.FromResult(PriceList.Of(given, new Dictionary<(string, string), IReadOnlyList<PricePoint>>(), share));
+        if (!parsed.GetValue(History))
+        {
+            return PriceList.Of(given, SpotPriceHistory.None, share);
+        }
+
+        return PriceList.Of(given, await SpotPriceHistory.ReadAsync(traces, parsed.GetValue(Region), TimeProvider.System.GetUtcNow(), region => AwsOption.Open(region, log), cancellationToken).ConfigureAwait(false), share);
     }
 }

@@ -60,7 +60,7 @@ internal static class ReportCommand
                 await reading.ReadAsync(source, cancellationToken).ConfigureAwait(false);
             }
 
-            var prices = await SpotPriceOption.ReadAsync(parsed, parsed.GetValue(s_price) ?? [], reading.Found, cancellationToken).ConfigureAwait(false);
+            var prices = await SpotPriceOption.ReadAsync(parsed, parsed.GetValue(s_price) ?? [], reading.Found, log, cancellationToken).ConfigureAwait(false);
             report = ReportBuilder.Build(parsed.GetValue(s_title)!, sources, reading.Found, reading.Skipped, prices, TimeProvider.System.GetUtcNow());
         }
         catch (Exception e) when (e is FormatException or FileNotFoundException)
