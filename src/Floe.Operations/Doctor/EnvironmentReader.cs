@@ -17,7 +17,7 @@ public sealed class EnvironmentReader(AwsClient client, InstanceTable table, Pla
     {
         var batch = new BatchApi(client);
         var region = await client.RegionAsync(cancellationToken).ConfigureAwait(false);
-        var queue = (await batch.DescribeQueuesAsync([name], cancellationToken).ConfigureAwait(false)).FirstOrDefault();
+        var queue = await batch.DescribeQueuesAsync([name], cancellationToken).ConfigureAwait(false) is [var found, ..] ? found : null;
         var environments = await batch.DescribeEnvironmentsAsync(queue?.Environments ?? [name], cancellationToken).ConfigureAwait(false);
         if (queue is null && environments.Count == 0)
         {
@@ -95,7 +95,7 @@ public sealed class EnvironmentReader(AwsClient client, InstanceTable table, Pla
         var iam = new IamApi(client);
         var name = profileOrArn[(profileOrArn.LastIndexOf('/') + 1)..];
         var profile = await TryAsync("role", () => iam.GetInstanceProfileAsync(name, cancellationToken)).ConfigureAwait(false);
-        if (profile?.Roles.FirstOrDefault() is not { } role)
+        if (profile?.Roles is not [var role, ..])
         {
             return (null, null);
         }

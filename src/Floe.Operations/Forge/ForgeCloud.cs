@@ -134,7 +134,7 @@ internal sealed class ForgeCloud(AwsClient client, ForgeSpec spec)
 
     private async Task<ActualResource?> ReadProfileAsync(string name, CancellationToken cancellationToken) =>
         await _iam.GetInstanceProfileAsync(name, cancellationToken).ConfigureAwait(false) is not { } profile ? null
-            : new ActualResource(ForgeResources.Make(ForgeKind.InstanceProfile, name, ("role", profile.Roles.FirstOrDefault() ?? "")), profile.Tags.GetValueOrDefault(ForgeSpec.OwnerTag));
+            : new ActualResource(ForgeResources.Make(ForgeKind.InstanceProfile, name, ("role", profile.Roles is [var role, ..] ? role : "")), profile.Tags.GetValueOrDefault(ForgeSpec.OwnerTag));
 
     private async Task<ActualResource?> ReadTemplateAsync(string name, CancellationToken cancellationToken)
     {

@@ -11,7 +11,7 @@ public static class TerraformTemplate
     {
         var hcl = new Hcl();
         hcl.Comment($"AWS Batch for snapshots with Floe: environment {spec.Name}.");
-        hcl.Block("terraform", () => hcl.Block("required_providers", () => hcl.Map("aws", ("source", "hashicorp/aws"), ("version", ">= 5.60"))));
+        hcl.Block("terraform", () => hcl.Block("required_providers", () => hcl.Map("aws", ("source", "hashicorp/aws"), ("version", ">= 6.0"))));
         hcl.Block("provider \"aws\"", () => hcl.Text("region", spec.Region));
         hcl.Block("locals", () => hcl.Map("tags", ("floe:stack", spec.Name), ("floe:made-by", "terraform")));
         Role(hcl, "instance", spec.InstanceRole, "ec2.amazonaws.com", ForgePolicies.Instance(spec));
@@ -83,7 +83,6 @@ public static class TerraformTemplate
 
     private static void Environment(Hcl hcl, ForgeSpec spec, string label, string name, string kind, string strategy, IReadOnlyList<string> types, int cpus) => hcl.Resource("aws_batch_compute_environment", label, () =>
     {
-        hcl.Comment("Called compute_environment_name before version 6 of the provider.");
         hcl.Text("name", name);
         hcl.Text("type", "MANAGED");
         hcl.Text("state", "ENABLED");
@@ -161,7 +160,7 @@ public static class TerraformTemplate
             _depth++;
             foreach (var (key, value) in entries)
             {
-                Line($"{Quote(key)} = {Quote(value)}");
+                Line($"{(key.All(char.IsAsciiLetter) ? key : Quote(key))} = {Quote(value)}");
             }
 
             _depth--;
