@@ -23,7 +23,7 @@ public interface IObjectStore : IAsyncDisposable
     /// Fills <paramref name="destination"/> with the object's bytes from <paramref name="offset"/>. A missing object is NotFound;
     /// an object that ends before the range is full is Truncated.
     /// </summary>
-    Task ReadRangeAsync(ObjectKey key, long offset, Memory<byte> destination, CancellationToken cancellationToken);
+    Task ReadRangeAsync(ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken);
 
     /// <summary>
     /// Writes a whole object atomically: readers see nothing or everything, and when this returns it is durable.

@@ -66,7 +66,7 @@ internal sealed class S3ObjectStore : IMultipartStore
         }
     }
 
-    public async Task ReadRangeAsync(ObjectKey key, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    public async Task ReadRangeAsync(ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         if (destination.Length == 0)
@@ -242,7 +242,7 @@ internal sealed class S3ObjectStore : IMultipartStore
     private ObjectStoreException Replaced(ObjectKey key) => Fail(ObjectStoreErrorKind.Corrupt, key, "it was replaced while it was read");
 
     /// <summary>After the first answer only its version will do: what two attempts bring together is one object's bytes.</summary>
-    private async Task ReadRangeOfOneVersionAsync(ObjectKey key, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    private async Task ReadRangeOfOneVersionAsync(ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken)
     {
         var fullKey = FullKey(key);
         var done = 0;
@@ -265,8 +265,17 @@ internal sealed class S3ObjectStore : IMultipartStore
 
                 version = etag;
                 CheckRange(key, answer, offset + done, destination.Length - done);
-                await answer.ReadAsync(destination[done..], count => done += count).ConfigureAwait(false);
-                return done == destination.Length ? true : throw new S3Fault("the answer broke off");
+                while (done < destination.Length)
+                {
+                    var before = done;
+                    await answer.ReadAsync(destination.From(done), count => done += count).ConfigureAwait(false);
+                    if (done == before)
+                    {
+                        throw new S3Fault("the answer broke off");
+                    }
+                }
+
+                return true;
             },
             cancellationToken).ConfigureAwait(false);
     }

@@ -28,8 +28,19 @@ public interface IStreamConsumer
 {
     ValueTask BeginAsync(StoredStream stream, CancellationToken cancellationToken);
 
-    /// <summary>The memory is borrowed for the call.</summary>
+    /// <summary>The memory is borrowed for the call, and beyond it until <see cref="ReleasedAsync"/>, for a consumer that has one.</summary>
     ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
+
+    /// <summary>How much has come so far, in the consumer's own measure: a mark for <see cref="ReleasedAsync"/>.</summary>
+    long Given => 0;
+
+    /// <summary>Returns when no memory is needed any more that came before <see cref="Given"/> was <paramref name="given"/>.</summary>
+    ValueTask ReleasedAsync(long given, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    /// <summary>The read has failed, and all memory is taken back now.</summary>
+    void Abandoned()
+    {
+    }
 
     /// <summary>A run of zeros: a consumer that writes a file leaves a hole, one that writes a pipe writes zeros.</summary>
     ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken);

@@ -39,7 +39,7 @@ internal sealed class FolderImages(string folder, Action<string>? onImage = null
         return true;
     }
 
-    public async Task WriteStreamAsync(string name, SafeFileHandle pipe, CancellationToken cancellationToken)
+    public async Task WriteStreamAsync(string name, ImagePipe pipe, CancellationToken cancellationToken)
     {
         using var file = File.OpenHandle(Path.Combine(folder, name));
         var buffer = new byte[1 << 20];
@@ -47,7 +47,7 @@ internal sealed class FolderImages(string folder, Action<string>? onImage = null
         {
             var count = RandomAccess.Read(file, buffer, offset);
             offset += count;
-            if (count == 0 || !await ImagePipe.WriteAsync(pipe, buffer.AsMemory(0, count), cancellationToken))
+            if (count == 0 || !await pipe.WriteAsync(buffer.AsMemory(0, count), cancellationToken))
             {
                 return;
             }

@@ -1,6 +1,5 @@
 using Floe.Criu.Streaming;
 using Floe.Store;
-using Microsoft.Win32.SafeHandles;
 
 namespace Floe.Agent.Snapshots;
 
@@ -16,7 +15,7 @@ internal sealed class StoredImageSource(ISnapshotSource snapshot) : IImageSource
 
     public bool Exists(string name) => TryGetSmall(name, out _) || snapshot.TryGetStream(SnapshotNames.CriuImage(name)) is not null;
 
-    public async Task WriteStreamAsync(string name, SafeFileHandle pipe, CancellationToken cancellationToken)
+    public async Task WriteStreamAsync(string name, ImagePipe pipe, CancellationToken cancellationToken)
     {
         var stream = snapshot.TryGetStream(SnapshotNames.CriuImage(name)) ?? throw new InvalidOperationException($"no image {name}");
         var consumer = new PipeConsumer(pipe);
@@ -32,28 +31,24 @@ internal sealed class StoredImageSource(ISnapshotSource snapshot) : IImageSource
 
     private sealed class ReaderGoneException : Exception;
 
-    private sealed class PipeConsumer(SafeFileHandle pipe) : IStreamConsumer
+    private sealed class PipeConsumer(ImagePipe pipe) : IStreamConsumer
     {
-        private static readonly byte[] s_zeros = new byte[64 * 1024];
+        public long Given { get; private set; }
 
         public ValueTask BeginAsync(StoredStream stream, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
         public async ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
         {
-            if (!await ImagePipe.WriteAsync(pipe, data, cancellationToken).ConfigureAwait(false))
-            {
-                throw new ReaderGoneException();
-            }
+            Given += await pipe.LendAsync(data, cancellationToken).ConfigureAwait(false) ? data.Length : throw new ReaderGoneException();
         }
+
+        public ValueTask ReleasedAsync(long given, CancellationToken cancellationToken) => pipe.DrainAsync(Given - given, cancellationToken);
+
+        public void Abandoned() => pipe.Abandon();
 
         public async ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken)
         {
-            while (byteCount > 0)
-            {
-                var part = (int)Math.Min(byteCount, s_zeros.Length);
-                await DataAsync(s_zeros.AsMemory(0, part), cancellationToken).ConfigureAwait(false);
-                byteCount -= part;
-            }
+            Given += await pipe.LendZerosAsync(byteCount, cancellationToken).ConfigureAwait(false) ? byteCount : throw new ReaderGoneException();
         }
 
         public ValueTask EndAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;

@@ -1,5 +1,3 @@
-using Microsoft.Win32.SafeHandles;
-
 namespace Floe.Criu.Streaming;
 
 /// <summary>Where a restore's images come from. Called from several threads at once; CRIU may ask for a name more than once.</summary>
@@ -12,9 +10,9 @@ public interface IImageSource
     bool Exists(string name);
 
     /// <summary>
-    /// Writes the stream's bytes to the pipe, in order and all of them, with <see cref="ImagePipe.Write"/>; when that returns
-    /// false CRIU wants no more, and the method returns. The handle is borrowed; the caller closes it. An exception (damage,
+    /// Gives the stream's bytes to the pipe, in order and all of them; when the pipe says that CRIU wants no more, the method
+    /// returns. All that was lent must be drained by then. The pipe is borrowed; the caller closes it. An exception (damage,
     /// a lost store) aborts the restore and is what <see cref="Restore.CriuRestore"/> throws.
     /// </summary>
-    Task WriteStreamAsync(string name, SafeFileHandle pipe, CancellationToken cancellationToken);
+    Task WriteStreamAsync(string name, ImagePipe pipe, CancellationToken cancellationToken);
 }

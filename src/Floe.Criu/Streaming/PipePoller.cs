@@ -1,105 +1,85 @@
 using System.Runtime.InteropServices;
 using Floe.Linux;
-using Microsoft.Win32.SafeHandles;
 
 namespace Floe.Criu.Streaming;
 
 /// <summary>
-/// Tells when full pipes can be written again. One thread polls for all of them, so that a restore with hundreds of open
-/// image pipes ties up no thread of the pool. Entries leave by themselves: a pipe whose reader is gone polls as ready.
+/// Tells image pipes that CRIU has read from them. One thread for all pipes, so that a restore with hundreds of open ones ties up
+/// no thread of the pool; it also refills them, so that CRIU waits for one switch of threads and not for three.
+/// Edge-triggered: a pipe that was full reports once when CRIU's read is through. (A pipe polls as writable from the first page
+/// that CRIU takes, but whoever writes then only spins on the pipe's lock until CRIU has copied the rest.)
 /// </summary>
-internal sealed class PipePoller
+internal sealed unsafe class PipePoller
 {
+    private const int MaxEvents = 64;
+
     private readonly Lock _gate = new();
-    private readonly Dictionary<int, TaskCompletionSource> _waiting = [];
-    private readonly SafeFileHandle _wake;
+    private readonly Dictionary<ulong, ImagePipe> _pipes = [];
+    private readonly int _epoll;
+    private ulong _lastId;
 
     private PipePoller()
     {
-        var wake = Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK);
-        _wake = wake >= 0 ? new SafeFileHandle(wake, true) : throw LinuxException.Last("eventfd");
+        _epoll = Interop.epoll_create1(Interop.EPOLL_CLOEXEC);
+        if (_epoll < 0)
+        {
+            throw LinuxException.Last("epoll_create1");
+        }
+
         new Thread(Run) { IsBackground = true, Name = "image pipes" }.Start();
     }
 
     public static PipePoller Shared => Holder.Instance;
 
-    /// <summary>Completes when the descriptor can be written or its reader is gone. One waiter a descriptor, which stays open meanwhile.</summary>
-    public async Task WaitAsync(int fd, CancellationToken cancellationToken)
-    {
-        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        lock (_gate)
-        {
-            _waiting.Add(fd, ready);
-        }
-
-        Wake();
-        await using (cancellationToken.Register(() => Forget(fd, ready)).ConfigureAwait(false))
-        {
-            await ready.Task.ConfigureAwait(false);
-        }
-
-        cancellationToken.ThrowIfCancellationRequested();
-    }
-
-    private void Forget(int fd, TaskCompletionSource ready)
+    /// <summary>From now on <see cref="ImagePipe.OnRead"/> is called; at once if the pipe can be written already. Returns what <see cref="Remove"/> takes.</summary>
+    public ulong Add(ImagePipe pipe, int fd)
     {
         lock (_gate)
         {
-            if (_waiting.TryGetValue(fd, out var waiting) && waiting == ready)
+            var id = ++_lastId;
+            _pipes.Add(id, pipe);
+            var wanted = new Interop.EpollEvent(Interop.EPOLLOUT | Interop.EPOLLET, id);
+            if (Interop.epoll_ctl(_epoll, Interop.EPOLL_CTL_ADD, fd, &wanted) != 0)
             {
-                _waiting.Remove(fd);
+                _pipes.Remove(id);
+                throw LinuxException.Last("epoll_ctl of an image pipe");
             }
+
+            return id;
         }
-
-        ready.TrySetResult();
-        Wake(); // so that the thread no longer polls a descriptor that is about to be closed
     }
 
-    private unsafe void Wake()
+    /// <summary>Before the descriptor is closed. A call of <see cref="ImagePipe.OnRead"/> may still be under way.</summary>
+    public void Remove(ulong id, int fd)
     {
-        ulong one = 1;
-        _ = Interop.write((int)_wake.DangerousGetHandle(), &one, sizeof(ulong));
+        lock (_gate)
+        {
+            _pipes.Remove(id);
+            Interop.EpollEvent ignored = default;
+            _ = Interop.epoll_ctl(_epoll, Interop.EPOLL_CTL_DEL, fd, &ignored);
+        }
     }
 
-    private unsafe void Run()
+    private void Run()
     {
+        var events = stackalloc byte[MaxEvents * Interop.EpollEvent.Stride];
         while (true)
         {
-            Interop.PollFd[] polled;
-            lock (_gate)
+            var count = Interop.epoll_wait(_epoll, events, MaxEvents, -1);
+            if (count < 0 && Marshal.GetLastPInvokeError() != Errno.EINTR)
             {
-                polled = new Interop.PollFd[1 + _waiting.Count];
-                var next = 1;
-                foreach (var fd in _waiting.Keys)
-                {
-                    polled[next++] = new() { Descriptor = fd, Events = Interop.POLLOUT };
-                }
+                throw LinuxException.Last("epoll_wait of the image pipes");
             }
 
-            polled[0] = new() { Descriptor = (int)_wake.DangerousGetHandle(), Events = Interop.POLLIN };
-            fixed (Interop.PollFd* first = polled)
+            for (var i = 0; i < count; i++)
             {
-                // EINTR leaves no result, and the loop comes round.
-                if (Interop.poll(first, (nuint)polled.Length, -1) <= 0)
-                {
-                    continue;
-                }
-            }
-
-            ulong ignored;
-            _ = Interop.read((int)_wake.DangerousGetHandle(), &ignored, sizeof(ulong));
-            foreach (var entry in polled.AsSpan(1))
-            {
-                TaskCompletionSource? ready = null;
+                ImagePipe? pipe;
                 lock (_gate)
                 {
-                    if (entry.Returned != 0)
-                    {
-                        _waiting.Remove(entry.Descriptor, out ready);
-                    }
+                    _pipes.TryGetValue(Interop.EpollEvent.DataAt(events + (i * Interop.EpollEvent.Stride)), out pipe);
                 }
 
-                ready?.TrySetResult();
+                pipe?.OnRead();
             }
         }
     }

@@ -90,10 +90,9 @@ internal sealed class ServeServer : IDisposable
         }
     }
 
-    private void Give(string name, SafeFileHandle pipe)
+    private void Give(string name, SafeFileHandle end)
     {
-        ImagePipe.TryEnlarge((int)pipe.DangerousGetHandle());
-        ImagePipe.MakeNonBlocking(pipe);
+        var pipe = new ImagePipe(end);
         lock (_gate)
         {
             // Off this thread at once: a source may take its time before it first awaits.
@@ -111,7 +110,7 @@ internal sealed class ServeServer : IDisposable
         }
     }
 
-    private async Task GiveAsync(string name, SafeFileHandle pipe)
+    private async Task GiveAsync(string name, ImagePipe pipe)
     {
         try
         {
@@ -119,7 +118,7 @@ internal sealed class ServeServer : IDisposable
             {
                 if (_source.TryGetSmall(name, out var content))
                 {
-                    await ImagePipe.WriteAsync(pipe, content, _stop.Token).ConfigureAwait(false);
+                    await pipe.WriteAsync(content, _stop.Token).ConfigureAwait(false);
                 }
                 else
                 {

@@ -99,13 +99,19 @@ internal sealed class FolderObjectStore : IMultipartStore
         return new SmallObject(content, version.ETag, ServerTime: null);
     }, cancellationToken);
 
-    public Task ReadRangeAsync(ObjectKey key, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    public Task ReadRangeAsync(ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         return RunAsync(key, () =>
         {
             using var file = TryOpen(key, out _) ?? throw FolderErrors.From(Url, $"reading {key}", Errno.ENOENT);
-            Read(key, file, offset, destination.Span, cancellationToken);
+            for (var done = 0; done < destination.Length;)
+            {
+                var piece = destination.From(done);
+                Read(key, file, offset + done, piece.Span, cancellationToken);
+                done += piece.Length;
+            }
+
             return true;
         }, cancellationToken);
     }

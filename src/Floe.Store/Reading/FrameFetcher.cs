@@ -72,15 +72,28 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
     /// <summary>Decompresses a frame and checks every block of it. <paramref name="key"/> names the pack in the exception.</summary>
     public static void Decode(ReadOnlySpan<byte> stored, in FrameEntry entry, PackDirectory directory, Span<byte> raw, ZstdDecompressor zstd, ObjectKey key)
     {
-        if (entry.Codec == FrameCodec.Raw)
+        if (entry.Codec != FrameCodec.Raw)
+        {
+            Decompress(stored, entry, raw, zstd, key);
+        }
+        else if (stored != raw)
         {
             stored.CopyTo(raw);
         }
-        else if (XxHash3.HashToUInt64(stored) != entry.Checksum || !zstd.TryDecompress(stored, raw))
+
+        Verify(entry, directory, raw, key);
+    }
+
+    private static void Decompress(ReadOnlySpan<byte> stored, in FrameEntry entry, Span<byte> raw, ZstdDecompressor zstd, ObjectKey key)
+    {
+        if (XxHash3.HashToUInt64(stored) != entry.Checksum || !zstd.TryDecompress(stored, raw))
         {
             throw new SnapshotDamagedException(key.Value, $"frame {entry.Frame} at byte {entry.Offset} is damaged");
         }
+    }
 
+    private static void Verify(in FrameEntry entry, PackDirectory directory, ReadOnlySpan<byte> raw, ObjectKey key)
+    {
         var offset = 0;
         for (var i = 0; i < entry.BlockCount; i++)
         {
@@ -106,6 +119,27 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
             && entry.Offset + entry.StoredBytes - start.Offset <= budget.RangeBytes;
     }
 
+    /// <summary>Where a range's bytes go: raw frames to where they stay, what must be decompressed, and gaps, into the buffer at their distance from the start.</summary>
+    private ScatteredMemory Destinations(List<FrameSlot> range, Memory<byte> buffer)
+    {
+        var pieces = new List<Memory<byte>>(range.Count);
+        var start = frames.Entry(range[0].Frame).Offset;
+        var end = start;
+        foreach (var slot in range)
+        {
+            var entry = frames.Entry(slot.Frame);
+            if (entry.Offset > end)
+            {
+                pieces.Add(buffer[(end - start)..(entry.Offset - start)]);
+            }
+
+            pieces.Add(entry.Codec == FrameCodec.Raw ? slot.Memory[..entry.RawBytes] : buffer.Slice(entry.Offset - start, entry.StoredBytes));
+            end = entry.Offset + entry.StoredBytes;
+        }
+
+        return new ScatteredMemory(pieces);
+    }
+
     private async Task FetchAsync(List<FrameSlot> range, CancellationToken cancellationToken)
     {
         NativeBuffer? buffer = null;
@@ -116,16 +150,16 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
             buffer = _buffers.TryTake(out var rested) ? rested : new NativeBuffer(budget.RangeBytes);
             zstd = _decompressors.TryTake(out var idle) ? idle : new ZstdDecompressor();
             var start = frames.Entry(range[0].Frame).Offset;
-            var last = frames.Entry(range[^1].Frame);
             var key = frames.Keys[frames.Pack(range[0].Frame)];
-            var stored = buffer.Memory[..(last.Offset + last.StoredBytes - start)];
-            await StoredObjects.ReadAsync(objects, key, start, stored, cancellationToken).ConfigureAwait(false);
+            var stored = buffer.Memory;
+            await StoredObjects.ReadAsync(objects, key, start, Destinations(range, stored), cancellationToken).ConfigureAwait(false);
             for (; filled < range.Count; filled++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var slot = range[filled];
                 var entry = frames.Entry(slot.Frame);
-                Decode(stored.Span.Slice(entry.Offset - start, entry.StoredBytes), entry, frames.Directory(slot.Frame), slot.Memory.Span[..entry.RawBytes], zstd, key);
+                var raw = slot.Memory.Span[..entry.RawBytes];
+                Decode(entry.Codec == FrameCodec.Raw ? raw : stored.Span.Slice(entry.Offset - start, entry.StoredBytes), entry, frames.Directory(slot.Frame), raw, zstd, key);
                 slot.Filled();
             }
         }

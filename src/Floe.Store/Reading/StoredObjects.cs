@@ -5,7 +5,7 @@ namespace Floe.Store.Reading;
 /// <summary>Reads parts of a snapshot's objects; what shows that an object is not what the manifest says is a <see cref="SnapshotDamagedException"/>.</summary>
 internal static class StoredObjects
 {
-    public static async Task ReadAsync(IObjectStore objects, ObjectKey key, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    public static async Task ReadAsync(IObjectStore objects, ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken)
     {
         try
         {

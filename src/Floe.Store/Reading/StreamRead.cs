@@ -32,10 +32,26 @@ internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudg
         var planning = Task.Run(() => PlanAsync(streams, stop.Token), CancellationToken.None);
         try
         {
+            // A batch's memory is given back after the next batch: by then the consumer is done with it, and need not be waited for.
+            (Batch Batch, long Given)? before = null;
             await foreach (var batch in _batches.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
             {
                 await DeliverAsync(batch, consumer, cancellationToken).ConfigureAwait(false);
+                if (before is { } done)
+                {
+                    await consumer.ReleasedAsync(done.Given, cancellationToken).ConfigureAwait(false);
+                    Release(done.Batch);
+                }
+
+                before = (batch, consumer.Given);
             }
+
+            await consumer.ReleasedAsync(consumer.Given, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            consumer.Abandoned();
+            throw;
         }
         finally
         {
@@ -50,7 +66,15 @@ internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudg
         _cache.Free();
     }
 
-    private async Task DeliverAsync(Batch batch, IStreamConsumer consumer, CancellationToken cancellationToken)
+    private void Release(Batch batch)
+    {
+        foreach (var slot in batch.Held.Values)
+        {
+            _cache.Release(slot);
+        }
+    }
+
+    private static async Task DeliverAsync(Batch batch, IStreamConsumer consumer, CancellationToken cancellationToken)
     {
         foreach (var step in batch.Steps)
         {
@@ -70,11 +94,6 @@ internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudg
                     await consumer.EndAsync(cancellationToken).ConfigureAwait(false);
                     break;
             }
-        }
-
-        foreach (var slot in batch.Held.Values)
-        {
-            _cache.Release(slot);
         }
     }
 

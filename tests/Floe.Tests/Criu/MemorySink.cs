@@ -31,7 +31,7 @@ internal sealed class MemorySource : IImageSource
 {
     public Dictionary<string, byte[]> Small { get; } = [];
 
-    public Dictionary<string, Func<SafeFileHandle, CancellationToken, Task>> Streams { get; } = [];
+    public Dictionary<string, Func<ImagePipe, CancellationToken, Task>> Streams { get; } = [];
 
     public bool Exists(string name) => Small.ContainsKey(name) || Streams.ContainsKey(name);
 
@@ -42,5 +42,5 @@ internal sealed class MemorySource : IImageSource
         return found;
     }
 
-    public Task WriteStreamAsync(string name, SafeFileHandle pipe, CancellationToken cancellationToken) => Streams[name](pipe, cancellationToken);
+    public Task WriteStreamAsync(string name, ImagePipe pipe, CancellationToken cancellationToken) => Streams[name](pipe, cancellationToken);
 }

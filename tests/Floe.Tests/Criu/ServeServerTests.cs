@@ -68,7 +68,7 @@ public sealed class ServeServerTests : IAsyncDisposable
     {
         _source.Streams["pages-1.img"] = async (pipe, token) =>
         {
-            await ImagePipe.WriteAsync(pipe, new byte[100], token);
+            await pipe.WriteAsync(new byte[100], token);
             throw new InvalidDataException("packs/1: damaged");
         };
         using var criu = Connect();
@@ -107,7 +107,7 @@ public sealed class ServeServerTests : IAsyncDisposable
         {
             for (var offset = 0; offset < content.Length; offset += 100_000)
             {
-                if (!await ImagePipe.WriteAsync(pipe, content.AsMemory(offset, Math.Min(100_000, content.Length - offset)), token))
+                if (!await pipe.WriteAsync(content.AsMemory(offset, Math.Min(100_000, content.Length - offset)), token))
                 {
                     return;
                 }

@@ -121,7 +121,7 @@ internal sealed class MemoryObjectStore : IObjectStore
         }
     }
 
-    public async Task ReadRangeAsync(ObjectKey key, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    public async Task ReadRangeAsync(ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken)
     {
         await EnterAsync("RANGE", key, null, cancellationToken);
         lock (_lock)
@@ -137,7 +137,12 @@ internal sealed class MemoryObjectStore : IObjectStore
                 throw new ObjectStoreException(ObjectStoreErrorKind.Truncated, $"{key} ends early");
             }
 
-            found.Content.AsSpan((int)offset, destination.Length).CopyTo(destination.Span);
+            for (var done = 0; done < destination.Length;)
+            {
+                var piece = destination.From(done);
+                found.Content.AsSpan((int)offset + done, piece.Length).CopyTo(piece.Span);
+                done += piece.Length;
+            }
         }
     }
 
