@@ -179,10 +179,14 @@ public sealed partial class FileContent
                 _gate.Release();
             }
 
-            var etag = await MapAsync(() => _store.UploadAsync(
-                _ => _store.Client(target.Bucket).PutAsync(target.Key, buffer.AsMemory(0, size), target.Headers(), Condition(), _store.Stopping),
+            var body = buffer.AsMemory(0, size);
+            await MapAsync(() => _store.UploadAsync(
+                async _ =>
+                {
+                    var etag = await _store.Client(target.Bucket).PutAsync(target.Key, body, _store.HeadersOf(target), Condition(), _store.Stopping).ConfigureAwait(false);
+                    Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session: null);
+                },
                 cancellationToken)).ConfigureAwait(false);
-            Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session: null);
             return true;
         }
         finally
@@ -259,10 +263,13 @@ public sealed partial class FileContent
 
         try
         {
-            var etag = await MapAsync(() => _store.UploadAsync(
-                _ => _store.Client(target.Bucket).CompleteUploadAsync(session.Ticket, parts, Condition(), _store.Stopping),
+            await MapAsync(() => _store.UploadAsync(
+                async _ =>
+                {
+                    var etag = await _store.Client(target.Bucket).CompleteUploadAsync(session.Ticket, parts, Condition(), _store.Stopping).ConfigureAwait(false);
+                    Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session);
+                },
                 cancellationToken)).ConfigureAwait(false);
-            Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session);
             return true;
         }
         catch (ContentException e) when (e.InnerException is ObjectStoreException { Code: "NoSuchUpload" or "InvalidPart" })
@@ -297,12 +304,12 @@ public sealed partial class FileContent
         }
     }
 
-    private async Task<T> MapAsync<T>(Func<Task<T>> upload)
+    private async Task MapAsync(Func<Task> upload)
     {
         _store.Space.BeginTransfer();
         try
         {
-            return await upload().ConfigureAwait(false);
+            await upload().ConfigureAwait(false);
         }
         catch (ObjectStoreException e)
         {

@@ -303,7 +303,7 @@ public sealed partial class FileContent
             }
 
             // Not cut off when the part changes: an upload whose answer is lost would stay in the bucket.
-            var ticket = await _store.Client(target.Bucket).CreateUploadAsync(target.Key, target.Headers(), _store.Stopping).ConfigureAwait(false);
+            var ticket = await _store.Client(target.Bucket).CreateUploadAsync(target.Key, _store.HeadersOf(target), _store.Stopping).ConfigureAwait(false);
             var session = new UploadSession(ticket, target.Bucket);
             lock (_lock)
             {
