@@ -27,6 +27,12 @@ internal static class FileScopes
             own.Add(FileTraceTarget.Temporary(trace));
         }
 
+        if (options.Mount is { } mount)
+        {
+            own.Add(mount.Directory);
+            own.Add(mount.Contents.CacheFolder);
+        }
+
         return FileScope.Create(new FileScopeOptions
         {
             Mode = options.Files,

@@ -61,6 +61,9 @@ public sealed record RunOptions
 
     public required FileScopeMode Files { get; init; }
 
+    /// <summary>The task's object-store file system; null: none.</summary>
+    public Mounts.MountRequest? Mount { get; init; }
+
     public TcpPolicy Tcp { get; init; }
 
     /// <summary>x86-64-v2, v3 or v4: newer features are hidden from the task; null for all that the machine has.</summary>

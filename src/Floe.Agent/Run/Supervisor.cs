@@ -157,6 +157,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
 
             case SupervisorEvent.LeaseLost lost:
                 LogLeaseLost(lost.Reason);
+                await _snapshots.HandOverMountAsync(_stop.Token).ConfigureAwait(false);
                 _task.Root.Signal(Interop.SIGKILL);
                 await _task.Root.Exited.ConfigureAwait(false);
                 return new TaskOutcome.LeaseLost(lost.Reason);

@@ -3,6 +3,7 @@ using System.Text;
 using Floe.Agent.Control;
 using Floe.Agent.Cpu;
 using Floe.Agent.Files;
+using Floe.Agent.Mounts;
 using Floe.Agent.Notices;
 using Floe.Agent.Preflight;
 using Floe.Agent.Snapshots;
@@ -12,6 +13,7 @@ using Floe.Aws;
 using Floe.Criu;
 using Floe.Linux.Processes;
 using Floe.S3;
+using Floe.S3.Buckets;
 using Floe.Store;
 using Microsoft.Extensions.Logging;
 
@@ -69,6 +71,8 @@ public sealed partial class TaskRun
             TraceEntries.Header(_options), TraceEntries.Attempt(lease, _options.Scheduler, _time.GetUtcNow()), _time, _logger);
         var directory = AgentDirectory.Create(_options.StateDirectory, new AgentRecord(_options.Key, _options.Store.ToString(), Environment.MachineName));
         await using var control = new AgentControlPoint(directory.ControlSocket, _logger);
+        await using var mount = _options.Mount is { } request
+            ? new TaskMount(request, BucketServices.Open(StoreOptions.FromEnvironment(), _loggers, _time), _loggers, _time) : null;
         try
         {
             var scope = FileScopes.For(_options, bundle);
@@ -81,6 +85,7 @@ public sealed partial class TaskRun
                 Lease = lease,
                 Trace = trace,
                 Known = new KnownBlocks(),
+                Mount = mount,
                 Scope = scope,
                 Baseline = await FileBaseline.TakeAsync(scope, directory.Baseline, cancellationToken).ConfigureAwait(false),
                 CpuBaseline = baseline?.Name,
@@ -152,6 +157,7 @@ public sealed partial class TaskRun
             }
         }
 
+        await (context.Mount?.StartAsync() ?? Task.CompletedTask).ConfigureAwait(false);
         return RunningTask.Start(new TaskStart(
             Encoding.UTF8.GetBytes(bundle.InitPath), _options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(_options.WorkingDirectory)));
     }
@@ -160,12 +166,20 @@ public sealed partial class TaskRun
     {
         switch (outcome)
         {
+            case TaskOutcome.Ended ended when context.Mount is { } mount && !await mount.FinishAsync(cancellationToken).ConfigureAwait(false):
+                // The command has done its part, but its results are not where they belong: its snapshots stay.
+                LogNotUploaded(ended.Status.ShellCode);
+                await RecordAsync(context, TraceOutcome.Exited, ExitCodes.StoreError).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                return ExitCodes.StoreError;
+
             case TaskOutcome.Ended ended:
                 await RecordAsync(context, TraceOutcome.Exited, ended.Status.ShellCode).ConfigureAwait(false);
                 await LeaveEndedAsync(context, cancellationToken).ConfigureAwait(false);
                 return ended.Status.ShellCode;
 
             case TaskOutcome.TakenAway:
+                await (context.Mount?.HandOverAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
                 await LeftOvers.KillAsync(_time).ConfigureAwait(false);
                 await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.HandedOver, cancellationToken)).ConfigureAwait(false);
                 await RecordAsync(context, TraceOutcome.Snapshotted, ExitCodes.Snapshotted).ConfigureAwait(false);
@@ -312,6 +326,9 @@ public sealed partial class TaskRun
 
     [LoggerMessage(EventId = 4601, Level = LogLevel.Warning, Message = "None of the {Count} snapshots can be restored here: the command starts from the beginning")]
     private partial void LogCleanStart(int count);
+
+    [LoggerMessage(EventId = 4605, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote is in the bucket")]
+    private partial void LogNotUploaded(int status);
 
     [LoggerMessage(EventId = 4602, Level = LogLevel.Information, Message = "The task is safe in the store; waiting for the machine to end")]
     private partial void LogStaying();

@@ -29,6 +29,9 @@ internal sealed record SnapshotContext
     /// <summary>The level that the task was started with, here or on its first machine.</summary>
     public string? CpuBaseline { get; init; }
 
+    /// <summary>The task's object-store file system; null: none.</summary>
+    public Mounts.TaskMount? Mount { get; init; }
+
     public required FileScope Scope { get; init; }
 
     /// <summary>The listing of the files as they were before the task ran here.</summary>

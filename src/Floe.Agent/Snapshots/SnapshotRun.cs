@@ -15,6 +15,7 @@ internal sealed class SnapshotRun
 
     private readonly SnapshotContext _context;
     private readonly RunningTask _task;
+    private readonly bool _leaveRunning;
     private readonly TimeProvider _time;
     private readonly long _started;
     private long _expectedBytes;
@@ -22,10 +23,11 @@ internal sealed class SnapshotRun
     private int _processes;
     private Manifest? _manifest;
 
-    public SnapshotRun(SnapshotContext context, RunningTask task, TimeProvider time)
+    public SnapshotRun(SnapshotContext context, RunningTask task, bool leaveRunning, TimeProvider time)
     {
         _context = context;
         _task = task;
+        _leaveRunning = leaveRunning;
         _time = time;
         _started = time.GetTimestamp();
         Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions { KeepSnapshots = context.Options.KeepSnapshots });
@@ -60,7 +62,8 @@ internal sealed class SnapshotRun
 
         var memory = MemoryCapture.RunAsync(Writer, frozen.Pagemaps, CaptureThreads, cancellationToken);
         var files = FileCapture.RunAsync(_context.Scope, _context.Baseline, Writer, cancellationToken);
-        await Task.WhenAll(memory, files).ConfigureAwait(false);
+        var mount = _context.Mount?.CaptureAsync(Writer, _leaveRunning, cancellationToken) ?? Task.CompletedTask;
+        await Task.WhenAll(memory, files, mount).ConfigureAwait(false);
         FilesChangedByOthers = (await files.ConfigureAwait(false)).ChangedWhileRead;
         var captured = Millis(_frozenAt);
 

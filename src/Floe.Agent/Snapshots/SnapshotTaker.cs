@@ -36,7 +36,7 @@ internal sealed partial class SnapshotTaker
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
     public async Task<SnapshotReport> TakeAsync(RunningTask task, bool leaveRunning, DateTimeOffset? deadline, CancellationToken cancellationToken)
     {
-        var run = new SnapshotRun(_context, task, _time);
+        var run = new SnapshotRun(_context, task, leaveRunning, _time);
         _running = run;
         try
         {
@@ -57,6 +57,7 @@ internal sealed partial class SnapshotTaker
             LogCommitted(report.Sequence, report.Processes, report.ReadBytes >> 20, report.SentBytes >> 20, report.FrozenMillis, deadline is { } end ? (end - _time.GetUtcNow()).TotalSeconds : null);
             if (leaveRunning)
             {
+                _context.Mount?.Resume();
                 task.Output.Resume();
                 await PruneAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -68,6 +69,9 @@ internal sealed partial class SnapshotTaker
             _running = null;
         }
     }
+
+    /// <summary>Before a task is ended that another machine has, or will have: what its end does to its files must not reach the bucket.</summary>
+    public Task HandOverMountAsync(CancellationToken cancellationToken) => _context.Mount?.HandOverAsync(cancellationToken) ?? Task.CompletedTask;
 
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
     private async Task<DumpOutcome> CommitAsync(SnapshotRun run, RunningTask task, bool leaveRunning, CancellationToken cancellationToken)
@@ -89,6 +93,7 @@ internal sealed partial class SnapshotTaker
         catch (Exception e)
         {
             // Whatever it was, the task must not pay for it: it runs on.
+            _context.Mount?.Resume();
             task.Output.Resume();
             var reason = e is OperationCanceledException ? "it was stopped before it was complete" : e.Message;
             throw new SnapshotFailedException(reason, e is LeaseLostException || _context.Lease.Lost.IsCancellationRequested, e);

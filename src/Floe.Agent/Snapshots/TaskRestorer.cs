@@ -7,6 +7,8 @@ using Floe.Criu;
 using Floe.Criu.Dump;
 using Floe.Criu.Errors;
 using Floe.Criu.Restore;
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Moving;
 using Floe.Linux;
 using Floe.Store;
 using Microsoft.Extensions.Logging;
@@ -56,7 +58,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 LogRestored(manifest.Seq, manifest.Machine.HostName, manifest.Totals.RawBytes >> 20, restored.Millis);
                 return restored;
             }
-            catch (Exception e) when (e is CriuException or SnapshotDamagedException or LinuxException or IOException or FileStateException or InvalidDataException or UnauthorizedAccessException)
+            catch (Exception e) when (e is CriuException or SnapshotDamagedException or LinuxException or IOException or FileStateException or MountStateException or ContentException or InvalidDataException or UnauthorizedAccessException)
             {
                 LogRestoreFailed(listing.Seq, e.Message);
                 Record(TraceLimits.Text(e.Message));
@@ -79,6 +81,15 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         // Before the task runs: a store that fails now has cost nothing, and the restore needs the same directories.
         await context.Known.LoadAsync(reader, cancellationToken).ConfigureAwait(false);
         await FilePutBack.RunAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
+
+        if (context.Mount is { } mount)
+        {
+            await mount.RestoreAsync(reader, cancellationToken).ConfigureAwait(false);
+        }
+        else if (reader.TryGetStream(Mounts.TaskMount.StateStream) is not null)
+        {
+            throw new MountStateException("the task was started with --mount; resume it with the same option");
+        }
 
         var stdio = manifest.Task.Stdio;
         var output = TaskOutput.Create(

@@ -120,10 +120,13 @@ internal static class MountCommand
 
     private static bool IsMountPoint(string directory) => File.ReadLines("/proc/self/mountinfo").Any(line => line.Split(' ') is { Length: > 4 } fields && fields[4] == directory);
 
-    private static FileSystemOptions Options(ParseResult parsed)
+    private static FileSystemOptions Options(ParseResult parsed) => Options(parsed.GetValue(s_root), "--tags", parsed.GetValue(s_tags), parsed.GetValue(s_umask)!);
+
+    /// <summary>What a mount shows, for whoever makes one.</summary>
+    internal static FileSystemOptions Options(string? store, string tagsName, string? tags, string umask)
     {
         BucketFolder? root = null;
-        if (parsed.GetValue(s_root) is { } text)
+        if (store is { } text)
         {
             var url = StoreUrl.TryParse(text, out var error) ?? throw new FloeException(ExitCodes.Usage, error!);
             root = url.Scheme == "s3"
@@ -131,8 +134,7 @@ internal static class MountCommand
                 : throw new FloeException(ExitCodes.Usage, $"'{text}': only buckets can be mounted; write s3://bucket/prefix");
         }
 
-        var rules = TagRules.TryParse(parsed.GetValue(s_tags) ?? "", out var fault) ?? throw new FloeException(ExitCodes.Usage, $"--tags: {fault}");
-        var umask = parsed.GetValue(s_umask)!;
+        var rules = TagRules.TryParse(tags ?? "", out var fault) ?? throw new FloeException(ExitCodes.Usage, $"{tagsName}: {fault}");
         return umask.Length is 0 or > 4 || umask.Any(c => c is < '0' or > '7')
             ? throw new FloeException(ExitCodes.Usage, $"--umask takes an octal mode like 022; not '{umask}'")
             : new FileSystemOptions { Root = root, Tags = rules, UMask = Convert.ToUInt32(umask, 8) & 0x1FF, Uid = Interop.geteuid(), Gid = Interop.getegid() };
@@ -144,7 +146,7 @@ internal static class MountCommand
         return new ContentStoreOptions { CacheFolder = Path.GetFullPath(folder), MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? Size(size) : null };
     }
 
-    private static long Size(string text)
+    internal static long Size(string text)
     {
         var unit = text.Length == 0 ? -1 : "KMGT".IndexOf(char.ToUpperInvariant(text[^1]), StringComparison.Ordinal);
         var shift = (unit + 1) * 10;

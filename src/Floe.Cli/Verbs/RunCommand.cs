@@ -4,9 +4,11 @@ using Floe.Agent;
 using Floe.Agent.Control;
 using Floe.Agent.Namespaces;
 using Floe.Agent.Files;
+using Floe.Agent.Mounts;
 using Floe.Agent.Run;
 using Floe.Agent.Scheduler;
 using Floe.Cli.Console;
+using Floe.FileSystem.Content;
 using Floe.Linux.Processes;
 using Floe.S3;
 using Microsoft.Extensions.Logging;
@@ -34,6 +36,16 @@ internal static class RunCommand
         "A folder (mount, volume) whose changes travel too; may be repeated");
     private static readonly Option<string[]> s_exclude = EnvironmentOption.Folders("--exclude",
         "A folder whose changes stay behind; may be repeated");
+    private static readonly Option<string?> s_mount = EnvironmentOption.Text("--mount", "DIR",
+        "Mount object storage for the task before it starts: a bucket's key is at DIR/s3/BUCKET/KEY. What it writes there is uploaded when the command ends, and what is not uploaded yet travels with a snapshot. Made if it is not there");
+    private static readonly Option<string?> s_mountRoot = EnvironmentOption.Text("--mount-root", "URL",
+        "With --mount: only this folder of a bucket, s3://bucket/prefix, directly at DIR");
+    private static readonly Option<string?> s_mountCache = EnvironmentOption.Text("--mount-cache", "DIR",
+        "With --mount: where bytes are kept that are read ahead or not uploaded yet. Default: a folder in /tmp");
+    private static readonly Option<string?> s_cacheSize = EnvironmentOption.Text("--cache-size", "SIZE",
+        "With --mount: the limit of that folder, like 500M or 20G; FUSION_CACHE_SIZE counts too. Default: four fifths of what is free there", Environment.GetEnvironmentVariable("FUSION_CACHE_SIZE"));
+    private static readonly Option<string?> s_tags = EnvironmentOption.Text("--tags", "RULES",
+        "With --mount: tags of the objects that are written, by name: [pattern|pattern](name=value),[*](name=value); FUSION_TAGS counts too", Environment.GetEnvironmentVariable("FUSION_TAGS"));
     private static readonly Option<string?> s_baseline = EnvironmentOption.Text("--cpu-baseline", "LEVEL",
         "Hide CPU features above x86-64-v2, x86-64-v3 or x86-64-v4 from the task, so that it can move within a mixed fleet");
     private static readonly Option<bool> s_keep = EnvironmentOption.Switch("--keep",
@@ -66,8 +78,9 @@ internal static class RunCommand
             Examples:
               floe run -- ./train.sh --epochs 100
               floe run --store s3://bucket/floe --key job-17 -- bash .command.run
+              floe run --store s3://bucket/floe --key job-18 --mount /fusion -- bash /fusion/s3/bucket/work/ab/12/.command.run
             """);
-        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_baseline, s_keep, s_leaseWait, s_trace, s_noImds, s_poll])
+        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_noImds, s_poll])
         {
             command.Options.Add(option);
         }
@@ -136,6 +149,7 @@ internal static class RunCommand
                 "work" => FileScopeMode.Work,
                 _ => ownMachine ? FileScopeMode.Root : FileScopeMode.Work,
             },
+            Mount = Mount(parsed, workingDirectory),
             Tcp = parsed.GetValue(s_tcp) == "established" ? TcpPolicy.Established : TcpPolicy.Close,
             CpuBaseline = parsed.GetValue(s_baseline),
             OnTerm = parsed.GetValue(s_onTerm) == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
@@ -149,6 +163,28 @@ internal static class RunCommand
             Scheduler = scheduler,
             StateDirectory = AgentDirectory.DefaultParent(),
         };
+    }
+
+    private static MountRequest? Mount(ParseResult parsed, string workingDirectory)
+    {
+        if (parsed.GetValue(s_mount) is not { } directory)
+        {
+            return parsed.GetValue(s_mountRoot) is null && parsed.GetValue(s_mountCache) is null
+                ? null : throw new FloeException(ExitCodes.Usage, "--mount-root and --mount-cache go with --mount DIR");
+        }
+
+        var path = Path.GetFullPath(directory, workingDirectory);
+        if (path == "/" || File.Exists(path))
+        {
+            throw new FloeException(ExitCodes.Usage, $"--mount {directory}: nothing can be mounted there; name a folder like /fusion");
+        }
+
+        var cache = parsed.GetValue(s_mountCache) is { } folder
+            ? Path.GetFullPath(folder, workingDirectory) : Path.Combine(Path.GetTempPath(), $"floe-cache-{Guid.NewGuid():n}");
+        return new MountRequest(
+            path,
+            MountCommand.Options(parsed.GetValue(s_mountRoot), "--tags", parsed.GetValue(s_tags), "022"),
+            new ContentStoreOptions { CacheFolder = cache, MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? MountCommand.Size(size) : null });
     }
 
     /// <summary>All behind the first "--" as the kernel gave it: .NET's strings lose bytes that are no UTF-8.</summary>

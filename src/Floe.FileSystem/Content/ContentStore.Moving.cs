@@ -8,8 +8,16 @@ public sealed partial class ContentStore
 {
     private const string LineageName = "floe-lineage";
 
+    private volatile bool _isHandedOver;
+
     /// <summary>In the metadata of every object that is written here; taken over with a snapshot.</summary>
     public string Lineage { get; private set; } = RandomNumberGenerator.GetHexString(32, lowercase: true);
+
+    /// <summary>
+    /// Another machine has a state of this store, or will take one: from now on nothing is aborted and nothing kept. What is under way is for
+    /// <see cref="PauseAsync"/> to stop.
+    /// </summary>
+    public void HandOver() => _isHandedOver = true;
 
     /// <summary>This mount goes on where another one was.</summary>
     internal void Continue(string lineage) => Lineage = lineage;

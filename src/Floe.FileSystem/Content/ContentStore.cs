@@ -154,7 +154,7 @@ public sealed partial class ContentStore : IAsyncDisposable
                 Abandon(session);
             }
 
-            var isKept = content.IsDirty && content.LocalPath is not null && KeepsUnsent;
+            var isKept = content.IsDirty && content.LocalPath is not null && !_isHandedOver;
             var (path, target) = (content.LocalPath, content.Target);
             content.Drop(isKept);
             if (isKept)
@@ -165,9 +165,6 @@ public sealed partial class ContentStore : IAsyncDisposable
 
         await Task.WhenAll(_aborts.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
-
-    /// <summary>Whether what the bucket has not survives this process; off where a snapshot has it.</summary>
-    public bool KeepsUnsent { get; set; } = true;
 
     internal IBucketClient Client(string bucket) => _buckets.Open(bucket);
 
@@ -221,7 +218,7 @@ public sealed partial class ContentStore : IAsyncDisposable
     internal void Abandon(UploadSession session)
     {
         // A snapshot may still refer to it: then the end of the task, or floe gc, removes it.
-        if (session.Sealed.Count == 0)
+        if (session.Sealed.Count == 0 && !_isHandedOver)
         {
             _aborts[session] = AbortAsync(session);
         }

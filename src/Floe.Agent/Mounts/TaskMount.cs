@@ -1,0 +1,244 @@
+using Floe.Agent.Files;
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Moving;
+using Floe.FileSystem.Operations;
+using Floe.FileSystem.Serving;
+using Floe.Linux;
+using Floe.S3.Buckets;
+using Floe.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Agent.Mounts;
+
+/// <summary>
+/// The task's object-store file system, served by the agent. It is brought up before the task runs (with the state of a snapshot, if there is one),
+/// its state goes into every snapshot, and the end of the task waits for its uploads. Nothing else of the agent touches a path below it.
+/// </summary>
+internal sealed partial class TaskMount : IAsyncDisposable
+{
+    public const string StateStream = "filesystem/state";
+    private const string ContentStream = "filesystem/content";
+
+    private readonly MountRequest _request;
+    private readonly IBucketService _buckets;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private FileSystemMount? _mount;
+
+    public TaskMount(MountRequest request, IBucketService buckets, ILoggerFactory loggers, TimeProvider time)
+    {
+        _request = request;
+        _buckets = buckets;
+        _loggers = loggers;
+        _logger = loggers.CreateLogger<TaskMount>();
+        _time = time;
+        Directory.CreateDirectory(request.Directory);
+    }
+
+    /// <summary>Mounts for a task that starts, in place of what a failed restore may have left.</summary>
+    /// <exception cref="FloeException">This machine has no FUSE, or gives no right to it.</exception>
+    public async Task StartAsync()
+    {
+        await TakeDownAsync().ConfigureAwait(false);
+        var (files, contents) = NewTree();
+        Mount(files, contents);
+    }
+
+    /// <summary>Mounts with the state that a snapshot carries, so that the restored task finds every file as it left it.</summary>
+    /// <exception cref="MountStateException">The state is damaged, or what it refers to is gone from the bucket.</exception>
+    public async Task RestoreAsync(ISnapshotSource snapshot, CancellationToken cancellationToken)
+    {
+        await TakeDownAsync().ConfigureAwait(false);
+        var stream = snapshot.TryGetStream(StateStream)
+            ?? throw new MountStateException("the snapshot was taken without --mount; resume it without");
+        if (stream.ByteCount > MountState.MaxBytes)
+        {
+            throw new MountStateException($"the snapshot's file system state of {stream.ByteCount} bytes is larger than any this Floe writes");
+        }
+
+        var bytes = new Collector((int)stream.ByteCount);
+        await snapshot.ReadStreamsAsync([stream], bytes, cancellationToken).ConfigureAwait(false);
+        var state = MountState.Parse(bytes.Bytes);
+        var (files, contents) = NewTree();
+        var isMounted = false;
+        try
+        {
+            var carried = files.Import(state);
+            if (snapshot.TryGetStream(ContentStream) is { } content)
+            {
+                await snapshot.ReadStreamsAsync([content], new Carrier(carried), cancellationToken).ConfigureAwait(false);
+            }
+
+            if (!carried.IsComplete)
+            {
+                throw new MountStateException("the snapshot holds fewer bytes of files than its file system state says");
+            }
+
+            await files.AttachAsync(state, cancellationToken).ConfigureAwait(false);
+            Mount(files, contents);
+            isMounted = true;
+        }
+        finally
+        {
+            if (!isMounted)
+            {
+                contents.HandOver();
+                await contents.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>With every process of the task standing still: puts the mount's state into a snapshot. Uploads stand still until <see cref="Resume"/>.</summary>
+    public async Task CaptureAsync(ISnapshotContent content, bool taskRunsOn, CancellationToken cancellationToken)
+    {
+        var mount = _mount!;
+        // What the task wrote through mappings is in the kernel's pages still.
+        await Task.Factory.StartNew(SyncPages, cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+        var captured = await mount.Files.CaptureAsync(taskRunsOn, cancellationToken).ConfigureAwait(false);
+        await Task.Run(() => Write(content, captured, cancellationToken), cancellationToken).ConfigureAwait(false);
+        LogCaptured(captured.State.Nodes.Count, captured.ByteCount >> 20);
+    }
+
+    /// <summary>The task runs on here.</summary>
+    public void Resume() => _mount?.Files.Resume();
+
+    /// <summary>
+    /// The task is another machine's from now on: nothing more goes to the bucket, nothing is aborted, and nothing is kept here. To be called before
+    /// its processes are ended, since their end closes their files.
+    /// </summary>
+    public async Task HandOverAsync(CancellationToken cancellationToken)
+    {
+        if (_mount is { } mount)
+        {
+            mount.Contents.HandOver();
+            await mount.Contents.PauseAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>After the task's end: everything to the bucket. False: something is not there; it was logged and is kept on this machine.</summary>
+    public async Task<bool> FinishAsync(CancellationToken cancellationToken)
+    {
+        var failures = await _mount!.UnmountAsync(cancellationToken).ConfigureAwait(false);
+        foreach (var failure in failures)
+        {
+            LogFailed(failure.Target.ToString(), failure.Error.Message);
+        }
+
+        return failures.Count == 0;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await TakeDownAsync().ConfigureAwait(false);
+        await _buckets.DisposeAsync().ConfigureAwait(false);
+        try
+        {
+            Directory.Delete(_request.Contents.CacheFolder);
+        }
+        catch (IOException)
+        {
+            // What could not be uploaded is kept there.
+        }
+    }
+
+    private static void Write(ISnapshotContent content, CapturedMount captured, CancellationToken cancellationToken)
+    {
+        using var sink = content.CreateSink();
+        using (var state = new SinkStream(sink, content.AddStream(StateStream)))
+        {
+            state.Write(captured.State.ToBytes());
+            state.Complete();
+        }
+
+        sink.BeginSegment(content.AddStream(ContentStream), 0);
+        captured.Read(sink.Append, cancellationToken);
+        sink.EndSegment();
+    }
+
+    private (ObjectFileSystem Files, ContentStore Contents) NewTree()
+    {
+        var contents = new ContentStore(_buckets, _request.Contents, _loggers, _time);
+        return (new ObjectFileSystem(_buckets, contents, _request.Files, _time, _logger), contents);
+    }
+
+    private void Mount(ObjectFileSystem files, ContentStore contents)
+    {
+        try
+        {
+            _mount = FileSystemMount.Start(_request.Directory, files, contents, _logger, _time);
+        }
+        catch (Exception e) when (e is LinuxException or Fuse.FuseException)
+        {
+            throw new FloeException(ExitCodes.StoreError, $"--mount {_request.Directory}: {e.Message}; the container needs /dev/fuse and CAP_SYS_ADMIN (privileged)", e);
+        }
+    }
+
+    private async Task TakeDownAsync()
+    {
+        if (_mount is { } mount)
+        {
+            _mount = null;
+            await mount.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>On a thread of its own: the kernel asks this very process to take the pages.</summary>
+    private void SyncPages()
+    {
+        using var root = Interop.openat(Interop.AT_FDCWD, _request.Directory, Interop.O_RDONLY | Interop.O_DIRECTORY | Interop.O_CLOEXEC, 0);
+        if (root.IsInvalid || Interop.syncfs(root) != 0)
+        {
+            throw LinuxException.Last($"syncing {_request.Directory}");
+        }
+    }
+
+    [LoggerMessage(EventId = 4700, Level = LogLevel.Information, Message = "Of the mount, {Nodes} files and {MiB} MiB that are not in the bucket travel along")]
+    private partial void LogCaptured(int nodes, long miB);
+
+    [LoggerMessage(EventId = 4701, Level = LogLevel.Error, Message = "{Target} was not written: {Reason}")]
+    private partial void LogFailed(string target, string reason);
+
+    private sealed class Collector(int byteCount) : IStreamConsumer
+    {
+        private int _used;
+
+        public byte[] Bytes { get; } = new byte[byteCount];
+
+        public ValueTask BeginAsync(StoredStream stream, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+        {
+            data.CopyTo(Bytes.AsMemory(_used));
+            _used += data.Length;
+            return ValueTask.CompletedTask;
+        }
+
+        public ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken)
+        {
+            _used += (int)byteCount;
+            return ValueTask.CompletedTask;
+        }
+
+        public ValueTask EndAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+    }
+
+    private sealed class Carrier(CarriedBytes carried) : IStreamConsumer
+    {
+        private static readonly byte[] s_zeros = new byte[BlockFormat.MaxBlockBytes];
+
+        public ValueTask BeginAsync(StoredStream stream, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => carried.AddAsync(data, cancellationToken);
+
+        public async ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken)
+        {
+            for (; byteCount > 0; byteCount -= s_zeros.Length)
+            {
+                await carried.AddAsync(s_zeros.AsMemory(0, (int)Math.Min(byteCount, s_zeros.Length)), cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        public ValueTask EndAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+    }
+}
