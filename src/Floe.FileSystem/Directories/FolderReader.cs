@@ -22,6 +22,9 @@ internal sealed class FolderReader(Node folder)
 
     public ReadPage? Page { get; private set; }
 
+    /// <summary>Which one that is; a page can be empty, so offsets do not tell.</summary>
+    public int PageNumber { get; private set; } = -1;
+
     /// <summary>The page behind <see cref="Page"/>, on its way.</summary>
     public (string Token, Task<ReadPage> Page)? Next { get; set; }
 
@@ -39,6 +42,7 @@ internal sealed class FolderReader(Node folder)
     public void Enter(int number, ReadPage page)
     {
         Page = page;
+        PageNumber = number;
         if (number == _starts.Count - 1 && page.NextToken is { } token)
         {
             _starts.Add(new(page.Offset + (ulong)page.Names.Count, token, page.LastKey));
@@ -49,6 +53,7 @@ internal sealed class FolderReader(Node folder)
     public void Rewind()
     {
         Page = null;
+        PageNumber = -1;
         Next = null;
         Links = null;
         _starts.RemoveRange(1, _starts.Count - 1);

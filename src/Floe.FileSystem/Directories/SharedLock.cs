@@ -89,8 +89,8 @@ internal sealed class SharedLock
         }
     }
 
-    internal readonly struct Holder(SharedLock owner, bool isAlone) : IDisposable
+    internal readonly struct Holder(SharedLock? owner, bool isAlone) : IDisposable
     {
-        public void Dispose() => owner.Leave(isAlone);
+        public void Dispose() => owner?.Leave(isAlone);
     }
 }

@@ -90,12 +90,15 @@ internal sealed class Node(ulong ino, NodeKind kind)
 
     public long Size => Content?.Size ?? LinkTarget?.Length ?? Listed?.Size ?? 0;
 
-    /// <summary>Whether this mount knows the name better than the bucket.</summary>
-    public bool IsOwn => Kind == NodeKind.Special || Content is { IsDirty: true } || Folder is { IsPinned: true };
+    /// <summary>
+    /// Whether this mount knows the name better than the bucket. For a file until <see cref="Listed"/> has followed its publication: an answer that
+    /// was asked for before it would else pass for news.
+    /// </summary>
+    public bool IsOwn => Kind == NodeKind.Special || Folder is { IsPinned: true } || (Content is { } content && (content.IsDirty || content.Version != Listed));
 
     /// <summary>Whether it must be kept though the kernel forgot it.</summary>
     public bool IsNeeded =>
-        Lookups > 0 || Uses > 0 || Folder is { Children.Count: > 0 } || (!IsUnlinked && (Kind == NodeKind.Special || HasOwnAttributes)) || (!IsUnlinked && Content is { IsDirty: true });
+        Lookups > 0 || Uses > 0 || Folder is { Children.Count: > 0 } || (!IsUnlinked && (Kind == NodeKind.Special || HasOwnAttributes)) || (!IsUnlinked && IsOwn);
 
     public FuseAttributes Attributes => new(
         Ino, (ulong)Size, (ulong)((Size + 511) / 512), ATime, MTime, CTime, Mode, IsUnlinked ? 0u : Kind == NodeKind.Folder ? 2u : 1u, Uid, Gid, RDev, BlockSize);

@@ -21,6 +21,9 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ILogger log
         /// <summary>Names to add (true) or to take out.</summary>
         public Dictionary<string, bool> Changes { get; set; } = new(StringComparer.Ordinal);
 
+        /// <summary>Those that are being written.</summary>
+        public Dictionary<string, bool> OnTheWay { get; set; } = new(StringComparer.Ordinal);
+
         public Task Writing { get; set; } = Task.CompletedTask;
     }
 
@@ -38,6 +41,24 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ILogger log
 
             pending.Changes[name] = isThere;
         }
+    }
+
+    /// <summary>A folder's list as it will be: what the bucket has, and the changes that it does not have yet.</summary>
+    public HashSet<string> Complete(string bucket, string prefix, IEnumerable<string> written)
+    {
+        HashSet<string> names = [.. written];
+        lock (_gate)
+        {
+            if (_pending.TryGetValue((bucket, prefix), out var pending))
+            {
+                foreach (var (name, isThere) in pending.OnTheWay.Concat(pending.Changes))
+                {
+                    _ = isThere ? names.Add(name) : names.Remove(name);
+                }
+            }
+        }
+
+        return names;
     }
 
     public async Task DrainAsync(CancellationToken cancellationToken)
@@ -73,7 +94,7 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ILogger log
             Dictionary<string, bool> changes;
             lock (_gate)
             {
-                changes = pending.Changes;
+                changes = pending.OnTheWay = pending.Changes;
                 if (changes.Count == 0)
                 {
                     _pending.Remove((bucket, prefix));

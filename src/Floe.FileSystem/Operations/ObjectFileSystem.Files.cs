@@ -1,4 +1,5 @@
 using Floe.FileSystem.Content;
+using Floe.FileSystem.Directories;
 using Floe.FileSystem.Inodes;
 using Floe.Fuse;
 using Floe.Linux;
@@ -330,6 +331,12 @@ public sealed partial class ObjectFileSystem
                     node.Listed = published.Version;
                     node.ValidUntil = After(_options.FileTtl);
                     node.HasOwnAttributes &= node.WrittenChange != node.AttributeChanges;
+                    if (node.Parent is { Folder: { } folder })
+                    {
+                        folder.Changes++;
+                        folder.Listing?.Names.TryAdd(node.Name, new ListedName(node.Name, IsFolder: false, null));
+                    }
+
                     _inodes.Release(node);
                 }
             }

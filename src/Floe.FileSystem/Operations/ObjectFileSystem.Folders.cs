@@ -116,7 +116,7 @@ public sealed partial class ObjectFileSystem
     private async ValueTask<ReadPage> PageAsync(FolderReader reader, ulong offset, CancellationToken cancellationToken)
     {
         var (number, start, token, after) = reader.StartOf(offset);
-        if (reader.Page is { } held && held.Offset == start)
+        if (reader.Page is { } held && reader.PageNumber == number)
         {
             return held;
         }
@@ -139,6 +139,7 @@ public sealed partial class ObjectFileSystem
         IBucketClient bucket;
         string prefix;
         long changes;
+        List<Node> own;
         lock (Gate)
         {
             if (!folder.Folder!.IsInBucket)
@@ -154,13 +155,16 @@ public sealed partial class ObjectFileSystem
             bucket = _buckets.Open(folder.Folder.Bucket!);
             prefix = PrefixOf(folder);
             changes = folder.Folder.Changes;
+            own = [.. folder.Folder.Children.Values.Where(c => c.IsOwn)];
         }
 
         var validUntil = After(_options.FileTtl);
         var answer = await bucket.ListAsync(prefix, "/", token, _options.PageEntries, cancellationToken).ConfigureAwait(false);
-        if (answer.Objects.Any(o => o.Key == prefix + LinkList.Name))
+        if (token is null)
         {
-            reader.Links = await LinksAsync(folder, bucket, cancellationToken).ConfigureAwait(false);
+            // On a page that is not the last the list may come later.
+            var isListed = answer.NextToken is not null || answer.Objects.Any(o => o.Key == prefix + LinkList.Name);
+            reader.Links = await LinksAsync(folder, bucket, isListed, cancellationToken).ConfigureAwait(false);
         }
 
         var last = answer.NextToken is null ? null : LastOf(answer)[prefix.Length..];
@@ -177,7 +181,7 @@ public sealed partial class ObjectFileSystem
                 folder.Folder.HasMarker = true;
             }
 
-            return new ReadPage(offset, Merge(folder, listed, after, last), last, answer.NextToken);
+            return new ReadPage(offset, Merge(folder, listed, own, after, last), last, answer.NextToken);
         }
     }
 
@@ -199,12 +203,13 @@ public sealed partial class ObjectFileSystem
     /// <summary>
     /// The page's names without doubles and without those that this mount removed, and with its own names of the same range of keys. The lock is held.
     /// </summary>
-    private List<ListedName> Merge(Node folder, List<ListedName> listed, string? after, string? last)
+    /// <param name="before">Nodes that were this mount's own when the page was asked for: they may have been published behind it.</param>
+    private List<ListedName> Merge(Node folder, List<ListedName> listed, List<Node> before, string? after, string? last)
     {
         var names = ByName(listed);
         var merged = listed.Where(one => names[one.Name] == one && !IsRemoved(folder.Folder!, one)).ToList();
-        var own = folder.Folder!.Children.Values
-            .Where(c => c.IsOwn && !names.ContainsKey(c.Name))
+        var own = folder.Folder!.Children.Values.Where(c => c.IsOwn).Union(before.Where(c => c.Parent == folder))
+            .Where(c => !names.ContainsKey(c.Name))
             .Select(c => new ListedName(c.Name, c.Kind == NodeKind.Folder, null))
             .Where(c => (after is null || NameRules.Compare(KeyOf(c), after) > 0) && (last is null || NameRules.Compare(KeyOf(c), last) <= 0))
             .ToList();
@@ -235,12 +240,13 @@ public sealed partial class ObjectFileSystem
         lock (Gate)
         {
             var folder = reader.Folder.Folder!;
-            var kind = listed.IsFolder ? NodeKind.Folder : reader.Links?.Contains(listed.Name) == true ? NodeKind.Link : NodeKind.File;
+            var isLink = (folder.Links ?? reader.Links)?.Contains(listed.Name) == true;
+            var kind = listed.IsFolder ? NodeKind.Folder : isLink ? NodeKind.Link : NodeKind.File;
             var node = Listed(reader.Folder, listed, kind, mayMake: buffer.TakesEntries && _inodes.Count < _options.MaxListedNodes);
             if (node is null)
             {
                 // A name that went since it was listed is left out.
-                return (listed.Object is null && !listed.IsFolder) || buffer.TryAdd(name, UnknownIno, Node.TypeOf(kind), nextOffset);
+                return (listed.Object is null && IsRemoved(folder, listed)) || buffer.TryAdd(name, UnknownIno, Node.TypeOf(kind), nextOffset);
             }
 
             if (!buffer.TakesEntries)

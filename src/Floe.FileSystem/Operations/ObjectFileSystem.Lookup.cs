@@ -182,33 +182,41 @@ public sealed partial class ObjectFileSystem
         var stored = PosixMetadata.Decode(head.Metadata);
         // Links that Fusion made carry no mark of their own.
         var isLink = PosixMetadata.IsLink(stored) ||
-            (stored.Mode is null && head.Size is > 0 and < 4096 && (await LinksAsync(folder, bucket, cancellationToken).ConfigureAwait(false)).Contains(name));
+            (stored.Mode is null && head.Size is > 0 and < 4096 && (await LinksAsync(folder, bucket, isListed: true, cancellationToken).ConfigureAwait(false)).Contains(name));
         return new Found(IsFolder: false, HasMarker: false, head, isLink);
     }
 
     /// <summary>The names in the folder's list of links.</summary>
-    private async Task<HashSet<string>> LinksAsync(Node folder, IBucketClient bucket, CancellationToken cancellationToken)
+    /// <param name="isListed">Whether the bucket is known to have a list; false spares asking for it.</param>
+    private async Task<HashSet<string>> LinksAsync(Node folder, IBucketClient bucket, bool isListed, CancellationToken cancellationToken)
     {
-        string key;
-        lock (Gate)
+        while (true)
         {
-            if (folder.Folder!.Links is { } known && folder.Folder.LinksUntil > Now)
+            string prefix;
+            long changes;
+            lock (Gate)
             {
-                return known;
+                prefix = PrefixOf(folder);
+                changes = folder.Folder!.Changes;
+                if (folder.Folder.Links is { } known && folder.Folder.LinksUntil > Now)
+                {
+                    return [.. known];
+                }
             }
 
-            key = PrefixOf(folder) + LinkList.Name;
+            var list = isListed ? await bucket.GetAsync(prefix + LinkList.Name, LinkList.MaxBytes, cancellationToken).ConfigureAwait(false) : null;
+            var names = _links.Complete(bucket.Bucket, prefix, list is null ? [] : LinkList.Parse(list.Content));
+            lock (Gate)
+            {
+                // Else a link was made or removed meanwhile, and may be in neither.
+                if (folder.Folder.Changes == changes)
+                {
+                    folder.Folder.Links = [.. names];
+                    folder.Folder.LinksUntil = After(_options.FolderTtl);
+                    return names;
+                }
+            }
         }
-
-        var list = await bucket.GetAsync(key, LinkList.MaxBytes, cancellationToken).ConfigureAwait(false);
-        var names = list is null ? [] : LinkList.Parse(list.Content);
-        lock (Gate)
-        {
-            folder.Folder.Links = names;
-            folder.Folder.LinksUntil = After(_options.FolderTtl);
-        }
-
-        return names;
     }
 
     /// <summary>All names of a folder, if they fit the pages; null otherwise.</summary>

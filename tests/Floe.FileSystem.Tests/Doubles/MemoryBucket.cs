@@ -1,0 +1,316 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Floe.S3;
+using Floe.S3.Buckets;
+using Microsoft.Win32.SafeHandles;
+
+namespace Floe.FileSystem.Tests.Doubles;
+
+/// <summary>A bucket in memory, with faults on demand and a count of its calls.</summary>
+internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucketClient
+{
+    private readonly Lock _lock = new();
+    private readonly SortedDictionary<string, Stored> _objects = new(Comparer<string>.Create(static (a, b) =>
+        Encoding.UTF8.GetBytes(a).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(b))));
+    private readonly Dictionary<string, (string Key, ObjectHeaders Headers, SortedDictionary<int, byte[]> Parts)> _uploads = [];
+    private long _versions;
+
+    private sealed record Stored(byte[] Content, ETag ETag, DateTimeOffset Time, ObjectHeaders Headers);
+
+    public string Bucket => name;
+
+    public int MaxConnections => 8;
+
+    public bool Exists { get; init; }
+
+    /// <summary>Called with the call's name and key before it takes effect; what it throws is the call's failure.</summary>
+    public Action<string, string>? Before { get; set; }
+
+    public List<string> Calls { get; } = [];
+
+    public IReadOnlyList<string> Keys
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _objects.Keys];
+            }
+        }
+    }
+
+    public int OpenUploads => _uploads.Count;
+
+    public string Text(string key) => Encoding.UTF8.GetString(Content(key));
+
+    public byte[] Content(string key) => Find(key)?.Content ?? throw new KeyNotFoundException(key);
+
+    public ObjectHeaders Headers(string key) => Find(key)!.Headers;
+
+    /// <summary>As somebody else would write it.</summary>
+    public void Put(string key, string text, ObjectHeaders? headers = null) => Store(key, Encoding.UTF8.GetBytes(text), headers ?? ObjectHeaders.Empty);
+
+    public void Remove(string key)
+    {
+        lock (_lock)
+        {
+            _objects.Remove(key);
+        }
+    }
+
+    public Task<bool> ExistsAsync(CancellationToken cancellationToken)
+    {
+        Call("HeadBucket", "");
+        return Task.FromResult(Exists);
+    }
+
+    public Task<BucketObject?> HeadAsync(string key, CancellationToken cancellationToken)
+    {
+        Call("Head", key);
+        return Task.FromResult(Find(key) is { } found ? new BucketObject(key, found.Content.Length, found.ETag, found.Time, found.Headers.Metadata) : null);
+    }
+
+    public Task ReadRangeAsync(ObjectVersion version, long offset, Memory<byte> destination, Action<int>? filled, CancellationToken cancellationToken)
+    {
+        Call("Get", version.Key);
+        Pinned(version).AsMemory((int)offset, destination.Length).CopyTo(destination);
+        filled?.Invoke(destination.Length);
+        return Task.CompletedTask;
+    }
+
+    public async Task ReadRangeAsync(
+        ObjectVersion version, long offset, long count, Func<long, ReadOnlyMemory<byte>, ValueTask> take, CancellationToken cancellationToken)
+    {
+        Call("Get", version.Key);
+        await take(offset, Pinned(version).AsMemory((int)offset, (int)count));
+    }
+
+    public Task<SmallObject?> GetAsync(string key, int maxBytes, CancellationToken cancellationToken)
+    {
+        Call("Get", key);
+        var found = Find(key);
+        return found?.Content.Length > maxBytes
+            ? throw new ObjectStoreException(ObjectStoreErrorKind.TooLarge, key)
+            : Task.FromResult(found is null ? null : new SmallObject(found.Content, found.ETag, found.Time));
+    }
+
+    public Task<BucketPage> ListAsync(
+        string prefix, string? delimiter, string? token, int maxEntries, CancellationToken cancellationToken, string? startAfter = null)
+    {
+        Call("List", prefix);
+        var (objects, prefixes) = (new List<ListedObject>(), new List<string>());
+        var after = token ?? startAfter ?? "";
+        string? last = null;
+        lock (_lock)
+        {
+            foreach (var (key, stored) in _objects)
+            {
+                if (!key.StartsWith(prefix, StringComparison.Ordinal) || Compare(key, after) <= 0)
+                {
+                    continue;
+                }
+
+                var slash = delimiter is null ? -1 : key.IndexOf(delimiter, prefix.Length, StringComparison.Ordinal);
+                var folder = slash < 0 ? null : key[..(slash + 1)];
+                if (folder is not null && (after.StartsWith(folder, StringComparison.Ordinal) || (prefixes.Count > 0 && prefixes[^1] == folder)))
+                {
+                    continue;
+                }
+
+                if (objects.Count + prefixes.Count == maxEntries)
+                {
+                    return Task.FromResult(new BucketPage(objects, prefixes, last));
+                }
+
+                if (folder is null)
+                {
+                    objects.Add(new ListedObject(key, stored.Content.Length, stored.ETag, stored.Time));
+                }
+                else
+                {
+                    prefixes.Add(folder);
+                }
+
+                // Behind every key of the folder.
+                last = folder is null ? key : folder + "\U0010FFFF";
+            }
+        }
+
+        return Task.FromResult(new BucketPage(objects, prefixes, null));
+    }
+
+    public Task<ETag> PutAsync(string key, ReadOnlyMemory<byte> content, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)
+    {
+        Call("Put", key);
+        lock (_lock)
+        {
+            Check(key, condition);
+            return Task.FromResult(Store(key, content.ToArray(), headers));
+        }
+    }
+
+    public Task<ETag> CopyAsync(ObjectVersion source, string key, ObjectHeaders? headers, PutCondition condition, CancellationToken cancellationToken)
+    {
+        Call("Copy", key);
+        var from = service[source.Bucket];
+        var content = from.Pinned(source);
+        lock (_lock)
+        {
+            Check(key, condition);
+            return Task.FromResult(Store(key, content, headers ?? from.Find(source.Key)!.Headers));
+        }
+    }
+
+    public Task<UploadTicket> CreateUploadAsync(string key, ObjectHeaders headers, CancellationToken cancellationToken)
+    {
+        Call("CreateUpload", key);
+        lock (_lock)
+        {
+            var id = $"upload-{++_versions}";
+            _uploads.Add(id, (key, headers, []));
+            return Task.FromResult(new UploadTicket(key, id, id));
+        }
+    }
+
+    public Task<UploadedPart> UploadPartAsync(UploadTicket upload, int number, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        Call("UploadPart", upload.Key);
+        return Task.FromResult(Part(upload, number, content.ToArray()));
+    }
+
+    public Task<UploadedPart> UploadPartAsync(UploadTicket upload, int number, SafeFileHandle file, long offset, long count, CancellationToken cancellationToken)
+    {
+        Call("UploadPart", upload.Key);
+        var content = new byte[count];
+        for (var at = 0; at < count;)
+        {
+            var read = RandomAccess.Read(file, content.AsSpan(at), offset + at);
+            at += read > 0 ? read : throw new EndOfStreamException();
+        }
+
+        return Task.FromResult(Part(upload, number, content));
+    }
+
+    public Task<UploadedPart> CopyPartAsync(UploadTicket upload, int number, ObjectVersion source, long offset, long count, CancellationToken cancellationToken)
+    {
+        Call("CopyPart", upload.Key);
+        return Task.FromResult(Part(upload, number, service[source.Bucket].Pinned(source).AsSpan((int)offset, (int)count).ToArray()));
+    }
+
+    public Task<ETag> CompleteUploadAsync(UploadTicket upload, IReadOnlyList<UploadedPart> parts, PutCondition condition, CancellationToken cancellationToken)
+    {
+        Call("CompleteUpload", upload.Key);
+        lock (_lock)
+        {
+            Check(upload.Key, condition);
+            var (key, headers, stored) = _uploads[upload.UploadId];
+            _uploads.Remove(upload.UploadId);
+            return Task.FromResult(Store(key, [.. parts.SelectMany(p => stored[p.Number])], headers));
+        }
+    }
+
+    public Task AbortUploadAsync(string key, string uploadId, CancellationToken cancellationToken)
+    {
+        Call("AbortUpload", key);
+        lock (_lock)
+        {
+            _uploads.Remove(uploadId);
+            return Task.CompletedTask;
+        }
+    }
+
+    public async IAsyncEnumerable<BucketUpload> ListUploadsAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.CompletedTask;
+        foreach (var (id, upload) in _uploads.Where(u => u.Value.Key.StartsWith(prefix, StringComparison.Ordinal)).ToList())
+        {
+            yield return new BucketUpload(upload.Key, id, DateTimeOffset.UnixEpoch);
+        }
+    }
+
+    public Task<IReadOnlyList<UploadedPart>?> ListPartsAsync(string key, string uploadId, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            return Task.FromResult<IReadOnlyList<UploadedPart>?>(_uploads.TryGetValue(uploadId, out var upload)
+                ? [.. upload.Parts.Select(p => new UploadedPart(p.Key, new ETag($"\"p{p.Key}\""), p.Value.Length))] : null);
+        }
+    }
+
+    public Task DeleteAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
+    {
+        foreach (var key in keys)
+        {
+            Call("Delete", key);
+            Remove(key);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task<IReadOnlyList<KeyValuePair<string, string>>> GetTagsAsync(string key, CancellationToken cancellationToken)
+    {
+        Call("GetTags", key);
+        return Task.FromResult(Find(key)?.Headers.Tags ?? throw new ObjectStoreException(ObjectStoreErrorKind.NotFound, key));
+    }
+
+    public Task PutTagsAsync(string key, IReadOnlyList<KeyValuePair<string, string>> tags, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            _objects[key] = _objects[key] with { Headers = _objects[key].Headers with { Tags = tags } };
+            return Task.CompletedTask;
+        }
+    }
+
+    private static int Compare(string a, string b) => Encoding.UTF8.GetBytes(a).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(b));
+
+    private void Call(string call, string key)
+    {
+        lock (_lock)
+        {
+            Calls.Add($"{call} {key}");
+        }
+
+        Before?.Invoke(call, key);
+    }
+
+    private Stored? Find(string key)
+    {
+        lock (_lock)
+        {
+            return _objects.GetValueOrDefault(key);
+        }
+    }
+
+    private byte[] Pinned(ObjectVersion version) => Find(version.Key) is { } found && found.ETag == version.ETag
+        ? found.Content : throw new ObjectStoreException(ObjectStoreErrorKind.PreconditionFailed, version.Key);
+
+    private void Check(string key, PutCondition condition)
+    {
+        var current = _objects.GetValueOrDefault(key);
+        if ((condition.MustBeAbsent && current is not null) || (condition.MustMatch is { } etag && current?.ETag != etag))
+        {
+            throw new ObjectStoreException(ObjectStoreErrorKind.PreconditionFailed, key);
+        }
+    }
+
+    private ETag Store(string key, byte[] content, ObjectHeaders headers)
+    {
+        lock (_lock)
+        {
+            var etag = new ETag($"\"v{++_versions}\"");
+            _objects[key] = new Stored(content, etag, TimeProvider.System.GetUtcNow(), headers);
+            return etag;
+        }
+    }
+
+    private UploadedPart Part(UploadTicket upload, int number, byte[] content)
+    {
+        lock (_lock)
+        {
+            _uploads[upload.UploadId].Parts[number] = content;
+            return new UploadedPart(number, new ETag($"\"p{number}-{++_versions}\""), content.Length);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+using Floe.FileSystem.Tests.Core;
+using Floe.FileSystem.Tests.Doubles;
+using Floe.Testing;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Model;
+
+/// <summary>The file system in memory against a folder of this machine.</summary>
+public sealed class CoreModelTests
+{
+    /// <summary>Set to repeat one sequence that failed.</summary>
+    private static readonly int s_firstSeed = int.Parse(Environment.GetEnvironmentVariable("FLOE_TEST_SEED") ?? "1", System.Globalization.CultureInfo.InvariantCulture);
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task RandomOperations_AreThoseOfALocalFolder(int block)
+    {
+        const int Sequences = 500;
+        for (var i = 0; i < Sequences; i++)
+        {
+            // A sequence takes milliseconds; one that hangs is named.
+            var seed = s_firstSeed + (block * Sequences) + i;
+            try
+            {
+                await RunAsync(seed).WaitAsync(TimeSpan.FromSeconds(30));
+            }
+            catch (TimeoutException)
+            {
+                Assert.Fail($"seed {seed} hangs");
+            }
+        }
+    }
+
+    private static async Task RunAsync(int seed)
+    {
+        using var scratch = new ScratchFolder();
+        var buckets = new MemoryBuckets(Tree.Bucket);
+        using var model = new LocalTree(scratch.Folder("model"));
+        var steps = new RandomSteps(seed);
+        await using (var tree = new Tree(buckets, Options(seed), null, scratch))
+        {
+            var subject = new CoreTree(tree);
+            await steps.RunAsync(model, subject, 25, withModes: true);
+            await steps.CloseAllAsync(model, subject);
+            await tree.DrainAsync();
+        }
+
+        await using var again = new Tree(buckets, Options(seed), null, scratch);
+        steps.Assert(await model.DescribeAsync(withModes: false), await new CoreTree(again).DescribeAsync(withModes: false), -1, "the tree after a remount");
+        Assert.Equal(0, buckets[Tree.Bucket].OpenUploads);
+    }
+
+    /// <summary>Some sequences believe the bucket for long, some not at all; some see it in small pages.</summary>
+    private static FileSystemOptions Options(int seed) => new()
+    {
+        Root = new BucketFolder(Tree.Bucket, seed % 2 == 0 ? "" : "some/where/"),
+        FileTtl = seed % 3 == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(1),
+        FolderTtl = seed % 3 == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(10),
+        PageEntries = seed % 5 == 0 ? 2 : 1000,
+    };
+}
