@@ -32,6 +32,8 @@ root.Subcommands.Add(ExportCommand.Build(() => log));
 root.Subcommands.Add(RemoveCommand.Build(() => log));
 root.Subcommands.Add(MountCommand.Build(() => log));
 root.Subcommands.Add(CheckCommand.Build(() => log));
+root.Subcommands.Add(LayerCommand.Build(() => log));
+root.Subcommands.Add(ImageCommand.Build());
 root.Subcommands.Add(PlanCommand.Build(() => log));
 root.Subcommands.Add(AmiCommand.Build(() => log));
 root.Subcommands.Add(NextflowCommand.Build(() => log));
