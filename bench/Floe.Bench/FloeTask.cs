@@ -52,7 +52,7 @@ internal sealed class FloeTask : IAsyncDisposable
     public static IReadOnlyList<string> Line(string prefix, IReadOnlyList<string> command) =>
     [
         "/bin/sh", "-c", $"mkdir -p {WorkingDirectory} && cd {WorkingDirectory} && date +%s%N >&2 && exec \"$@\"", "sh",
-        Floe, "run", "--store", DoubleProcess.Url(prefix), "--key", Key, "--no-imds", "--files", "work", "--lease-wait", "5", "--on-restore-failure", "fail", "--", .. command,
+        Floe, "run", "--store", DoubleProcess.Url(prefix), "--key", Key, "--notices=none", "--files", "work", "--lease-wait", "5", "--on-restore-failure", "fail", "--", .. command,
     ];
 
     /// <summary>Waits until a line of the task's output begins with that word, and returns the rest of it.</summary>

@@ -29,7 +29,7 @@ internal static class Overhead
             for (var round = 0; round < Rounds; round++)
             {
                 bare.Add(await RunOnceAsync(machine, command, environment, cancellationToken));
-                under.Add(await RunOnceAsync(machine, [.. FloeTask.Line($"overhead-{kind}-{round}", command).Where(word => word != "--no-imds")], environment, cancellationToken));
+                under.Add(await RunOnceAsync(machine, [.. FloeTask.Line($"overhead-{kind}-{round}", command).Where(word => word != "--notices=none")], environment, cancellationToken));
             }
 
             double Of(List<double[]> runs, Func<double[], double> figure) => Workbench.Median(runs.Select(figure)) / 1e6;

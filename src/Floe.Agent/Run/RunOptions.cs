@@ -1,4 +1,5 @@
 using Floe.Agent.Files;
+using Floe.Agent.Notices;
 using Floe.S3;
 
 namespace Floe.Agent.Run;
@@ -84,8 +85,11 @@ public sealed record RunOptions
     /// <summary>How long to wait for a lease that another machine holds.</summary>
     public TimeSpan LeaseWait { get; init; } = TimeSpan.FromMinutes(3);
 
-    /// <summary>Asks the EC2 metadata service for reclaim notices.</summary>
-    public bool WatchImds { get; init; } = true;
+    /// <summary>Whose metadata service is asked for reclaim notices; null: nobody's.</summary>
+    public CloudPlatform? Notices { get; init; } = CloudPlatform.Ec2;
+
+    /// <summary>A file whose appearance is a reclaim notice; null for none.</summary>
+    public string? NoticeFile { get; init; }
 
     public TimeSpan NoticePoll { get; init; } = TimeSpan.FromSeconds(2);
 

@@ -125,7 +125,7 @@ public sealed partial class TaskRun
         await using (supervisor.ConfigureAwait(false))
         {
             point.Open(new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, runningAt, _time));
-            using var imds = WatchNotices(supervisor, context.Trace, cancellationToken);
+            using var notices = WatchNotices(supervisor, context.Trace, cancellationToken);
             using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
             using var stopPruning = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var pruning = restored is null ? Task.CompletedTask : snapshots.PruneAsync(stopPruning.Token);
@@ -260,13 +260,32 @@ public sealed partial class TaskRun
         }
     }
 
-    private ImdsClient? WatchNotices(Supervisor supervisor, TaskTrace trace, CancellationToken cancellationToken)
+    private IDisposable? WatchNotices(Supervisor supervisor, TaskTrace trace, CancellationToken cancellationToken)
     {
-        if (!_options.WatchImds)
+        if (_options.NoticeFile is { } file)
         {
-            return null;
+            supervisor.Watch(new FileNoticeSource(file, _options.NoticePoll, _time, _loggers.CreateLogger<FileNoticeSource>()));
         }
 
+        switch (_options.Notices)
+        {
+            case CloudPlatform.Gce:
+                var gce = GceNoticeSource.Service(Environment.GetEnvironmentVariable);
+                supervisor.Watch(new GceNoticeSource(gce, _options.NoticePoll, _time, _loggers.CreateLogger<GceNoticeSource>()));
+                return gce;
+            case CloudPlatform.Azure:
+                var azure = AzureNoticeSource.Service(Environment.GetEnvironmentVariable);
+                supervisor.Watch(new AzureNoticeSource(azure, _options.NoticePoll, _time, _loggers.CreateLogger<AzureNoticeSource>()));
+                return azure;
+            case CloudPlatform.Ec2:
+                return WatchImds(supervisor, trace, cancellationToken);
+            default:
+                return null;
+        }
+    }
+
+    private ImdsClient WatchImds(Supervisor supervisor, TaskTrace trace, CancellationToken cancellationToken)
+    {
         var client = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), _time);
         _ = NameMachineAsync(client, trace, cancellationToken);
         supervisor.Watch(new ImdsNoticeSource(client, new ImdsNoticeOptions { PollInterval = _options.NoticePoll }, _time, _loggers.CreateLogger<ImdsNoticeSource>()));

@@ -4,6 +4,7 @@ using Floe.Agent;
 using Floe.Agent.Control;
 using Floe.Agent.Namespaces;
 using Floe.Agent.Files;
+using Floe.Agent.Notices;
 using Floe.Agent.Mounts;
 using Floe.Agent.Run;
 using Floe.Agent.Scheduler;
@@ -54,10 +55,12 @@ internal static class RunCommand
         "How long to wait while another machine holds the task");
     private static readonly Option<string?> s_trace = EnvironmentOption.Text("--trace", "FILE",
         "Write the task's history, which 'floe report' reads, into this file. Default: beside its snapshots in the store");
-    private static readonly Option<bool> s_noImds = EnvironmentOption.Switch("--no-imds",
-        "Do not ask the EC2 metadata service for reclaim notices");
+    private static readonly Option<string> s_notices = EnvironmentOption.Choice("--notices", ["auto", "ec2", "gce", "azure", "none"], "auto",
+        "Whose metadata service is asked whether this machine is taken away; auto tells by the machine");
+    private static readonly Option<string?> s_noticeFile = EnvironmentOption.Text("--notice-file", "FILE",
+        "Snapshot when this file appears; it may hold the seconds left, or a time");
     private static readonly Option<double> s_poll = EnvironmentOption.Seconds("--notice-poll", 2, 1, 5,
-        "How often the metadata service is asked");
+        "How often the metadata service, or for the file, is asked");
     private static readonly Argument<string[]> s_command = new("COMMAND")
     {
         Description = "The command and its arguments, after --",
@@ -80,7 +83,7 @@ internal static class RunCommand
               floe run --store s3://bucket/floe --key job-17 -- bash .command.run
               floe run --store s3://bucket/floe --key job-18 --mount /fusion -- bash /fusion/s3/bucket/work/ab/12/.command.run
             """);
-        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_noImds, s_poll])
+        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_notices, s_noticeFile, s_poll])
         {
             command.Options.Add(option);
         }
@@ -157,7 +160,15 @@ internal static class RunCommand
             After = stay ? AfterSnapshot.Stay : AfterSnapshot.Exit,
             Keep = parsed.GetValue(s_keep),
             LeaseWait = TimeSpan.FromSeconds(parsed.GetValue(s_leaseWait)),
-            WatchImds = !parsed.GetValue(s_noImds),
+            Notices = parsed.GetValue(s_notices) switch
+            {
+                "ec2" => CloudPlatform.Ec2,
+                "gce" => CloudPlatform.Gce,
+                "azure" => CloudPlatform.Azure,
+                "none" => null,
+                _ => CloudPlatforms.Detect(),
+            },
+            NoticeFile = parsed.GetValue(s_noticeFile) is { } noticeFile ? Path.GetFullPath(noticeFile, workingDirectory) : null,
             NoticePoll = TimeSpan.FromSeconds(parsed.GetValue(s_poll)),
             TraceFile = parsed.GetValue(s_trace) is { } trace ? Path.GetFullPath(trace, workingDirectory) : null,
             Scheduler = scheduler,

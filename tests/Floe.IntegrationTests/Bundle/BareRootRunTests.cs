@@ -20,7 +20,7 @@ public sealed class BareRootRunTests
         using var scratch = new ScratchFolder();
         var store = scratch.Folder("store");
         // The task's own program: static, so that it runs in an empty root too.
-        string[] run = [$"{place}/bin/floe", "run", "--store", "file:///store", "--key", "bare", "--no-imds", "--", "/busybox", "sh", "-c", Count];
+        string[] run = [$"{place}/bin/floe", "run", "--store", "file:///store", "--key", "bare", "--notices=none", "--", "/busybox", "sh", "-c", Count];
 
         var rootFolder = Roots.Make(root, scratch);
         string before;

@@ -23,14 +23,14 @@ public sealed class DefaultsTests
             return match.Groups[1].Value;
         }
 
-        var key = await KeyAsync($"cd /root && exec {Fleet.Floe} run --no-imds -- /bin/echo one");
+        var key = await KeyAsync($"cd /root && exec {Fleet.Floe} run --notices=none -- /bin/echo one");
         Assert.StartsWith("echo-", key, StringComparison.Ordinal);
-        Assert.Equal(key, await KeyAsync($"cd /root && exec {Fleet.Floe} run --no-imds -- /bin/echo one"));
-        Assert.NotEqual(key, await KeyAsync($"cd /root && exec {Fleet.Floe} run --no-imds -- /bin/echo two"));
-        Assert.NotEqual(key, await KeyAsync($"cd /etc && exec {Fleet.Floe} run --no-imds -- /bin/echo one"));
+        Assert.Equal(key, await KeyAsync($"cd /root && exec {Fleet.Floe} run --notices=none -- /bin/echo one"));
+        Assert.NotEqual(key, await KeyAsync($"cd /root && exec {Fleet.Floe} run --notices=none -- /bin/echo two"));
+        Assert.NotEqual(key, await KeyAsync($"cd /etc && exec {Fleet.Floe} run --notices=none -- /bin/echo one"));
         Assert.NotEqual(
-            await KeyAsync($"cd /root && exec {Fleet.Floe} run --no-imds -- /bin/echo \"$(printf '\\377')\""),
-            await KeyAsync($"cd /root && exec {Fleet.Floe} run --no-imds -- /bin/echo \"$(printf '\\376')\""));
+            await KeyAsync($"cd /root && exec {Fleet.Floe} run --notices=none -- /bin/echo \"$(printf '\\377')\""),
+            await KeyAsync($"cd /root && exec {Fleet.Floe} run --notices=none -- /bin/echo \"$(printf '\\376')\""));
     }
 
     [Fact]
@@ -40,7 +40,7 @@ public sealed class DefaultsTests
         fleet.Environment["AWS_BATCH_JOB_ID"] = "11112222-3333-4444-5555-666677778888";
         fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "1";
         var machine = await fleet.MachineAsync("machine-a");
-        var result = await fleet.FloeAsync(machine, "run", "--no-imds", "--store", "file:///store", "--", "/bin/true");
+        var result = await fleet.FloeAsync(machine, "run", "--notices=none", "--store", "file:///store", "--", "/bin/true");
         Fleet.AssertStatus(0, result);
         Assert.Contains("task batch-11112222-3333-4444-5555-666677778888-", result.Errors, StringComparison.Ordinal);
     }
@@ -51,7 +51,7 @@ public sealed class DefaultsTests
         await using var fleet = new Fleet();
         fleet.Environment["FLOE_STORE"] = "file:///store";
         fleet.Environment["FLOE_KEY"] = "from-variable";
-        fleet.Environment["FLOE_NO_IMDS"] = "1";
+        fleet.Environment["FLOE_NOTICES"] = "none";
         var machine = await fleet.MachineAsync("machine-a");
         Assert.Contains("task from-variable, store file:///store", (await fleet.FloeAsync(machine, "run", "--", "/bin/true")).Errors, StringComparison.Ordinal);
         Assert.Contains("task from-line, store file:///store", (await fleet.FloeAsync(machine, "run", "--key", "from-line", "--", "/bin/true")).Errors, StringComparison.Ordinal);
@@ -67,7 +67,7 @@ public sealed class DefaultsTests
         await using var fleet = new Fleet();
         fleet.Environment[variable] = value;
         var machine = await fleet.MachineAsync("machine-a");
-        var result = await fleet.FloeAsync(machine, "run", "--no-imds", "--", "/bin/true");
+        var result = await fleet.FloeAsync(machine, "run", "--notices=none", "--", "/bin/true");
         Fleet.AssertStatus(2, result);
         Assert.Contains(value, result.Errors, StringComparison.Ordinal);
     }

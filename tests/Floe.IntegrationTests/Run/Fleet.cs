@@ -50,7 +50,7 @@ internal sealed class Fleet : IAsyncDisposable
 
     /// <summary>`floe run` with this store and <see cref="Key"/>, no metadata service; in a container it is pid 1.</summary>
     public Task<MachineProcess> RunAsync(Machine machine, string[] options, params string[] command) =>
-        StartAsync(machine, ["run", "--store", StoreUrl, "--key", Key, "--no-imds", .. options, "--", .. command]);
+        StartAsync(machine, ["run", "--store", StoreUrl, "--key", Key, "--notices=none", .. options, "--", .. command]);
 
     /// <summary>The same for a bash script.</summary>
     public Task<MachineProcess> RunScriptAsync(Machine machine, string script, params string[] options) => RunAsync(machine, options, "/bin/bash", "-c", script);

@@ -25,7 +25,7 @@ public sealed class OutputBacklogTests
             """], null, Fleet.Token);
         await Fleet.UntilAsync(taker, () => File.Exists(a.RootPath + "/run/out"), "the reader's pipe");
         var run = await a.StartAsync(
-            ["/bin/bash", "-c", $"exec {Fleet.Floe} run --no-imds --store file:///store --key {Fleet.Key} -- /bin/bash -c '{script}' >/run/out"], null, Fleet.Token);
+            ["/bin/bash", "-c", $"exec {Fleet.Floe} run --notices=none --store file:///store --key {Fleet.Key} -- /bin/bash -c '{script}' >/run/out"], null, Fleet.Token);
         await Fleet.UntilAsync(run, () => File.Exists(a.RootPath + "/run/stands"), "the reader to stand still");
         await Task.Delay(300, Fleet.Token);
         await fleet.TakeAwayAsync(a, run);

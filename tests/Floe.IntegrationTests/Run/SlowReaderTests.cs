@@ -11,7 +11,7 @@ public sealed class SlowReaderTests
     {
         await using var fleet = new Fleet();
         var machine = await fleet.MachineAsync("machine-a");
-        var result = await fleet.ShellAsync(machine, $"{Fleet.Floe} run --no-imds --store file:///store -- /usr/bin/seq 1 100000 | (sleep 11; cat); echo status ${{PIPESTATUS[0]}}");
+        var result = await fleet.ShellAsync(machine, $"{Fleet.Floe} run --notices=none --store file:///store -- /usr/bin/seq 1 100000 | (sleep 11; cat); echo status ${{PIPESTATUS[0]}}");
         Assert.Equal(string.Concat(Enumerable.Range(1, 100000).Select(i => i.ToString(CultureInfo.InvariantCulture) + "\n")) + "status 0\n", result.Text);
     }
 
@@ -20,7 +20,7 @@ public sealed class SlowReaderTests
     {
         await using var fleet = new Fleet();
         var machine = await fleet.MachineAsync("machine-a");
-        var result = await fleet.ShellAsync(machine, $"{Fleet.Floe} run --no-imds --store file:///store -- /usr/bin/yes | head -n 1; echo status ${{PIPESTATUS[0]}}");
+        var result = await fleet.ShellAsync(machine, $"{Fleet.Floe} run --notices=none --store file:///store -- /usr/bin/yes | head -n 1; echo status ${{PIPESTATUS[0]}}");
         Assert.Equal("y\nstatus 141\n", result.Text);
     }
 }

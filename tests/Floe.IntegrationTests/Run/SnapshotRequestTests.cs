@@ -70,8 +70,8 @@ public sealed class SnapshotRequestTests
     {
         await using var fleet = new Fleet { Kind = MachineKind.Host };
         var machine = await fleet.MachineAsync("machine-a");
-        var one = await fleet.StartAsync(machine, "run", "--no-imds", "--store", "file:///store", "--key", "one", "--", "/bin/bash", "-c", Script);
-        var two = await fleet.StartAsync(machine, "run", "--no-imds", "--store", "file:///store", "--key", "two", "--", "/bin/bash", "-c", Script);
+        var one = await fleet.StartAsync(machine, "run", "--notices=none", "--store", "file:///store", "--key", "one", "--", "/bin/bash", "-c", Script);
+        var two = await fleet.StartAsync(machine, "run", "--notices=none", "--store", "file:///store", "--key", "two", "--", "/bin/bash", "-c", Script);
         await Fleet.UntilPrintedAsync(one, "before\n");
         await Fleet.UntilPrintedAsync(two, "before\n");
 

@@ -29,7 +29,7 @@ public sealed class StandardStreamsTests
         fleet.Environment["FLOE_LOG_FILE"] = "/run/floe.log";
         var machine = await fleet.MachineAsync("machine-a");
         const string task = "for i in {1..400}; do echo out $i; echo err $i >&2; done";
-        var result = await fleet.ShellAsync(machine, $"{Fleet.Floe} run --no-imds --store file:///store -- /bin/bash -c '{task}' {redirection}");
+        var result = await fleet.ShellAsync(machine, $"{Fleet.Floe} run --notices=none --store file:///store -- /bin/bash -c '{task}' {redirection}");
         Fleet.AssertStatus(0, result);
         var expected = string.Concat(Enumerable.Range(1, 400).Select(i => $"out {i}\nerr {i}\n"));
         Assert.Equal(expected, await File.ReadAllTextAsync(machine.RootPath + "/run/both", Fleet.Token));
@@ -50,7 +50,7 @@ public sealed class StandardStreamsTests
     {
         await using var fleet = new Fleet();
         var machine = await fleet.MachineAsync("machine-a");
-        var result = await fleet.ShellAsync(machine, $$"""a=$(printf 'a\377\376\200z'); exec {{Fleet.Floe}} run --no-imds --store file:///store -- /usr/bin/printf '%s|' "$a" "" "$a" 'ü' """);
+        var result = await fleet.ShellAsync(machine, $$"""a=$(printf 'a\377\376\200z'); exec {{Fleet.Floe}} run --notices=none --store file:///store -- /usr/bin/printf '%s|' "$a" "" "$a" 'ü' """);
         Fleet.AssertStatus(0, result);
         Assert.Equal([.. "a"u8, 0xff, 0xfe, 0x80, .. "z||a"u8, 0xff, 0xfe, 0x80, .. "z|"u8, .. Encoding.UTF8.GetBytes("ü|")], result.Output);
     }

@@ -112,7 +112,7 @@ public sealed class StoreFailureTests
         await using var fleet = new Fleet();
         var a = await fleet.MachineAsync("machine-a");
         var run = await a.StartAsync(
-            ["/bin/bash", "-c", $"mkdir /run/s && mount -t tmpfs -o size=8m none /run/s && exec {Fleet.Floe} run --no-imds --keep --store file:///run/s --key {Fleet.Key} -- /bin/bash -c '{Script.Replace("\"$1\"", "$1", StringComparison.Ordinal)}'"],
+            ["/bin/bash", "-c", $"mkdir /run/s && mount -t tmpfs -o size=8m none /run/s && exec {Fleet.Floe} run --notices=none --keep --store file:///run/s --key {Fleet.Key} -- /bin/bash -c '{Script.Replace("\"$1\"", "$1", StringComparison.Ordinal)}'"],
             null, Fleet.Token);
         await Fleet.UntilPrintedAsync(run, "before\n");
         Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));

@@ -12,8 +12,8 @@ public sealed class WrongUsageTests
         var machine = await fleet.MachineAsync("machine-a");
         (string[] Words, string Named)[] lines =
         [
-            (["run", "--no-imds"], "no command"),
-            (["run", "--no-imds", "--colour", "blue", "--", "true"], "--colour"),
+            (["run", "--notices=none"], "no command"),
+            (["run", "--notices=none", "--colour", "blue", "--", "true"], "--colour"),
             (["run", "--on-term", "explode", "--", "true"], "explode"),
             (["run", "--lease-wait", "soon", "--", "true"], "soon"),
             (["run", "--lease-wait", "-1", "--", "true"], "--lease-wait"),
@@ -26,7 +26,7 @@ public sealed class WrongUsageTests
             (["snapshot", "--key", "absent"], "absent"),
             (["show", "absent", "--store", "file:///store"], "absent"),
         ];
-        await fleet.FloeAsync(machine, "run", "--no-imds", "--store", "file:///store", "--key", "first", "--", "true");
+        await fleet.FloeAsync(machine, "run", "--notices=none", "--store", "file:///store", "--key", "first", "--", "true");
         foreach (var (words, named) in lines)
         {
             var result = await fleet.FloeAsync(machine, words);
@@ -43,7 +43,7 @@ public sealed class WrongUsageTests
     {
         await using var fleet = new Fleet();
         var machine = await fleet.MachineAsync("machine-a");
-        var result = await fleet.FloeAsync(machine, "run", "--no-imds", "--store", "file:///store", "/bin/echo", "/bin/false", "--keep");
+        var result = await fleet.FloeAsync(machine, "run", "--notices=none", "--store", "file:///store", "/bin/echo", "/bin/false", "--keep");
         if (result.Status.ShellCode == 2)
         {
             return;
