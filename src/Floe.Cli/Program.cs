@@ -31,6 +31,7 @@ root.Subcommands.Add(VerifyCommand.Build(() => log));
 root.Subcommands.Add(ExportCommand.Build(() => log));
 root.Subcommands.Add(RemoveCommand.Build(() => log));
 root.Subcommands.Add(MountCommand.Build(() => log));
+root.Subcommands.Add(GcCommand.Build(() => log));
 root.Subcommands.Add(CheckCommand.Build(() => log));
 root.Subcommands.Add(LayerCommand.Build(() => log));
 root.Subcommands.Add(ImageCommand.Build());

@@ -12,6 +12,7 @@ namespace Floe.Cli.Verbs;
 [JsonSerializable(typeof(VerifyReport))]
 [JsonSerializable(typeof(ExportReport))]
 [JsonSerializable(typeof(IReadOnlyList<CheckResult>))]
+[JsonSerializable(typeof(IReadOnlyList<GcRow>))]
 internal sealed partial class VerbJson : JsonSerializerContext;
 
 /// <summary>One task of a store.</summary>

@@ -102,6 +102,9 @@ public sealed class S3Double : IAsyncDisposable
     /// <summary>The bytes under a full key of the bucket; null when there is none.</summary>
     public byte[]? Read(string fullKey) => State.TryGet(fullKey)?.Content;
 
+    /// <summary>Full keys with a prefix, in order.</summary>
+    public IReadOnlyList<string> KeysBelow(string prefix) => [.. State.Below(prefix).Select(o => o.Key)];
+
     /// <summary>Puts an object without a request, to prepare what a client would not write.</summary>
     public void Write(string fullKey, byte[] content) => State.Put(fullKey, content, content.Length, new Dictionary<string, string>());
 

@@ -1,0 +1,151 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using Floe.Agent;
+using Floe.Cli.Console;
+using Floe.S3;
+using Floe.S3.Buckets;
+using Floe.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Cli.Verbs;
+
+/// <summary><c>floe gc</c>: what machines that died left in a bucket.</summary>
+internal static class GcCommand
+{
+    private static readonly Option<string> s_olderThan = new("--older-than")
+    {
+        HelpName = "AGE",
+        Description = "Only what is older: 30m, 12h, 7d. A snapshot that waits to be resumed may go on with an upload, so do not go below that wait",
+        DefaultValueFactory = _ => "7d",
+    };
+
+    private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "Only list" };
+    private static readonly Option<bool> s_json = StoreVerb.Json();
+    private static readonly Argument<string> s_url = new("URL") { Description = "s3://bucket/prefix: a work directory, or a store" };
+
+    public static Command Build(Func<ILoggerFactory> log)
+    {
+        var command = new Command("gc", """
+            Remove what dead machines left under a prefix: unfinished uploads, and, where the prefix is a store, tasks
+            that no machine holds and whose newest snapshot is old.
+
+            Exit status: 0; 174 the bucket failed; 2 wrong usage.
+
+            Examples:
+              floe gc s3://bucket/work --dry-run
+              floe gc s3://bucket/floe --older-than 3d
+            """);
+        command.Arguments.Add(s_url);
+        command.Options.Add(s_olderThan);
+        command.Options.Add(s_dryRun);
+        command.Options.Add(s_json);
+        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, log(), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed, ILoggerFactory log, CancellationToken cancellationToken)
+    {
+        var url = StoreUrl.TryParse(parsed.GetValue(s_url)!, out var error) ?? throw new FloeException(ExitCodes.Usage, error!);
+        if (url.Scheme != "s3")
+        {
+            throw new FloeException(ExitCodes.Usage, $"'{url}': unfinished uploads are in buckets only; write s3://bucket/prefix");
+        }
+
+        var before = TimeProvider.System.GetUtcNow() - Age(parsed.GetValue(s_olderThan)!);
+        var removes = !parsed.GetValue(s_dryRun);
+        List<GcRow> rows = [];
+        var buckets = BucketServices.Open(StoreOptions.FromEnvironment(), log);
+        await using (buckets.ConfigureAwait(false))
+        {
+            var bucket = buckets.Open(url.Container);
+            var prefix = url.Path.Length == 0 ? "" : url.Path + "/";
+            await foreach (var upload in bucket.ListUploadsAsync(prefix, cancellationToken).ConfigureAwait(false))
+            {
+                if (upload.Initiated < before)
+                {
+                    if (removes)
+                    {
+                        await bucket.AbortUploadAsync(upload.Key, upload.UploadId, cancellationToken).ConfigureAwait(false);
+                    }
+
+                    rows.Add(new GcRow("upload", $"s3://{url.Container}/{upload.Key}", upload.Initiated, removes));
+                }
+            }
+
+            if (await bucket.HeadAsync(prefix + "floe.json", cancellationToken).ConfigureAwait(false) is not null)
+            {
+                await RemoveTasksAsync(url, before, removes, rows, log, cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        Print(rows, parsed.GetValue(s_json), url);
+        return 0;
+    }
+
+    private static async Task RemoveTasksAsync(
+        StoreUrl url, DateTimeOffset before, bool removes, List<GcRow> rows, ILoggerFactory log, CancellationToken cancellationToken)
+    {
+        await using var session = await StoreSession.OpenAsync(url.ToString(), log, cancellationToken).ConfigureAwait(false);
+        await foreach (var key in session.Store.ListTasksAsync(cancellationToken).ConfigureAwait(false))
+        {
+            var lease = await session.Store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
+            var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
+            if (lease is { State: LeaseState.Held } || snapshots.Count == 0 || snapshots.Any(s => s.Manifest is null || s.Manifest.CreatedAt >= before))
+            {
+                continue;
+            }
+
+            if (removes)
+            {
+                try
+                {
+                    var request = new LeaseRequest { HolderId = Guid.NewGuid().ToString("n"), Host = Environment.MachineName };
+                    await session.Store.DeleteTaskAsync(key, request, false, cancellationToken).ConfigureAwait(false);
+                }
+                catch (LeaseRefusedException)
+                {
+                    // Somebody took it up this moment.
+                    continue;
+                }
+            }
+
+            rows.Add(new GcRow("snapshots", $"{url}: {key}", snapshots.Max(s => s.Manifest!.CreatedAt), removes));
+        }
+    }
+
+    private static void Print(IReadOnlyList<GcRow> rows, bool asJson, StoreUrl url)
+    {
+        if (asJson)
+        {
+            System.Console.WriteLine(JsonSerializer.Serialize(rows, VerbJson.Default.IReadOnlyListGcRow));
+            return;
+        }
+
+        if (rows.Count == 0)
+        {
+            System.Console.WriteLine($"nothing to remove under {url}");
+            return;
+        }
+
+        var table = Tables.New("KIND", "WHAT", "SINCE", "");
+        foreach (var row in rows)
+        {
+            table.Row(row.Kind, row.What, row.Since.ToString("yyyy-MM-dd HH:mm:ss'Z'"), row.IsRemoved ? "removed" : "would be removed");
+        }
+
+        Tables.Print(table);
+    }
+
+    private static TimeSpan Age(string text)
+    {
+        var unit = text.Length == 0 ? '\0' : text[^1];
+        var seconds = unit switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, _ => 0 };
+        return seconds > 0 && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? TimeSpan.FromSeconds((double)number * seconds)
+            : throw new FloeException(ExitCodes.Usage, $"--older-than takes a number with s, m, h or d behind it, like 7d; not '{text}'");
+    }
+}
+
+/// <summary>Something that a dead machine left. <paramref name="Kind"/>: upload or snapshots.</summary>
+internal sealed record GcRow(string Kind, string What, DateTimeOffset Since, bool IsRemoved);

@@ -1,0 +1,177 @@
+using System.Text;
+using Floe.Testing.Machines;
+using Xunit;
+using static Floe.IntegrationTests.FileSystem.MountedFleet;
+
+namespace Floe.IntegrationTests.FileSystem;
+
+/// <summary>Files on a mount whose task is moved while it has them open.</summary>
+public sealed class MovedFilesTests
+{
+    private const string Gate = "gate() { until [ -e \"$1\" ]; do sleep 0.02; done; }; ";
+
+    [Fact]
+    public async Task Run_NeverMoved_OutputsAreInTheBucketWhenItEnds()
+    {
+        await using var fleet = await StartAsync();
+        fleet.Server.Write("work/input", "some input\n"u8.ToArray());
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, "mkdir out && tr a-z A-Z < input > out/result && head -c 20000000 /dev/zero > out/zeros && echo done");
+        var ended = await EndAsync(run);
+        Assert.True(ended.Status.ShellCode == 0, ended.Errors);
+        Assert.Equal("SOME INPUT\n", fleet.Text("out/result"));
+        Assert.Equal(new byte[20_000_000], fleet.Object("out/zeros"));
+        Assert.Equal(0, fleet.Server.OpenUploadCount);
+    }
+
+    [Fact]
+    public async Task Run_UploadRefused_ExitsWith174AndNamesTheFile()
+    {
+        await using var fleet = await StartAsync();
+        var a = await fleet.MachineAsync("machine-a");
+        fleet.Server.Faults.Add(new(Testing.S3.S3DoubleFaultKind.Error, int.MaxValue) { Status = 403, Code = "AccessDenied", Where = c => c.Method == "PUT" && c.Key == "work/refused" });
+        var ended = await EndAsync(await fleet.RunScriptAsync(a, "echo x > refused"));
+        Assert.True(ended.Status.ShellCode == 174, $"{ended.Status}: {ended.Errors}");
+        Assert.Contains("work/refused", ended.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_MovedWhileAppending_LogIsWhole()
+    {
+        await using var fleet = await StartAsync();
+        var a = await fleet.MachineAsync("machine-a");
+        var script = Gate + "exec 3>>log; for i in $(seq 1 500); do echo line $i >&3; done; echo half; gate /var/tmp/go; for i in $(seq 501 1000); do echo line $i >&3; done";
+        var run = await fleet.RunScriptAsync(a, script);
+        await UntilPrintedAsync(run, "half");
+        await fleet.TakeAwayAsync(a, run);
+        Assert.Null(fleet.Object("log"));
+        var b = await fleet.MachineAsync("machine-b");
+        Open(b, "/var/tmp/go");
+        var ended = await EndAsync(await fleet.RunScriptAsync(b, script));
+        Assert.True(ended.Status.ShellCode == 0, ended.Errors);
+        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal(Lines(1, 1000), fleet.Text("log"));
+    }
+
+    [Fact]
+    public async Task Run_MovedInTheMiddleOfALargeFile_GoesOnWithTheSameUpload()
+    {
+        await using var fleet = await StartAsync();
+        var a = await fleet.MachineAsync("machine-a");
+        // 45 MB of text that does not repeat: five parts have gone up at the snapshot, and are not sent or carried again.
+        var script = Gate + "exec 3>big; seq 1000000 6624999 >&3; echo half; gate /var/tmp/go; seq 6625000 6700000 >&3";
+        var run = await fleet.RunScriptAsync(a, script);
+        await UntilPrintedAsync(run, "half");
+        await UntilAsync(run, () => Parts(fleet) >= 5, "parts");
+        await fleet.TakeAwayAsync(a, run);
+        Assert.Equal(1, fleet.Server.OpenUploadCount);
+        var (parts, received) = (Parts(fleet), fleet.Server.BytesReceived);
+        var b = await fleet.MachineAsync("machine-b");
+        Open(b, "/var/tmp/go");
+        var ended = await EndAsync(await fleet.RunScriptAsync(b, script));
+        Assert.True(ended.Status.ShellCode == 0, ended.Errors);
+        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal(string.Concat(Enumerable.Range(1000000, 5700001).Select(i => $"{i}\n")), fleet.Text("big"));
+        Assert.Equal(1, Parts(fleet) - parts);
+        Assert.InRange(fleet.Server.BytesReceived - received, 1, 12_000_000);
+        Assert.Single(fleet.Server.Calls, c => c.Method == "POST" && c.Query.StartsWith("?uploads", StringComparison.Ordinal) && c.Key == "work/big");
+        Assert.Equal(0, fleet.Server.OpenUploadCount);
+    }
+
+    [Fact]
+    public async Task Run_RestoredAgainAfterItsUploadWasCompleted_OutputIsTheSame()
+    {
+        await using var fleet = await StartAsync();
+        var a = await fleet.MachineAsync("machine-a");
+        var script = Gate + "exec 3>big; seq 1000000 6624999 >&3; echo half; gate /var/tmp/go; seq 6625000 6700000 >&3; exec 3>&-; sync big; echo closed; gate /var/tmp/end";
+        var run = await fleet.RunScriptAsync(a, script);
+        await UntilPrintedAsync(run, "half");
+        await UntilAsync(run, () => Parts(fleet) >= 5, "parts");
+        await fleet.TakeAwayAsync(a, run);
+
+        // The second life makes the object and dies without a snapshot.
+        var b = await fleet.MachineAsync("machine-b");
+        Open(b, "/var/tmp/go");
+        var second = await fleet.RunScriptAsync(b, script);
+        await UntilPrintedAsync(second, "closed");
+        await UntilAsync(second, () => fleet.Object("big") is not null, "object");
+        await b.DestroyAsync();
+
+        var c = await fleet.MachineAsync("machine-c");
+        Open(c, "/var/tmp/go");
+        Open(c, "/var/tmp/end");
+        var ended = await EndAsync(await fleet.RunScriptAsync(c, script, "--lease-wait", "120"));
+        Assert.True(ended.Status.ShellCode == 0, ended.Errors);
+        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal(string.Concat(Enumerable.Range(1000000, 5700001).Select(i => $"{i}\n")), fleet.Text("big"));
+    }
+
+    [Fact]
+    public async Task Run_SnapshotThenRunsOn_ThenRestored_OutputIsTheSame()
+    {
+        await using var fleet = await StartAsync();
+        var a = await fleet.MachineAsync("machine-a");
+        var script = Gate + "exec 3>>log; for i in $(seq 1 300); do echo line $i >&3; done; echo half; gate /var/tmp/go; for i in $(seq 301 600); do echo line $i >&3; done; echo wrote; gate /var/tmp/end";
+        var run = await fleet.RunScriptAsync(a, script);
+        await UntilPrintedAsync(run, "half");
+        await fleet.SnapshotAsync(a, run, "--leave-running");
+        Open(a, "/var/tmp/go");
+        await UntilPrintedAsync(run, "wrote");
+        await a.DestroyAsync();
+        var b = await fleet.MachineAsync("machine-b");
+        Open(b, "/var/tmp/go");
+        Open(b, "/var/tmp/end");
+        var ended = await EndAsync(await fleet.RunScriptAsync(b, script, "--lease-wait", "120"));
+        Assert.True(ended.Status.ShellCode == 0, ended.Errors);
+        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal(Lines(1, 600), fleet.Text("log"));
+    }
+
+    [Fact]
+    public async Task Run_CommandRunTreeMovedTwice_LogsAreWhole()
+    {
+        await using var fleet = await StartAsync();
+        // The shape of Nextflow's wrapper: background subshell, tees on swapped descriptors, everything on the mount.
+        fleet.Server.Write("work/.command.sh", Encoding.UTF8.GetBytes("""
+            for i in $(seq 1 60); do
+              echo "out $i"; echo "err $i" >&2; echo "$i" >> result.txt; sleep 0.1
+            done
+            """));
+        fleet.Server.Write("work/.command.run", Encoding.UTF8.GetBytes("""
+            touch .command.begin
+            nxf_launch() { /bin/bash -ue .command.sh; }
+            set +e
+            (set -o pipefail; (nxf_launch | tee .command.out) 3>&1 1>&2 2>&3 | tee .command.err) 3>&1 1>&2 2>&3 &
+            pid=$!
+            wait $pid || nxf_main_ret=$?
+            echo ${nxf_main_ret:-0} > .exitcode
+            """));
+        MachineResult? ended = null;
+        for (var life = 0; life < 3; life++)
+        {
+            var machine = await fleet.MachineAsync($"machine-{life}");
+            var run = await fleet.RunAsync(machine, [], "/bin/bash", ".command.run");
+            if (life < 2)
+            {
+                await Task.Delay(1500 + Random.Shared.Next(500), Token);
+                await fleet.TakeAwayAsync(machine, run);
+            }
+            else
+            {
+                ended = await EndAsync(run);
+            }
+        }
+
+        Assert.True(ended!.Status.ShellCode == 0, ended.Errors);
+        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal("0\n", fleet.Text(".exitcode"));
+        Assert.Equal(string.Concat(Enumerable.Range(1, 60).Select(i => $"out {i}\n")), fleet.Text(".command.out"));
+        Assert.Equal(string.Concat(Enumerable.Range(1, 60).Select(i => $"err {i}\n")), fleet.Text(".command.err"));
+        Assert.Equal(string.Concat(Enumerable.Range(1, 60).Select(i => $"{i}\n")), fleet.Text("result.txt"));
+    }
+
+    private static int Parts(MountedFleet fleet) =>
+        fleet.Server.Calls.Count(c => c.Key == "work/big" && c.Query.Contains("partNumber", StringComparison.Ordinal));
+
+    private static string Lines(int from, int to) => string.Concat(Enumerable.Range(from, to - from + 1).Select(i => $"line {i}\n"));
+}
