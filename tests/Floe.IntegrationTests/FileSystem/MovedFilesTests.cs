@@ -49,7 +49,7 @@ public sealed class MovedFilesTests
         Open(b, "/var/tmp/go");
         var ended = await EndAsync(await fleet.RunScriptAsync(b, script));
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);
-        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal(Lines(1, 1000), fleet.Text("log"));
     }
 
@@ -70,7 +70,7 @@ public sealed class MovedFilesTests
         Open(b, "/var/tmp/go");
         var ended = await EndAsync(await fleet.RunScriptAsync(b, script));
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);
-        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal(string.Concat(Enumerable.Range(1000000, 5700001).Select(i => $"{i}\n")), fleet.Text("big"));
         Assert.Equal(1, Parts(fleet) - parts);
         Assert.InRange(fleet.Server.BytesReceived - received, 1, 12_000_000);
@@ -102,7 +102,7 @@ public sealed class MovedFilesTests
         Open(c, "/var/tmp/end");
         var ended = await EndAsync(await fleet.RunScriptAsync(c, script, "--lease-wait", "120"));
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);
-        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal(string.Concat(Enumerable.Range(1000000, 5700001).Select(i => $"{i}\n")), fleet.Text("big"));
     }
 
@@ -123,7 +123,7 @@ public sealed class MovedFilesTests
         Open(b, "/var/tmp/end");
         var ended = await EndAsync(await fleet.RunScriptAsync(b, script, "--lease-wait", "120"));
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);
-        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal(Lines(1, 600), fleet.Text("log"));
     }
 
@@ -163,7 +163,7 @@ public sealed class MovedFilesTests
         }
 
         Assert.True(ended!.Status.ShellCode == 0, ended.Errors);
-        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal("0\n", fleet.Text(".exitcode"));
         Assert.Equal(string.Concat(Enumerable.Range(1, 60).Select(i => $"out {i}\n")), fleet.Text(".command.out"));
         Assert.Equal(string.Concat(Enumerable.Range(1, 60).Select(i => $"err {i}\n")), fleet.Text(".command.err"));

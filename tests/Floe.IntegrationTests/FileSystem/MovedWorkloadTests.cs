@@ -32,7 +32,7 @@ public sealed class MovedWorkloadTests
         var b = await fleet.MachineAsync("machine-b");
         var ended = await EndAsync(await fleet.RunAsync(b, [], [.. workload.Command]));
         Assert.True(ended.Status.Success, $"{ended.Status}: {ended.Errors}");
-        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal(Encoding.Latin1.GetString(expected.Stdout), Encoding.Latin1.GetString([.. before.Output, .. ended.Output]));
         AssertOutputs(fleet, expected);
         Assert.Equal(0, fleet.Server.OpenUploadCount);
