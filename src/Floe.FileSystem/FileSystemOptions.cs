@@ -36,6 +36,11 @@ public sealed record FileSystemOptions
     /// <summary>Beyond so many known files a listing is answered by names alone, so that walking a huge bucket needs no memory.</summary>
     public int MaxListedNodes { get; init; } = 100_000;
 
+    /// <summary>Up to here an object is copied by one request, above in parts of <see cref="CopyPartBytes"/>.</summary>
+    public long MaxSingleCopyBytes { get; init; } = 5L << 30;
+
+    public long CopyPartBytes { get; init; } = 512L << 20;
+
     /// <summary>Copies and deletions at the same time when a folder is renamed.</summary>
     public int MaxParallelCopies { get; init; } = 16;
 }

@@ -3,11 +3,9 @@ using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Operations;
 
-/// <summary>Copies objects within the service: in one request up to 5 GiB, in parts above.</summary>
-internal sealed class ObjectCopier(IBucketService buckets, int maxParallelParts)
+/// <summary>Copies objects within the service: in one request up to the service's limit of 5 GiB, in parts above.</summary>
+internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions options)
 {
-    private const long MaxSingleBytes = 5L << 30;
-    private const long LeastPartBytes = 512L << 20;
     private const int MaxParts = 10_000;
 
     /// <param name="headers">Metadata and tags of the copy; other metadata of the source stay. Null: those of the source.</param>
@@ -15,12 +13,12 @@ internal sealed class ObjectCopier(IBucketService buckets, int maxParallelParts)
         ObjectVersion source, IBucketClient bucket, string key, Func<ObjectHeaders>? headers, CancellationToken cancellationToken)
     {
         ObjectHeaders? written = null;
-        if (headers is not null || source.Size > MaxSingleBytes)
+        if (headers is not null || source.Size > options.MaxSingleCopyBytes)
         {
             written = await HeadersAsync(source, headers?.Invoke(), cancellationToken).ConfigureAwait(false);
         }
 
-        var etag = source.Size <= MaxSingleBytes
+        var etag = source.Size <= options.MaxSingleCopyBytes
             ? await bucket.CopyAsync(source, key, written, PutCondition.None, cancellationToken).ConfigureAwait(false)
             : await CopyPartsAsync(source, bucket, key, written!, cancellationToken).ConfigureAwait(false);
         return new ObjectVersion(bucket.Bucket, key, etag, source.Size);
@@ -46,13 +44,13 @@ internal sealed class ObjectCopier(IBucketService buckets, int maxParallelParts)
 
     private async Task<ETag> CopyPartsAsync(ObjectVersion source, IBucketClient bucket, string key, ObjectHeaders headers, CancellationToken cancellationToken)
     {
-        var partBytes = Math.Max(LeastPartBytes, (source.Size + MaxParts - 1) / MaxParts);
+        var partBytes = Math.Max(options.CopyPartBytes, (source.Size + MaxParts - 1) / MaxParts);
         var count = (int)((source.Size + partBytes - 1) / partBytes);
         var upload = await bucket.CreateUploadAsync(key, headers, cancellationToken).ConfigureAwait(false);
         try
         {
             var parts = new UploadedPart[count];
-            await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = maxParallelParts, CancellationToken = cancellationToken }, async (i, token) =>
+            await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = options.MaxParallelCopies, CancellationToken = cancellationToken }, async (i, token) =>
                 parts[i] = await bucket.CopyPartAsync(upload, i + 1, source, i * partBytes, Math.Min(partBytes, source.Size - (i * partBytes)), token).ConfigureAwait(false)).ConfigureAwait(false);
             return await bucket.CompleteUploadAsync(upload, parts, PutCondition.None, cancellationToken).ConfigureAwait(false);
         }

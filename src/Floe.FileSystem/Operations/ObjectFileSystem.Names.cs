@@ -33,6 +33,8 @@ public sealed partial class ObjectFileSystem
             SetNew(made, folder, mode, caller);
             made.ValidUntil = After(_options.FolderTtl);
             made.Folder!.HasMarker = true;
+            // A folder's attributes are not read back from the bucket: others than the usual ones are kept here.
+            made.HasOwnAttributes = made.Mode != DefaultMode(NodeKind.Folder) || made.Uid != _options.Uid || made.Gid != _options.Gid;
             made.Folder.Listing = new FolderListing([], After(_options.FileTtl));
             Changed(folder, name, isThere: true, isFolder: true);
             return EntryOf(made);

@@ -148,7 +148,7 @@ public sealed partial class ObjectFileSystem
 
         var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
         var isTaggedAlike = _options.Tags.For(node.Name).SequenceEqual(_options.Tags.For(newKey[(newKey.LastIndexOf('/') + 1)..]));
-        var copier = new ObjectCopier(_buckets, _options.MaxParallelCopies);
+        var copier = new ObjectCopier(_buckets, _options);
         var copy = await copier.CopyAsync(
             version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : target.Headers, cancellationToken).ConfigureAwait(false);
         if (content is not null)

@@ -139,7 +139,7 @@ public sealed partial class ObjectFileSystem
         IBucketClient bucket, List<ObjectVersion> versions, string prefix, string newPrefix, CancellationToken cancellationToken)
     {
         var copies = new ConcurrentDictionary<string, ObjectVersion>(StringComparer.Ordinal);
-        var copier = new ObjectCopier(_buckets, _options.MaxParallelCopies);
+        var copier = new ObjectCopier(_buckets, _options);
         try
         {
             await Parallel.ForEachAsync(versions, new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken }, async (version, token) =>

@@ -1,0 +1,120 @@
+using System.Text;
+using Floe.FileSystem.Metadata;
+using Floe.Fuse;
+using Floe.Linux;
+using Floe.S3.Buckets;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Core;
+
+public sealed class AttributeTests : CoreTests
+{
+    [Fact]
+    public async Task Stat_ObjectWithoutMetadata_HasTheDefaults()
+    {
+        Bucket.Put("f", "text");
+        var stat = await Tree.StatAsync("f");
+        Assert.Equal(Interop.S_IFREG | 0x1EDu, stat.Mode);
+        Assert.Equal((0u, 0u, 4UL, 1u), (stat.Uid, stat.Gid, stat.Size, stat.NLink));
+    }
+
+    [Fact]
+    public async Task Create_PermissionsAndOwner_AreThereOnAnotherMount()
+    {
+        var (entry, opened) = await Tree.Files.CreateAsync(1, "f", 0x1A0, Tree.WriteOnly, new FuseCaller(7, 8, 1), default);
+        Tree.Files.Release(opened.Handle);
+        Tree.Files.Forget(entry.NodeId, 1);
+        await Tree.DrainAsync();
+        await using var another = Another();
+        var stat = await another.StatAsync("f");
+        Assert.Equal((0x1A0u, 7u, 8u), (stat.Mode & 0xFFF, stat.Uid, stat.Gid));
+    }
+
+    [Fact]
+    public async Task SetAttributes_ObjectOfTheBucket_HoldsForTheMountsLifeAndWritesNothing()
+    {
+        Bucket.Put("f", "text");
+        var time = new UnixTime(1_000_000_000, 5);
+        await Tree.ChangeAsync("f", new FuseSetAttributes { Mode = 0x1C0, Uid = 5, MTime = new FuseTime(time) });
+        PassTime();
+        var stat = await Tree.StatAsync("f");
+        Assert.Equal((0x1C0u, 5u, time), (stat.Mode & 0xFFF, stat.Uid, stat.MTime));
+        Assert.DoesNotContain(Bucket.Calls, c => c.StartsWith("Put", StringComparison.Ordinal) || c.StartsWith("Copy", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task SetAttributes_BeforeTheUpload_IsInTheMetadata()
+    {
+        var handle = await Tree.CreateAsync("f", Tree.WriteOnly);
+        var time = new UnixTime(1_600_000_000, 123_456_789);
+        await Tree.ChangeAsync("f", new FuseSetAttributes { Mode = 0x1ED, MTime = new FuseTime(time) });
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal("1600000000123456789ns", Bucket.Headers("f").Metadata["file-mtime"]);
+        await using var another = Another();
+        var stat = await another.StatAsync("f");
+        Assert.Equal((0x1EDu, time), (stat.Mode & 0xFFF, stat.MTime));
+    }
+
+    [Fact]
+    public async Task SetAttributes_Size_CutsTheObject()
+    {
+        Bucket.Put("f", "0123456789");
+        await Tree.ChangeAsync("f", new FuseSetAttributes { Size = 4 });
+        Assert.Equal(4UL, (await Tree.StatAsync("f")).Size);
+        await Tree.DrainAsync();
+        Assert.Equal("0123", Bucket.Text("f"));
+    }
+
+    [Fact]
+    public async Task Write_KillingPrivileges_TakesSetUserId()
+    {
+        var handle = await Tree.CreateAsync("f", Tree.WriteOnly, 0xDED);
+        await Tree.Files.WriteAsync(handle, 0, "x"u8.ToArray(), killsPrivileges: true, default);
+        Assert.Equal(0x1EDu, (await Tree.StatAsync("f")).Mode & 0xFFF);
+        Tree.Files.Release(handle);
+    }
+
+    [Fact]
+    public async Task MakeFolder_InASetGroupIdFolder_InheritsTheGroup()
+    {
+        await Tree.MakeFolderAsync("d", 0x5ED);
+        await Tree.ChangeAsync("d", new FuseSetAttributes { Gid = 42 });
+        await Tree.MakeFolderAsync("d/e");
+        await Tree.WriteAsync("d/f", "x");
+        Assert.Equal((42u, 0x5EDu), ((await Tree.StatAsync("d/e")).Gid, (await Tree.StatAsync("d/e")).Mode & 0xFFF));
+        Assert.Equal(42u, (await Tree.StatAsync("d/f")).Gid);
+    }
+
+    [Fact]
+    public async Task ExtendedAttributes_AreETagAndTags()
+    {
+        Bucket.Put("f", "text", new ObjectHeaders { Tags = [new("project", "x y")] });
+        var entry = await Tree.FindAsync("f");
+        Assert.Equal(["user.s3.etag", "user.s3.tag.project"], await Tree.Files.ListExtendedAttributesAsync(entry.NodeId, default));
+        Assert.Equal("x y", Encoding.UTF8.GetString(await Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "user.s3.tag.project", default)));
+        Assert.Equal("v1", Encoding.UTF8.GetString(await Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "user.s3.etag", default)));
+        await FailsAsync(Errno.ENODATA, () => Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "security.capability", default).AsTask());
+        Tree.Files.Forget(entry.NodeId, 1);
+    }
+
+    [Theory]
+    [InlineData("file-permissions", "99")]
+    [InlineData("file-permissions", "")]
+    [InlineData("file-permissions", "0777777777777777777777")]
+    [InlineData("file-owner", "-1")]
+    [InlineData("file-owner", "4294967295")]
+    [InlineData("file-mtime", "99999999999999999999999999ns")]
+    public void Decode_MetadataThatMakesNoSense_IsAsIfAbsent(string name, string value) =>
+        Assert.Equal(default, PosixMetadata.Decode(new Dictionary<string, string> { [name] = value }));
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1_600_000_000, 999_999_999)]
+    [InlineData(-1, 500_000_000)]
+    public void Encode_Time_ComesBack(long seconds, uint nanos)
+    {
+        var time = new UnixTime(seconds, nanos);
+        Assert.Equal(time, PosixMetadata.Decode(PosixMetadata.Encode(0x81A4, 1, 2, time)).MTime);
+    }
+}

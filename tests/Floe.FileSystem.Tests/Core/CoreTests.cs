@@ -1,0 +1,49 @@
+using Floe.FileSystem.Tests.Doubles;
+using Floe.Linux;
+using Floe.Testing.Time;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Core;
+
+/// <summary>A bucket in memory, a clock that stands still, and the tree over them.</summary>
+public abstract class CoreTests : IAsyncLifetime
+{
+    protected const uint Folder = Interop.S_IFDIR;
+    protected const uint File = Interop.S_IFREG;
+    protected const uint Link = Interop.S_IFLNK;
+
+    internal MemoryBuckets Service { get; } = new(Tree.Bucket, "other");
+
+    internal MemoryBucket Bucket => Service[Tree.Bucket];
+
+    internal FakeTimeProvider Time { get; } = new();
+
+    internal Tree Tree { get; private set; } = null!;
+
+    /// <summary>What the tests of a class mount.</summary>
+    protected virtual FileSystemOptions Options => new() { Root = new BucketFolder(Tree.Bucket, "") };
+
+    public ValueTask InitializeAsync()
+    {
+        Tree = new Tree(Service, Options, Time);
+        return default;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Tree.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Another mount of the same bucket.</summary>
+    internal Tree Another() => new(Service, Options, Time);
+
+    /// <summary>Past everything that is believed of the bucket.</summary>
+    protected void PassTime() => Time.Advance(TimeSpan.FromSeconds(11));
+
+    protected static async Task FailsAsync(int errno, Func<Task> action)
+    {
+        var error = await Assert.ThrowsAnyAsync<Exception>(action);
+        Assert.Equal(errno, StoreErrno.Of(error));
+    }
+}

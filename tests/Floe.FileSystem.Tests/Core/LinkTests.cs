@@ -1,0 +1,74 @@
+using Floe.FileSystem.Names;
+using Floe.Linux;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Core;
+
+public sealed class LinkTests : CoreTests
+{
+    [Fact]
+    public async Task MakeLink_IsAnObjectOfItsTarget_NamedInTheListOfLinks()
+    {
+        await Tree.MakeFolderAsync("work");
+        await Tree.LinkAsync("work/in1", "/fusion/s3/data/in1.fq");
+        await Tree.LinkAsync("work/in2", "/fusion/s3/data/in2.fq");
+        await Tree.DrainAsync();
+        Assert.Equal("/fusion/s3/data/in1.fq", Bucket.Text("work/in1"));
+        Assert.Equal("0120777", Bucket.Headers("work/in1").Metadata["file-permissions"]);
+        Assert.Equal("in1\nin2\n", Bucket.Text("work/.fusion.symlinks"));
+        Assert.Equal([("in1", Link), ("in2", Link)], await Tree.ListAsync("work"));
+    }
+
+    [Fact]
+    public async Task ReadLink_OnAnotherMount_IsTheTarget()
+    {
+        await Tree.LinkAsync("l", "../somewhere/ü");
+        await Tree.DrainAsync();
+        await using var another = Another();
+        Assert.Equal("../somewhere/ü", await another.ReadLinkAsync("l"));
+        Assert.Equal([("l", Link)], await another.ListAsync("", takesEntries: true));
+    }
+
+    [Fact]
+    public async Task ReadLink_OneThatFusionMade_IsALinkByTheListAlone()
+    {
+        Bucket.Put("work/in", "/fusion/s3/data/in.fq");
+        Bucket.Put("work/file", "text");
+        Bucket.Put("work/" + LinkList.Name, "in\n");
+        Assert.Equal("/fusion/s3/data/in.fq", await Tree.ReadLinkAsync("work/in"));
+        Assert.Equal([("file", File), ("in", Link)], await Tree.ListAsync("work"));
+        Assert.Equal(File, (await Tree.StatAsync("work/file")).Mode & Interop.S_IFMT);
+    }
+
+    [Fact]
+    public async Task Unlink_LastLink_TakesTheListToo()
+    {
+        await Tree.MakeFolderAsync("d");
+        await Tree.LinkAsync("d/l", "t");
+        await Tree.UnlinkAsync("d/l");
+        await Tree.DrainAsync();
+        Assert.Equal(["d/"], Bucket.Keys);
+        await Tree.RemoveFolderAsync("d");
+        Assert.Empty(Bucket.Keys);
+    }
+
+    [Fact]
+    public async Task Rename_Link_MovesItsEntryInTheLists()
+    {
+        await Tree.MakeFolderAsync("a");
+        await Tree.MakeFolderAsync("b");
+        await Tree.LinkAsync("a/l", "t");
+        await Tree.RenameAsync("a/l", "b/m");
+        await Tree.DrainAsync();
+        Assert.Equal(["a/", "b/", "b/.fusion.symlinks", "b/m"], Bucket.Keys);
+        Assert.Equal("m\n", Bucket.Text("b/.fusion.symlinks"));
+        Assert.Equal("t", await Tree.ReadLinkAsync("b/m"));
+    }
+
+    [Fact]
+    public async Task ReadLink_File_IsInvalid()
+    {
+        Bucket.Put("f", "text");
+        await FailsAsync(Errno.EINVAL, () => Tree.ReadLinkAsync("f"));
+    }
+}

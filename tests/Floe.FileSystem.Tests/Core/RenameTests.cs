@@ -1,0 +1,137 @@
+using Floe.Fuse;
+using Floe.Linux;
+using Floe.S3;
+using Floe.S3.Buckets;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Core;
+
+public sealed class RenameTests : CoreTests
+{
+    protected override FileSystemOptions Options => base.Options with { Tags = Metadata.TagRules.TryParse("[*.log](kind=log),[*](kind=data)", out _)! };
+
+    [Fact]
+    public async Task Rename_ObjectOfTheBucket_IsCopiedWithItsMetadata()
+    {
+        Bucket.Put("a", "text", new ObjectHeaders { Metadata = new Dictionary<string, string> { ["theirs"] = "kept" } });
+        await Tree.RenameAsync("a", "b");
+        Assert.Equal(["b"], Bucket.Keys);
+        Assert.Equal("kept", Bucket.Headers("b").Metadata["theirs"]);
+        Assert.DoesNotContain("Get a", Bucket.Calls);
+        Assert.Equal("text", await Tree.ReadAsync("b"));
+    }
+
+    [Fact]
+    public async Task Rename_FileThatIsBeingWritten_GoesUpUnderItsNewName()
+    {
+        var handle = await Tree.CreateAsync("a", Tree.WriteOnly);
+        await Tree.Files.WriteAsync(handle, 0, "one"u8.ToArray(), killsPrivileges: false, default);
+        await Tree.RenameAsync("a", "b");
+        await Tree.Files.WriteAsync(handle, 3, "two"u8.ToArray(), killsPrivileges: false, default);
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal(["b"], Bucket.Keys);
+        Assert.Equal("onetwo", Bucket.Text("b"));
+    }
+
+    [Fact]
+    public async Task Rename_OverAFileThatIsOpen_LeavesItToItsReaders()
+    {
+        Bucket.Put("a", "new");
+        Bucket.Put("b", "old");
+        var handle = await Tree.OpenAsync("b", Tree.ReadOnly);
+        await Tree.RenameAsync("a", "b");
+        Assert.Equal("old", await Tree.ReadAsync(handle));
+        Assert.Equal("new", await Tree.ReadAsync("b"));
+        Tree.Files.Release(handle);
+    }
+
+    [Fact]
+    public async Task Rename_NewFileOverAnObject_ReplacesIt()
+    {
+        Bucket.Put("b", "old");
+        await Tree.WriteAsync("a", "new");
+        await Tree.RenameAsync("a", "b");
+        await Tree.DrainAsync();
+        Assert.Equal(["b"], Bucket.Keys);
+        Assert.Equal("new", Bucket.Text("b"));
+    }
+
+    [Fact]
+    public async Task Rename_ToANameOfOtherRules_GetsItsTags()
+    {
+        await Tree.WriteAsync("a", "text");
+        await Tree.DrainAsync();
+        Assert.Equal("data", Bucket.Headers("a").Tags.Single().Value);
+        await Tree.RenameAsync("a", "a.log");
+        Assert.Equal("log", Bucket.Headers("a.log").Tags.Single().Value);
+    }
+
+    [Fact]
+    public async Task Rename_Folder_MovesEveryKeyAlsoThoseNotUploaded()
+    {
+        Bucket.Put("d/x/1", "one");
+        Bucket.Put("d//odd", "unseen");
+        await Tree.WriteAsync("d/x/2", "two");
+        var open = await Tree.CreateAsync("d/3", Tree.WriteOnly);
+        await Tree.Files.WriteAsync(open, 0, "three"u8.ToArray(), killsPrivileges: false, default);
+        await Tree.RenameAsync("d", "e");
+        Tree.Files.Release(open);
+        await Tree.DrainAsync();
+        Assert.Equal(["e/", "e//odd", "e/3", "e/x/1", "e/x/2"], Bucket.Keys);
+        Assert.Equal("three", Bucket.Text("e/3"));
+        Assert.Equal("two", await Tree.ReadAsync("e/x/2"));
+    }
+
+    [Fact]
+    public async Task Rename_FolderWhoseCopyFails_ChangesNothing()
+    {
+        Bucket.Put("d/1", "one");
+        Bucket.Put("d/2", "two");
+        Bucket.Before = (call, key) =>
+        {
+            if (call == "Copy" && key == "e/2")
+            {
+                throw new ObjectStoreException(ObjectStoreErrorKind.AccessDenied, key);
+            }
+        };
+        await FailsAsync(Errno.EACCES, () => Tree.RenameAsync("d", "e"));
+        Assert.Equal(["d/1", "d/2"], Bucket.Keys);
+        Assert.Equal("two", await Tree.ReadAsync("d/2"));
+    }
+
+    [Fact]
+    public async Task Rename_WhatCannotBe_IsRefused()
+    {
+        Bucket.Put("f", "file");
+        Bucket.Put("d/x", "in a folder");
+        Bucket.Put("empty/", "");
+        await FailsAsync(Errno.EISDIR, () => Tree.RenameAsync("f", "d"));
+        await FailsAsync(Errno.ENOTDIR, () => Tree.RenameAsync("d", "f"));
+        await FailsAsync(Errno.ENOTEMPTY, () => Tree.RenameAsync("empty", "d"));
+        await FailsAsync(Errno.EINVAL, () => Tree.RenameAsync("d", "d/below"));
+        await FailsAsync(Errno.ENOENT, () => Tree.RenameAsync("no", "g"));
+        await FailsAsync(Errno.EEXIST, () => Tree.RenameAsync("f", "d", FuseRenameFlags.NoReplace));
+        await FailsAsync(Errno.EINVAL, () => Tree.RenameAsync("f", "d", FuseRenameFlags.Exchange));
+        Assert.Equal(["d/x", "empty/", "f"], Bucket.Keys);
+    }
+}
+
+/// <summary>Objects above the limit of one copy.</summary>
+public sealed class LargeCopyTests : CoreTests
+{
+    protected override FileSystemOptions Options => base.Options with { MaxSingleCopyBytes = 10, CopyPartBytes = 4 };
+
+    [Fact]
+    public async Task Rename_AboveTheLimitOfOneCopy_IsCopiedInParts()
+    {
+        Bucket.Put("a", "0123456789ABC", new ObjectHeaders { Metadata = new Dictionary<string, string> { ["theirs"] = "kept" }, Tags = [new("t", "v")] });
+        await Tree.RenameAsync("a", "b");
+        Assert.Equal("0123456789ABC", Bucket.Text("b"));
+        Assert.Equal("kept", Bucket.Headers("b").Metadata["theirs"]);
+        Assert.Equal("v", Bucket.Headers("b").Tags.Single().Value);
+        Assert.Equal(4, Bucket.Calls.Count(c => c == "CopyPart b"));
+        Assert.Equal(0, Bucket.OpenUploads);
+        Assert.Equal(["b"], Bucket.Keys);
+    }
+}

@@ -1,0 +1,131 @@
+using Floe.Linux;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Core;
+
+/// <summary>What one mount sees of others' changes, and when: docs/semantics.md, "Visibility".</summary>
+public sealed class VisibilityTests : CoreTests
+{
+    [Fact]
+    public async Task Lookup_MadeByOthersAfterAMiss_IsSeenAfterASecond()
+    {
+        Assert.False(await Tree.ExistsAsync("f"));
+        Bucket.Put("f", "new");
+        Assert.False(await Tree.ExistsAsync("f"));
+        Time.Advance(TimeSpan.FromSeconds(1.1));
+        Assert.Equal("new", await Tree.ReadAsync("f"));
+    }
+
+    [Fact]
+    public async Task Stat_ReplacedByOthers_IsSeenAfterASecond()
+    {
+        Bucket.Put("f", "one");
+        var before = await Tree.StatAsync("f");
+        Bucket.Put("f", "longer");
+        Time.Advance(TimeSpan.FromSeconds(1.1));
+        var after = await Tree.StatAsync("f");
+        Assert.Equal((3UL, 6UL), (before.Size, after.Size));
+        Assert.Equal("longer", await Tree.ReadAsync("f"));
+    }
+
+    [Fact]
+    public async Task Read_ReplacedByOthersWhileOpen_NeverMixesVersions()
+    {
+        Bucket.Put("f", "old content");
+        var old = await Tree.OpenAsync("f", Tree.ReadOnly);
+        Assert.Equal("old content", await Tree.ReadAsync(old));
+        Bucket.Put("f", "NEW CONTENT!");
+        PassTime();
+        Assert.Equal("NEW CONTENT!", await Tree.ReadAsync("f"));
+        Assert.Equal("old content", await Tree.ReadAsync(old));
+        Tree.Files.Release(old);
+    }
+
+    [Fact]
+    public async Task Read_ReplacedByOthersBeforeAnyByteCame_IsStaleAndNotTheNewBytes()
+    {
+        const int ESTALE = 116;
+        Bucket.Put("f", "old content");
+        var old = await Tree.OpenAsync("f", Tree.ReadOnly);
+        Bucket.Put("f", "NEW CONTENT!");
+        await FailsAsync(ESTALE, () => Tree.ReadAsync(old));
+        Tree.Files.Release(old);
+    }
+
+    [Fact]
+    public async Task Lookup_RemovedByOthers_IsGoneAfterASecond()
+    {
+        Bucket.Put("f", "text");
+        Assert.True(await Tree.ExistsAsync("f"));
+        Bucket.Remove("f");
+        Time.Advance(TimeSpan.FromSeconds(1.1));
+        Assert.False(await Tree.ExistsAsync("f"));
+    }
+
+    [Fact]
+    public async Task Write_BeforeClose_IsSeenHereAndNotInTheBucket()
+    {
+        var handle = await Tree.CreateAsync("f", Tree.WriteOnly);
+        await Tree.Files.WriteAsync(handle, 0, "text"u8.ToArray(), killsPrivileges: false, default);
+        Assert.Equal("text", await Tree.ReadAsync("f"));
+        Assert.Equal([("f", File)], await Tree.ListAsync(""));
+        Assert.Empty(Bucket.Keys);
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal("text", Bucket.Text("f"));
+    }
+
+    [Fact]
+    public async Task Sync_ReturnsWithTheObjectInTheBucket()
+    {
+        var handle = await Tree.CreateAsync("f", Tree.WriteOnly);
+        await Tree.Files.WriteAsync(handle, 0, "text"u8.ToArray(), killsPrivileges: false, default);
+        await Tree.Files.SyncAsync(handle, default);
+        Assert.Equal("text", Bucket.Text("f"));
+        Tree.Files.Release(handle);
+    }
+
+    [Fact]
+    public async Task Sync_SomebodyElseMadeTheObjectMeanwhile_OverwritesNothing()
+    {
+        var handle = await Tree.CreateAsync("f", Tree.WriteOnly);
+        await Tree.Files.WriteAsync(handle, 0, "mine"u8.ToArray(), killsPrivileges: false, default);
+        Bucket.Put("f", "theirs");
+        await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default).AsTask());
+        Assert.Equal("theirs", Bucket.Text("f"));
+        Tree.Files.Release(handle);
+    }
+
+    [Fact]
+    public async Task Lookup_ManyNamesOfOneFolder_AreAnsweredByOneListing()
+    {
+        for (var i = 0; i < 500; i++)
+        {
+            await Tree.WriteAsync($"f{i}", "x");
+        }
+
+        await Tree.DrainAsync();
+        var asked = Bucket.Calls.Count(c => c.StartsWith("Head", StringComparison.Ordinal) || c.StartsWith("List", StringComparison.Ordinal));
+        Assert.InRange(asked, 1, 12);
+        Assert.Equal(500, Bucket.Keys.Count);
+    }
+
+    [Fact]
+    public async Task Lookup_OneNameInAFolder_CostsTwoRequestsAndThenNone()
+    {
+        Bucket.Put("f", new string('x', 5000));
+        await Tree.StatAsync("f");
+        await Tree.StatAsync("f");
+        Assert.Equal(["List f/", "Head f"], Bucket.Calls);
+    }
+
+    [Fact]
+    public async Task Lookup_SmallFileOfOthers_AsksOnceForTheFoldersLinks()
+    {
+        Bucket.Put("f", "may be a link of Fusion's");
+        await Tree.StatAsync("f");
+        Time.Advance(TimeSpan.FromSeconds(2));
+        await Tree.StatAsync("f");
+        Assert.Single(Bucket.Calls, c => c == "Get .fusion.symlinks");
+    }
+}

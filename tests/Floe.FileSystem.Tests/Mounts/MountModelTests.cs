@@ -1,0 +1,40 @@
+using Floe.FileSystem.Tests.Core;
+using Floe.FileSystem.Tests.Doubles;
+using Floe.FileSystem.Tests.Model;
+using Floe.Testing;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Mounts;
+
+/// <summary>A real mount against a folder of this machine, by the same system calls.</summary>
+public sealed class MountModelTests
+{
+    [Fact]
+    public async Task RandomOperations_OnAMount_AreThoseOfALocalFolder()
+    {
+        const int Sequences = 150;
+        for (var seed = 10_001; seed <= 10_000 + Sequences; seed++)
+        {
+            await RunAsync(seed);
+        }
+    }
+
+    private static async Task RunAsync(int seed)
+    {
+        using var scratch = new ScratchFolder();
+        var buckets = new MemoryBuckets(Tree.Bucket);
+        using var model = new LocalTree(scratch.Folder("model"));
+        var steps = new RandomSteps(seed);
+        await using (var mount = TestMount.Start(scratch, buckets))
+        {
+            using var subject = new LocalTree(mount.Path);
+            await steps.RunAsync(model, subject, 25, withModes: true);
+            await steps.CloseAllAsync(model, subject);
+            await mount.UnmountAsync();
+        }
+
+        await using var again = TestMount.Start(scratch, buckets);
+        using var after = new LocalTree(again.Path);
+        steps.Assert(await model.DescribeAsync(withModes: false), await after.DescribeAsync(withModes: false), -1, "the tree after a remount");
+    }
+}
