@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Floe.Agent;
 using Floe.Aws.Api;
 using Floe.Cli.Console;
@@ -25,6 +26,7 @@ var root = new RootCommand("""
     """);
 root.Subcommands.Add(RunCommand.Build(() => log));
 root.Subcommands.Add(SnapshotCommand.Build());
+root.Subcommands.Add(TopCommand.Build());
 root.Subcommands.Add(ListCommand.Build(() => log));
 root.Subcommands.Add(ShowCommand.Build(() => log));
 root.Subcommands.Add(VerifyCommand.Build(() => log));
@@ -61,7 +63,7 @@ try
         // One line: the rest are consequences. The error that quotes a word says what is wrong, the others what is missing then.
         var error = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'')) ?? parsed.Errors[0];
         await System.Console.Error.WriteLineAsync($"floe: {error.Message.ReplaceLineEndings(" ")}");
-        await System.Console.Error.WriteLineAsync($"floe: see 'floe {(parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ")}--help'");
+        await System.Console.Error.WriteLineAsync($"floe: see 'floe {string.Concat(Names(parsed.CommandResult).Select(name => name + " "))}--help'");
         return ExitCodes.Usage;
     }
 
@@ -87,3 +89,7 @@ catch (Exception e) when (e is ObjectStoreException or UnsupportedFormatExceptio
     await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
     return ExitCodes.StoreError;
 }
+
+// A verb may have verbs of its own: floe forge create.
+static IEnumerable<string> Names(CommandResult result) =>
+    result.Parent is CommandResult parent ? Names(parent).Append(result.Command.Name) : [];

@@ -4,19 +4,26 @@ namespace Floe.Agent.Control;
 
 /// <summary>
 /// The control socket from before the task runs: a request that comes while the agent is still listing files or restoring waits
-/// for the task instead of meeting nobody.
+/// for the task instead of meeting nobody. Only how things stand is told at once.
 /// </summary>
 internal sealed class AgentControlPoint : IAsyncDisposable
 {
     private readonly TaskCompletionSource<AgentControl> _control = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ControlServer _server;
 
-    public AgentControlPoint(string socketPath, ILogger logger)
+    public AgentControlPoint(string socketPath, AgentRecord record, ILogger logger)
     {
         _server = new ControlServer(
             socketPath,
             async (request, reply, cancellationToken) =>
             {
+                if (request.Verb == "status" && !_control.Task.IsCompleted)
+                {
+                    var status = new AgentStatus { Key = record.Key, Store = record.Store, State = "starting", TaskPid = 0, RestoredFrom = 0, Snapshots = 0 };
+                    await reply(new ControlReply { Event = "done", Status = status }).ConfigureAwait(false);
+                    return;
+                }
+
                 var control = await _control.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
                 await control.HandleAsync(request, reply, cancellationToken).ConfigureAwait(false);
             },

@@ -69,7 +69,7 @@ public sealed record AgentStatus
 
     public required string Store { get; init; }
 
-    /// <summary>starting, restoring, running, snapshotting, committed, ended.</summary>
+    /// <summary>starting (restoring included), running, snapshotting, ended.</summary>
     public required string State { get; init; }
 
     public required int TaskPid { get; init; }
@@ -103,6 +103,7 @@ public sealed record AgentStatus
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ControlRequest))]
 [JsonSerializable(typeof(ControlReply))]
+[JsonSerializable(typeof(AgentStatus))]
 [JsonSerializable(typeof(AgentRecord))]
 public sealed partial class ControlJson : JsonSerializerContext;
 

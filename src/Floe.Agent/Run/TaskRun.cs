@@ -69,8 +69,9 @@ public sealed partial class TaskRun
         await using var trace = new TaskTrace(
             _options.TraceFile is { } file ? new FileTraceTarget(file) : new StoreTraceTarget(store, key),
             TraceEntries.Header(_options), TraceEntries.Attempt(lease, _options.Scheduler, _time.GetUtcNow()), _time, _logger);
-        var directory = AgentDirectory.Create(_options.StateDirectory, new AgentRecord(_options.Key, _options.Store.ToString(), Environment.MachineName));
-        await using var control = new AgentControlPoint(directory.ControlSocket, _logger);
+        var record = new AgentRecord(_options.Key, _options.Store.ToString(), Environment.MachineName);
+        var directory = AgentDirectory.Create(_options.StateDirectory, record);
+        await using var control = new AgentControlPoint(directory.ControlSocket, record, _logger);
         await using var mount = _options.Mount is { } request
             ? new TaskMount(request, BucketServices.Open(StoreOptions.FromEnvironment(), _loggers, _time), _loggers, _time) : null;
         try

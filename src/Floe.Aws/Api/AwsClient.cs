@@ -64,9 +64,10 @@ public sealed partial class AwsClient : IDisposable
     {
         var form = string.Join('&', parameters.Prepend(("Version", version)).Prepend(("Action", action))
             .Select(p => $"{SigV4.Encode(p.Item1, false)}={SigV4.Encode(p.Item2, false)}"));
-        var body = await SendAsync(new Call(service, action, "/", Encoding.UTF8.GetBytes(form), "application/x-www-form-urlencoded; charset=utf-8", null),
-            static bytes => _ = AwsXml.Parse(bytes), cancellationToken).ConfigureAwait(false);
-        return AwsXml.Parse(body);
+        XElement? answer = null;
+        var call = new Call(service, action, "/", Encoding.UTF8.GetBytes(form), "application/x-www-form-urlencoded; charset=utf-8", null);
+        await SendAsync(call, bytes => answer = AwsXml.Parse(bytes), cancellationToken).ConfigureAwait(false);
+        return answer!;
     }
 
     /// <summary>A JSON call: the action goes in x-amz-target.</summary>
@@ -116,17 +117,17 @@ public sealed partial class AwsClient : IDisposable
 
     private sealed record Call(AwsService Service, string Action, string Path, byte[] Body, string ContentType, string? Target);
 
-    private async Task<byte[]> SendAsync(Call call, Action<byte[]> check, CancellationToken cancellationToken)
+    /// <param name="read">Takes the answer in; throws an XmlException or JsonException for one that is garbled.</param>
+    private async Task SendAsync(Call call, Action<byte[]> read, CancellationToken cancellationToken)
     {
         var region = await RegionAsync(cancellationToken).ConfigureAwait(false);
         var renewed = false;
         for (var attempt = 1; ; attempt++)
         {
             var keys = await KeysAsync(cancellationToken).ConfigureAwait(false);
-            var (body, fault) = await AttemptAsync(call, region, keys, check, cancellationToken).ConfigureAwait(false);
-            if (fault is null)
+            if (await AttemptAsync(call, region, keys, read, cancellationToken).ConfigureAwait(false) is not { } fault)
             {
-                return body!;
+                return;
             }
 
             if (fault.Kind == AwsErrorKind.Credentials && !renewed && _credentials.Invalidate(keys))
@@ -146,8 +147,9 @@ public sealed partial class AwsClient : IDisposable
         }
     }
 
-    private async Task<(byte[]? Body, AwsFault? Fault)> AttemptAsync(
-        Call call, string region, AccessKeys keys, Action<byte[]> check, CancellationToken cancellationToken)
+    /// <summary>Null for success.</summary>
+    private async Task<AwsFault?> AttemptAsync(
+        Call call, string region, AccessKeys keys, Action<byte[]> read, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(_options.RequestTimeout, _time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -158,24 +160,24 @@ public sealed partial class AwsClient : IDisposable
             var body = await ReadAsync(response.Content, linked.Token).ConfigureAwait(false);
             if (!response.IsSuccessStatusCode)
             {
-                return (null, AwsFault.Of(response.StatusCode, body, response.Headers.TryGetValues("x-amzn-ErrorType", out var types) ? types.FirstOrDefault() : null));
+                return AwsFault.Of(response.StatusCode, body, response.Headers.TryGetValues("x-amzn-ErrorType", out var types) ? types.FirstOrDefault() : null);
             }
 
-            check(body);
-            return (body, null);
+            read(body);
+            return null;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return (null, new AwsFault(null, "", $"nothing within {_options.RequestTimeout.TotalSeconds:0} s"));
+            return new AwsFault(null, "", $"nothing within {_options.RequestTimeout.TotalSeconds:0} s");
         }
         catch (Exception e) when (e is XmlException or JsonException)
         {
-            return (null, new AwsFault(HttpStatusCode.OK, "MalformedAnswer", AwsOptions.Clean(e.Message)) { Malformed = true });
+            return new AwsFault(HttpStatusCode.OK, "MalformedAnswer", AwsOptions.Clean(e.Message)) { Malformed = true };
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return (null, new AwsFault(null, "", AwsOptions.Clean((e.InnerException ?? e).Message)));
+            return new AwsFault(null, "", AwsOptions.Clean((e.InnerException ?? e).Message));
         }
     }
 

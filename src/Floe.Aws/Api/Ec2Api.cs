@@ -19,13 +19,15 @@ public sealed partial class Ec2Api(AwsClient client)
     private const string Version = "2016-11-15";
     private const int MaxPages = 1000;
 
-    /// <param name="names">Null for all. EC2 takes at most 100 names a call.</param>
+    /// <param name="names">Null for all; names, or families as c6id.* (names that do not exist are missing in the answer).</param>
     public async Task<IReadOnlyList<Ec2InstanceType>> DescribeInstanceTypesAsync(IReadOnlyList<string>? names, CancellationToken cancellationToken)
     {
         var types = new List<Ec2InstanceType>();
-        foreach (var chunk in names is null ? [[]] : names.Chunk(100))
+
+        // EC2 takes at most 200 values for a filter.
+        foreach (var chunk in names is null ? [[]] : names.Chunk(200))
         {
-            var parameters = names is null ? [("MaxResults", "100")] : chunk.Select((name, i) => ($"InstanceType.{i + 1}", name)).ToArray();
+            (string, string)[] parameters = names is null ? [("MaxResults", "100")] : [("Filter.1.Name", "instance-type"), .. chunk.Select((name, i) => ($"Filter.1.Value.{i + 1}", name))];
             await foreach (var page in PagesAsync("DescribeInstanceTypes", parameters, cancellationToken).ConfigureAwait(false))
             {
                 types.AddRange(page.Items("instanceTypeSet").Select(ReadType).OfType<Ec2InstanceType>());

@@ -3,7 +3,6 @@ using Floe.Agent;
 using Floe.Cli.Console;
 using Floe.Operations;
 using Floe.Operations.Doctor;
-using Floe.Operations.Instances;
 using Floe.Operations.Planning;
 using Floe.S3;
 using Microsoft.Extensions.Logging;
@@ -52,9 +51,9 @@ internal static class DoctorCommand
         }
 
         using var client = AwsOption.Open(parsed.GetValue(s_region), log);
-        var table = await LiveInstanceTable.ReadAsync(client, static why => System.Console.Error.WriteLine($"floe: judging by the embedded table of types: {why}"), cancellationToken).ConfigureAwait(false);
         var request = new PlanRequest { TaskMemoryGiB = parsed.GetValue(s_memory) };
-        var facts = await new EnvironmentReader(client, table, request).ReadAsync(parsed.GetValue(s_name)!, bucket, cancellationToken).ConfigureAwait(false);
+        var facts = await new EnvironmentReader(client, static why => System.Console.Error.WriteLine($"floe: judging by the embedded table of types: {why}"), request)
+            .ReadAsync(parsed.GetValue(s_name)!, bucket, cancellationToken).ConfigureAwait(false);
         return FindingText.Print(new FindingReport(facts.Subject, Diagnosis.Of(facts)), parsed.GetValue(s_json), parsed.GetValue(s_quiet), parsed.GetValue(s_strict));
     }
 }

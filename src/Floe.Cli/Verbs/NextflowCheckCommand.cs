@@ -110,8 +110,7 @@ internal static class NextflowCheckCommand
                 return (known, []);
             }
 
-            var table = await LiveInstanceTable.ReadAsync(client, static _ => { }, cancellationToken).ConfigureAwait(false);
-            var facts = await new EnvironmentReader(client, table, new PlanRequest()).ReadAsync(queue.Word, bucket, cancellationToken).ConfigureAwait(false);
+            var facts = await new EnvironmentReader(client, static _ => { }, new PlanRequest()).ReadAsync(queue.Word, bucket, cancellationToken).ConfigureAwait(false);
             return (known with { Types = [.. facts.Environments.SelectMany(e => e.Types).DistinctBy(t => t.Type)] }, [.. Diagnosis.Of(facts).Where(f => f.Check is not ("bucket" or "instance-types" or "retry-rules"))]);
         }
         catch (AwsException e)

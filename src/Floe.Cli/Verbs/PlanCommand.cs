@@ -152,7 +152,7 @@ internal static class PlanCommand
         }
 
         using var client = AwsOption.Open(parsed.GetValue(s_region), log);
-        return await LiveInstanceTable.ReadAsync(client, static why => System.Console.Error.WriteLine($"floe: using the embedded table of types: {why}"), cancellationToken).ConfigureAwait(false);
+        return await LiveInstanceTable.ReadAsync(client, parsed.GetValue(s_types) is { Length: > 0 } named ? named : null, static why => System.Console.Error.WriteLine($"floe: using the embedded table of types: {why}"), cancellationToken).ConfigureAwait(false);
     }
 
     private static void Print(Plan plan, Measurements? measured, bool given, bool chart)

@@ -5,10 +5,11 @@ using Floe.Operations.Planning;
 namespace Floe.Operations.Doctor;
 
 /// <summary>Gathers the facts for a diagnosis. What these credentials may not read becomes a finding and does not end the look.</summary>
-public sealed class EnvironmentReader(AwsClient client, InstanceTable table, PlanRequest request)
+public sealed class EnvironmentReader(AwsClient client, Action<string> note, PlanRequest request)
 {
     private const int JobsLookedAt = 20;
     private readonly List<Finding> _blind = [];
+    private InstanceTable _table = InstanceTable.Embedded();
 
     /// <param name="name">Of a queue or a compute environment, or its ARN.</param>
     /// <param name="bucket">Where the work directory or the store is; null when not named.</param>
@@ -24,6 +25,8 @@ public sealed class EnvironmentReader(AwsClient client, InstanceTable table, Pla
             throw new AwsException(AwsErrorKind.NotFound, $"AWS Batch in {region} has neither a job queue nor a compute environment '{Clean(name)}'; check the name and --region");
         }
 
+        var named = environments.SelectMany(e => e.InstanceTypes).Distinct().SelectMany(Patterns).ToList();
+        _table = named.Count == 0 ? _table : await LiveInstanceTable.ReadAsync(client, named, note, cancellationToken).ConfigureAwait(false);
         var facts = new List<ComputeFacts>();
         foreach (var environment in environments)
         {
@@ -40,7 +43,7 @@ public sealed class EnvironmentReader(AwsClient client, InstanceTable table, Pla
             BucketRegion = bucket is null ? null : await TryAsync("bucket", () => new S3Api(client).BucketRegionAsync(bucket, cancellationToken)).ConfigureAwait(false),
             Jobs = queue is null ? null : await TryAsync("retry-rules", async () => (IReadOnlyList<BatchJob>?)await JobsAsync(batch, queue, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false),
             Blind = _blind,
-            TypesFrom = table.Origin,
+            TypesFrom = _table.Origin,
         };
     }
 
@@ -51,15 +54,8 @@ public sealed class EnvironmentReader(AwsClient client, InstanceTable table, Pla
         var unknown = new List<string>();
         foreach (var name in names)
         {
-            string[] families = name switch
-            {
-                // AWS Batch User Guide, "instanceTypes": the sizes of the M4, C4 and R4 families, or their successors in newer regions.
-                "optimal" => ["c4.", "m4.", "r4."],
-                "default_x86_64" => ["m6i.", "c6i.", "r6i.", "c7i."],
-                "default_arm64" => ["m6g.", "c6g.", "r6g.", "c7g."],
-                _ => [name.Contains('.') ? name : name + "."],
-            };
-            var found = table.Types.Where(t => name.Contains('.') ? t.Name == name : families.Any(f => t.Name.StartsWith(f, StringComparison.Ordinal)) && !t.BareMetal).ToList();
+            var patterns = Patterns(name);
+            var found = table.Types.Where(t => patterns.Any(p => PolicySet.Like(p, t.Name, ignoreCase: false)) && (name.Contains('.') || !t.BareMetal)).ToList();
             types.AddRange(found);
             if (found.Count == 0)
             {
@@ -70,13 +66,22 @@ public sealed class EnvironmentReader(AwsClient client, InstanceTable table, Pla
         return ([.. types.DistinctBy(t => t.Name)], unknown);
     }
 
+    private static string[] Patterns(string name) => name switch
+    {
+        // AWS Batch User Guide, "instanceTypes": the sizes of the M4, C4 and R4 families, or their successors in newer regions.
+        "optimal" => ["c4.*", "m4.*", "r4.*"],
+        "default_x86_64" => ["m6i.*", "c6i.*", "r6i.*", "c7i.*"],
+        "default_arm64" => ["m6g.*", "c6g.*", "r6g.*", "c7g.*"],
+        _ => [name.Contains('.') ? name : name + ".*"],
+    };
+
     private async Task<ComputeFacts> ReadAsync(BatchEnvironment environment, CancellationToken cancellationToken)
     {
         var ec2 = new Ec2Api(client);
         var template = environment.LaunchTemplate is not { } name ? null
             : await TryAsync("launch-template", () => ec2.GetLaunchTemplateVersionAsync(name, environment.LaunchTemplateVersion is { Length: > 0 } version ? version : "$Default", cancellationToken)).ConfigureAwait(false);
         List<string> images = [.. environment.Images.Select(i => i.Override).Append(environment.ImageId).Append(template?.ImageId).OfType<string>().Where(i => i.StartsWith("ami-", StringComparison.Ordinal)).Distinct()];
-        var (types, unknown) = Expand(table, environment.InstanceTypes);
+        var (types, unknown) = Expand(_table, environment.InstanceTypes);
         var (role, permissions) = environment.InstanceRole is { } profile ? await PermissionsAsync(profile, cancellationToken).ConfigureAwait(false) : (null, null);
         return new ComputeFacts
         {

@@ -105,13 +105,21 @@ public sealed class Forger
                 await _cloud.CreateAsync(resource, cancellationToken).ConfigureAwait(false);
                 return;
             }
-            catch (AwsException e) when (resource.Kind is ForgeKind.ComputeEnvironment or ForgeKind.InstanceProfile
-                && attempt < CreateAttempts && e.Message.Contains("role", StringComparison.OrdinalIgnoreCase) && e.Kind is AwsErrorKind.Invalid or AwsErrorKind.NotFound)
+            catch (AwsException e) when (attempt < CreateAttempts && IsNotYetKnown(resource, e))
             {
                 await Task.Delay(s_poll, _time, cancellationToken).ConfigureAwait(false);
             }
         }
     }
+
+    /// <summary>What was made a moment ago and is not yet known where it is needed: a profile's role, an environment's profile.</summary>
+    private static bool IsNotYetKnown(ForgeResource resource, AwsException e) => resource.Kind switch
+    {
+        ForgeKind.InstanceProfile => e.Kind == AwsErrorKind.NotFound,
+        ForgeKind.ComputeEnvironment => e.Kind is AwsErrorKind.Invalid or AwsErrorKind.NotFound
+            && (e.Message.Contains("instance profile", StringComparison.OrdinalIgnoreCase) || e.Message.Contains("instanceRole", StringComparison.Ordinal)),
+        _ => false,
+    };
 
     private async Task WaitAsync(ForgeResource resource, CancellationToken cancellationToken)
     {

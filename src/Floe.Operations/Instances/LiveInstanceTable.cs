@@ -9,7 +9,8 @@ public static class LiveInstanceTable
     /// EC2's description when there are credentials, else the embedded table. <paramref name="note"/> hears why it is not live, but only
     /// where somebody with credentials would expect it to be.
     /// </summary>
-    public static async Task<InstanceTable> ReadAsync(AwsClient client, Action<string> note, CancellationToken cancellationToken)
+    /// <param name="names">Null for all types; else names, or families as c6id.*.</param>
+    public static async Task<InstanceTable> ReadAsync(AwsClient client, IReadOnlyList<string>? names, Action<string> note, CancellationToken cancellationToken)
     {
         try
         {
@@ -19,8 +20,8 @@ public static class LiveInstanceTable
             }
 
             var region = await client.RegionAsync(cancellationToken).ConfigureAwait(false);
-            var types = await new Ec2Api(client).DescribeInstanceTypesAsync(null, cancellationToken).ConfigureAwait(false);
-            if (types.Count > 0)
+            var types = await new Ec2Api(client).DescribeInstanceTypesAsync(names, cancellationToken).ConfigureAwait(false);
+            if (types.Count > 0 || names is not null)
             {
                 return new InstanceTable([.. types.Select(From)], $"EC2's types in {region}", true);
             }

@@ -44,7 +44,7 @@ internal sealed class ConfigReader
             _line++;
         }
 
-        _at++;
+        _at = Math.Min(_at + 1, _text.Length);
     }
 
     /// <summary>Up to the '}' that ends it, which is left, or the end.</summary>
@@ -147,17 +147,17 @@ internal sealed class ConfigReader
         }
     }
 
-    /// <summary>Text up to the end of the line, or further while brackets are open.</summary>
+    /// <summary>Text up to the end of the line, or further while brackets are open; without comments.</summary>
     private string Expression()
     {
         SkipSpaces();
-        var start = _at;
+        var text = new StringBuilder();
         var open = 0;
         while (Here != '\0')
         {
             if (Here is '\'' or '"')
             {
-                Quoted();
+                text.Append(Quoted());
                 continue;
             }
 
@@ -184,10 +184,11 @@ internal sealed class ConfigReader
                 break;
             }
 
+            text.Append(Here);
             Next();
         }
 
-        return StripComments(_text[start.._at]).Trim();
+        return text.ToString().Trim();
     }
 
     private void SkipStatement() => Expression();
@@ -225,7 +226,7 @@ internal sealed class ConfigReader
             Next();
         }
 
-        return _text[start..Math.Min(_at, _text.Length)];
+        return _text[start.._at];
     }
 
     private bool Comment()
@@ -272,12 +273,6 @@ internal sealed class ConfigReader
         {
             Next();
         }
-    }
-
-    private static string StripComments(string expression)
-    {
-        var at = expression.IndexOf("//", StringComparison.Ordinal);
-        return at > 0 && !expression.Contains('\n') && expression[..at].Count(c => c is '\'' or '"') % 2 == 0 ? expression[..at] : expression;
     }
 
     internal static string Unquote(string text)

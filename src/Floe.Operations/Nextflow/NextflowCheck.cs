@@ -54,9 +54,9 @@ public static partial class NextflowCheck
         }
     }
 
-    private static Finding Fusion(NextflowConfig config) => Switch(config, "fusion", "fusion.enabled", "Fusion is off: tasks do not start through the layer's launcher, so nothing can freeze them");
+    private static Finding Fusion(NextflowConfig config) => Switch(config, "fusion", "fusion.enabled", "tasks do not start through the layer's launcher, so nothing can freeze them");
 
-    private static Finding Wave(NextflowConfig config) => Switch(config, "wave", "wave.enabled", "Wave is off: no layer is added to the containers");
+    private static Finding Wave(NextflowConfig config) => Switch(config, "wave", "wave.enabled", "no layer is added to the containers");
 
     private static Finding ContainerConfig(NextflowConfig config)
     {
@@ -208,7 +208,7 @@ public static partial class NextflowCheck
         null => Missing(check, $"{path} is not set: {off}", $"{path} = true", config, path),
         { Truth: true } entry => new Finding(FindingStatus.Pass, check, $"{path} is true", null, entry.Line),
         { IsExpression: true } entry => new Finding(FindingStatus.Warn, check, $"{path} is worked out by Nextflow ({entry.Text}); check the output of 'nextflow config -flat'", $"{path} = true", entry.Line),
-        var entry => new Finding(FindingStatus.Fail, check, off, $"{path} = true", entry.Line),
+        var entry => new Finding(FindingStatus.Fail, check, $"{path} is {entry.Word}: {off}", $"{path} = true", entry.Line),
     };
 
     private static Finding Missing(string check, string detail, string fix, NextflowConfig config, string path, FindingStatus status = FindingStatus.Fail)
