@@ -114,7 +114,7 @@ internal static class GcCommand
         }
     }
 
-    private static void Print(IReadOnlyList<GcRow> rows, bool asJson, StoreUrl url)
+    private static void Print(List<GcRow> rows, bool asJson, StoreUrl url)
     {
         if (asJson)
         {
