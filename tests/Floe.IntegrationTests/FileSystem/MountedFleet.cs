@@ -43,7 +43,7 @@ internal sealed class MountedFleet : IAsyncDisposable
 
     /// <summary>`floe run --mount` of a command in the working directory, which is the mount.</summary>
     public Task<MachineProcess> RunAsync(Machine machine, string[] options, params IReadOnlyList<string> command) => machine.StartAsync(
-        [Floe, "run", "--store", _store.Url, "--key", "task", "--no-imds", "--mount", Workload.WorkingDirectory,
+        [Floe, "run", "--store", _store.Url, "--key", "task", "--notices=none", "--mount", Workload.WorkingDirectory,
             "--mount-root", $"s3://{S3Double.Bucket}/{Prefix}", .. options, "--",
             "/bin/sh", "-c", $"cd {Workload.WorkingDirectory} && exec \"$@\"", "sh", .. command],
         _store.Environment, Token);
