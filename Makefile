@@ -6,10 +6,10 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT := 1
 
-.PHONY: help tools bundle check bench demo clean
+.PHONY: help tools bundle check soak-filesystem bench demo clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
 
 tools: ## install what the build and the tests need (Debian packages; root), or say what is missing
 	@eng/tools build test
@@ -20,6 +20,10 @@ bundle: ## build dist/floe: the program, CRIU with everything it needs, tini; ru
 
 check: ## run all tests: unit tests, then those that need root, real CRIU, machines and servers
 	@eng/check
+
+soak-filesystem: ## run the file system's random tests twenty times as long (root; minutes)
+	@dotnet build tests/Floe.FileSystem.Tests -c Release -v q
+	@FLOE_SOAK=$${FLOE_SOAK:-20} artifacts/bin/Floe.FileSystem.Tests/release/Floe.FileSystem.Tests -noColor -noLogo -namespace 'Floe.FileSystem.Tests.M*'
 
 bench: bundle ## run the benchmarks; one line each, and JSON in artifacts/bench.json (root)
 	@eng/tools bench

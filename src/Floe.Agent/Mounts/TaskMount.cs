@@ -89,6 +89,23 @@ internal sealed partial class TaskMount : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Opens a file of the mount for the agent's own output, such as a task's log: append-only, in memory, not through the kernel. It travels with
+    /// every snapshot as the task's open files do; on the next machine, after <see cref="RestoreAsync"/>, open it again and go on appending.
+    /// The task must not write the same file.
+    /// </summary>
+    /// <param name="path">Absolute, below the mount; its folder must be there.</param>
+    /// <exception cref="FloeException">The path is not below the mount.</exception>
+    /// <exception cref="Fuse.FuseException">There is no such folder, or a folder has the name.</exception>
+    public Task<FileAppender> OpenAppenderAsync(string path, CancellationToken cancellationToken)
+    {
+        const uint ReadableByAll = 0x1A4; // 0644
+        var below = Path.GetRelativePath(_request.Directory, path);
+        return below == "." || below.StartsWith("..", StringComparison.Ordinal) || Path.IsPathRooted(below)
+            ? throw new FloeException(ExitCodes.Usage, $"'{path}' is not below the mount {_request.Directory}")
+            : _mount!.Files.OpenAppenderAsync(below, ReadableByAll, cancellationToken);
+    }
+
     /// <summary>With every process of the task standing still: puts the mount's state into a snapshot. Uploads stand still until <see cref="Resume"/>.</summary>
     public async Task CaptureAsync(ISnapshotContent content, bool taskRunsOn, CancellationToken cancellationToken)
     {

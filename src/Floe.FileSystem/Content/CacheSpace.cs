@@ -19,6 +19,9 @@ internal sealed class CacheSpace(long maxBytes)
     /// <summary>Drops clean blocks, at least so many bytes if it can; gives how many. They have been released when it returns.</summary>
     public Func<long, long> Evict { get; set; } = static _ => 0;
 
+    /// <summary>The same, waiting for contents that are being filled: the last resort.</summary>
+    public Func<long, long> EvictPatiently { get; set; } = static _ => 0;
+
     /// <summary>Starts sending what could be sent and then dropped; false where there is nothing.</summary>
     public Func<bool> Relieve { get; set; } = static () => false;
 
@@ -70,8 +73,7 @@ internal sealed class CacheSpace(long maxBytes)
                 return;
             }
 
-            var isRelieved = Relieve();
-            if (!isRelieved && Volatile.Read(ref _transfers) == 0)
+            if (!Relieve() && IsStill(changed) && EvictPatiently(bytes) == 0 && IsStill(changed))
             {
                 throw new ContentException(
                     ContentErrorKind.NoSpace,
@@ -92,17 +94,20 @@ internal sealed class CacheSpace(long maxBytes)
     }
 
     /// <summary>Something is on its way to or from the bucket that can be dropped when it has arrived: who waits for space may go on hoping.</summary>
-    public void BeginTransfer() => Interlocked.Increment(ref _transfers);
-
-    public void EndTransfer()
+    public void BeginTransfer()
     {
-        Interlocked.Decrement(ref _transfers);
-        Pulse();
+        lock (_lock)
+        {
+            _transfers++;
+        }
     }
 
-    private void Pulse()
+    /// <summary>What was on its way can be dropped now, if it arrived.</summary>
+    public void EndTransfer() => Pulse(1);
+
+    private void Pulse(int endedTransfers = 0)
     {
-        if (Volatile.Read(ref _waiters) == 0)
+        if (endedTransfers == 0 && Volatile.Read(ref _waiters) == 0)
         {
             return;
         }
@@ -110,11 +115,22 @@ internal sealed class CacheSpace(long maxBytes)
         TaskCompletionSource changed;
         lock (_lock)
         {
+            // Both in one step, for IsStill.
+            _transfers -= endedTransfers;
             changed = _changed;
             _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         changed.TrySetResult();
+    }
+
+    /// <summary>Nothing is on its way, and nothing has arrived since the task was looked at.</summary>
+    private bool IsStill(Task changed)
+    {
+        lock (_lock)
+        {
+            return _transfers == 0 && _changed.Task == changed;
+        }
     }
 
     private bool TryTake(long bytes)

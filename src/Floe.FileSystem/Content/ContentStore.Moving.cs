@@ -8,7 +8,7 @@ public sealed partial class ContentStore
 {
     private const string LineageName = "floe-lineage";
 
-    private volatile bool _isHandedOver;
+    private readonly CancellationTokenSource _handedOver = new();
 
     /// <summary>In the metadata of every object that is written here; taken over with a snapshot.</summary>
     public string Lineage { get; private set; } = RandomNumberGenerator.GetHexString(32, lowercase: true);
@@ -17,7 +17,10 @@ public sealed partial class ContentStore
     /// Another machine has a state of this store, or will take one: from now on nothing is aborted and nothing kept. What is under way is for
     /// <see cref="PauseAsync"/> to stop.
     /// </summary>
-    public void HandOver() => _isHandedOver = true;
+    public void HandOver() => _handedOver.Cancel();
+
+    /// <summary>Cancelled with <see cref="HandOver"/>.</summary>
+    internal CancellationToken HandedOver => _handedOver.Token;
 
     /// <summary>This mount goes on where another one was.</summary>
     internal void Continue(string lineage) => Lineage = lineage;

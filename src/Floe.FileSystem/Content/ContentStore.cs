@@ -39,7 +39,8 @@ public sealed partial class ContentStore : IAsyncDisposable
 
         Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4)
         {
-            Evict = Evict,
+            Evict = bytes => Evict(bytes, waits: false),
+            EvictPatiently = bytes => Evict(bytes, waits: true),
             Relieve = Relieve,
         };
         _uploadSlots = new SemaphoreSlim(options.MaxUploads);
@@ -154,7 +155,7 @@ public sealed partial class ContentStore : IAsyncDisposable
                 Abandon(session);
             }
 
-            var isKept = content.IsDirty && content.LocalPath is not null && !_isHandedOver;
+            var isKept = content.IsDirty && content.LocalPath is not null && !_handedOver.IsCancellationRequested;
             var (path, target) = (content.LocalPath, content.Target);
             content.Drop(isKept);
             if (isKept)
@@ -218,7 +219,7 @@ public sealed partial class ContentStore : IAsyncDisposable
     internal void Abandon(UploadSession session)
     {
         // A snapshot may still refer to it: then the end of the task, or floe gc, removes it.
-        if (session.Sealed.Count == 0 && !_isHandedOver)
+        if (session.Sealed.Count == 0 && !_handedOver.IsCancellationRequested)
         {
             _aborts[session] = AbortAsync(session);
         }
@@ -250,12 +251,12 @@ public sealed partial class ContentStore : IAsyncDisposable
         }
     }
 
-    private long Evict(long bytes)
+    private long Evict(long bytes, bool waits)
     {
         long freed = 0;
         foreach (var content in Contents().Where(c => c.CachedBytes > 0).OrderBy(c => c.LastUsed))
         {
-            freed += content.Evict(bytes - freed);
+            freed += content.Evict(bytes - freed, waits);
             if (freed >= bytes)
             {
                 break;

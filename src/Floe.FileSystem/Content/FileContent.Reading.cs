@@ -310,13 +310,12 @@ public sealed partial class FileContent
             fetch.Error = error;
         }
 
+        // Whoever took a block over has released its space already, reserved or not.
+        _store.Space.Release(isReserved ? left * BlockMap.BlockBytes : (left * BlockMap.BlockBytes) - reserved);
         if (isReserved)
         {
             _store.Space.EndTransfer();
         }
-
-        // Whoever took a block over has released its space already, reserved or not.
-        _store.Space.Release(isReserved ? left * BlockMap.BlockBytes : (left * BlockMap.BlockBytes) - reserved);
 
         if (error is null)
         {

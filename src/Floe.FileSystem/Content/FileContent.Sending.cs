@@ -159,6 +159,7 @@ public sealed partial class FileContent
             {
                 mine = new Sending(CancellationTokenSource.CreateLinkedTokenSource(cancellationToken));
                 _sending[part] = mine;
+                _store.Space.BeginTransfer();
                 var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 mine.Done = done.Task;
                 wait = TransferPartAsync(part, mine, done);
@@ -190,6 +191,8 @@ public sealed partial class FileContent
                 _sending.Remove(part);
             }
 
+            // After the part may be dropped, so that who waits for space finds it.
+            _store.Space.EndTransfer();
             mine.Stop.Dispose();
             done.SetResult();
         }
@@ -200,6 +203,7 @@ public sealed partial class FileContent
         var session = await SessionAsync(cancellationToken).ConfigureAwait(false);
         long first, end, bytes;
         int version;
+        bool isMissing;
         ObjectVersion? source;
         lock (_lock)
         {
@@ -212,6 +216,7 @@ public sealed partial class FileContent
             (first, end) = BlocksOfPart(part);
             version = VersionOf(part);
             source = !HasDirty(part) && PartGrid.Offset(part) + bytes <= _baseLimit ? _base : null;
+            isMissing = source is null && MissingIn(first, end);
             if (!IsSent(part) && HasAwayIn(part, part))
             {
                 throw new ContentException(
@@ -221,12 +226,20 @@ public sealed partial class FileContent
 
         var client = _store.Client(session.Bucket);
         UploadedPart sent;
-        if (source is null)
+        if (isMissing)
         {
-            await FetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false);
+            // What waits for space itself is no hope for others who do.
+            _store.Space.EndTransfer();
+            try
+            {
+                await FetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                _store.Space.BeginTransfer();
+            }
         }
 
-        _store.Space.BeginTransfer();
         try
         {
             if (source is not null)
@@ -242,10 +255,6 @@ public sealed partial class FileContent
         {
             ForgetSession(session);
             throw;
-        }
-        finally
-        {
-            _store.Space.EndTransfer();
         }
 
         lock (_lock)

@@ -262,10 +262,15 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>Drops blocks that can be had again, those used longest ago first; gives how many bytes. Never waits for a content in use.</summary>
-    internal long Evict(long bytes)
+    /// <summary>Drops blocks that can be had again, those used longest ago first; gives how many bytes.</summary>
+    /// <param name="waits">Else a content that is being filled is passed over.</param>
+    internal long Evict(long bytes, bool waits)
     {
-        if (!_fill.TryEnter())
+        if (waits)
+        {
+            _fill.Enter();
+        }
+        else if (!_fill.TryEnter())
         {
             return 0;
         }

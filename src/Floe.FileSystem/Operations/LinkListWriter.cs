@@ -15,6 +15,9 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ILogger log
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Bucket, string Prefix), Pending> _pending = [];
+    private readonly Dictionary<(string Bucket, string Prefix), long> _written = [];
+    private long _writes;
+    private long _writtenElsewhere;
 
     private sealed class Pending
     {
@@ -40,6 +43,17 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ILogger log
             }
 
             pending.Changes[name] = isThere;
+        }
+    }
+
+    /// <summary>
+    /// Another number after every write of a folder's list: what was read of the bucket before a write, and completed after it, lacks its names.
+    /// </summary>
+    public long Writes(string bucket, string prefix)
+    {
+        lock (_gate)
+        {
+            return _written.GetValueOrDefault((bucket, prefix), _writtenElsewhere);
         }
     }
 
@@ -113,6 +127,24 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ILogger log
                 // The links themselves are in the bucket and marked; only readers of the list miss them.
                 LogFailed(bucket, prefix, e);
             }
+
+            Count(bucket, prefix);
+        }
+    }
+
+    /// <summary>Before the written names stop being pending.</summary>
+    private void Count(string bucket, string prefix)
+    {
+        const int MaxFolders = 1024;
+        lock (_gate)
+        {
+            if (_written.Count >= MaxFolders)
+            {
+                _written.Clear();
+                _writtenElsewhere = ++_writes;
+            }
+
+            _written[(bucket, prefix)] = ++_writes;
         }
     }
 

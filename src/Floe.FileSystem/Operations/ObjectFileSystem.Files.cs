@@ -151,7 +151,7 @@ public sealed partial class ObjectFileSystem
     {
         if (FileOf(handle) is { CanWrite: true, Content.Failure: { } failure })
         {
-            throw failure;
+            throw NotWritten(failure);
         }
     }
 
@@ -161,9 +161,20 @@ public sealed partial class ObjectFileSystem
         var file = FileOf(handle);
         if (!file.Node.IsUnlinked)
         {
-            await file.Content.SyncAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await file.Content.SyncAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (ContentException e)
+            {
+                throw NotWritten(e);
+            }
         }
     }
+
+    /// <summary>Programs know these two of fsync and close; what it was is in the log.</summary>
+    private static FuseException NotWritten(ContentException e) =>
+        new(e.Kind == ContentErrorKind.NoSpace ? Errno.ENOSPC : Errno.EIO, e.Message);
 
     /// <summary>posix_fallocate: the room is the bucket's, so only the length counts.</summary>
     public async ValueTask AllocateAsync(ulong handle, long offset, long length, uint mode, CancellationToken cancellationToken)

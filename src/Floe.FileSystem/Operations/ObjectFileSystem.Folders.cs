@@ -159,12 +159,13 @@ public sealed partial class ObjectFileSystem
         }
 
         var validUntil = After(_options.FileTtl);
+        var writes = _links.Writes(bucket.Bucket, prefix);
         var answer = await bucket.ListAsync(prefix, "/", token, _options.PageEntries, cancellationToken).ConfigureAwait(false);
         if (token is null)
         {
             // On a page that is not the last the list may come later.
             var isListed = answer.NextToken is not null || answer.Objects.Any(o => o.Key == prefix + LinkList.Name);
-            reader.Links = await LinksAsync(folder, bucket, isListed, cancellationToken).ConfigureAwait(false);
+            reader.Links = await LinksAsync(folder, bucket, isListed ? null : writes, cancellationToken).ConfigureAwait(false);
         }
 
         var last = answer.NextToken is null ? null : LastOf(answer)[prefix.Length..];

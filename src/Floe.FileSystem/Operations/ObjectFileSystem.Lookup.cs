@@ -182,34 +182,37 @@ public sealed partial class ObjectFileSystem
         var stored = PosixMetadata.Decode(head.Metadata);
         // Links that Fusion made carry no mark of their own.
         var isLink = PosixMetadata.IsLink(stored) ||
-            (stored.Mode is null && head.Size is > 0 and < 4096 && (await LinksAsync(folder, bucket, isListed: true, cancellationToken).ConfigureAwait(false)).Contains(name));
+            (stored.Mode is null && head.Size is > 0 and < 4096 && (await LinksAsync(folder, bucket, null, cancellationToken).ConfigureAwait(false)).Contains(name));
         return new Found(IsFolder: false, HasMarker: false, head, isLink);
     }
 
     /// <summary>The names in the folder's list of links.</summary>
-    /// <param name="isListed">Whether the bucket is known to have a list; false spares asking for it.</param>
-    private async Task<HashSet<string>> LinksAsync(Node folder, IBucketClient bucket, bool isListed, CancellationToken cancellationToken)
+    /// <param name="unlistedSince">
+    /// What <see cref="LinkListWriter.Writes"/> said before a listing that showed no list: unless one was written since, asking for it is spared.
+    /// </param>
+    private async Task<HashSet<string>> LinksAsync(Node folder, IBucketClient bucket, long? unlistedSince, CancellationToken cancellationToken)
     {
         while (true)
         {
             string prefix;
-            long changes;
+            long changes, writes;
             lock (Gate)
             {
                 prefix = PrefixOf(folder);
                 changes = folder.Folder!.Changes;
+                writes = _links.Writes(bucket.Bucket, prefix);
                 if (folder.Folder.Links is { } known && folder.Folder.LinksUntil > Now)
                 {
                     return [.. known];
                 }
             }
 
-            var list = isListed ? await bucket.GetAsync(prefix + LinkList.Name, LinkList.MaxBytes, cancellationToken).ConfigureAwait(false) : null;
+            var list = unlistedSince != writes ? await bucket.GetAsync(prefix + LinkList.Name, LinkList.MaxBytes, cancellationToken).ConfigureAwait(false) : null;
             var names = _links.Complete(bucket.Bucket, prefix, list is null ? [] : LinkList.Parse(list.Content));
             lock (Gate)
             {
                 // Else a link was made or removed meanwhile, and may be in neither.
-                if (folder.Folder.Changes == changes)
+                if (folder.Folder.Changes == changes && _links.Writes(bucket.Bucket, prefix) == writes)
                 {
                     folder.Folder.Links = [.. names];
                     folder.Folder.LinksUntil = After(_options.FolderTtl);

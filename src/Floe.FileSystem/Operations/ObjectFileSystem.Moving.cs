@@ -21,6 +21,7 @@ public sealed partial class ObjectFileSystem
     /// <param name="taskRunsOn">The task stays here after the snapshot: then the snapshot carries also what has gone up.</param>
     public async Task<CapturedMount> CaptureAsync(bool taskRunsOn, CancellationToken cancellationToken)
     {
+        await StandStillAsync(cancellationToken).ConfigureAwait(false);
         // Names that are being made in the bucket are made first.
         await _links.DrainAsync(cancellationToken).ConfigureAwait(false);
         await _contents.PauseAsync(cancellationToken).ConfigureAwait(false);
@@ -61,7 +62,11 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>The snapshot is done with, or the task runs on.</summary>
-    public void Resume() => _contents.Resume();
+    public void Resume()
+    {
+        _contents.Resume();
+        GoOn();
+    }
 
     /// <summary>Takes a state over into a tree that was not used yet; then the bytes come, then <see cref="AttachAsync"/>.</summary>
     /// <exception cref="MountStateException">It does not belong here.</exception>

@@ -8,7 +8,7 @@ namespace Floe.FileSystem.Tests.Model;
 /// <summary>The file system in memory against a folder of this machine.</summary>
 public sealed class CoreModelTests
 {
-    /// <summary>Set to repeat one sequence that failed.</summary>
+    /// <summary>Set to repeat a sequence that failed.</summary>
     private static readonly int s_firstSeed = int.Parse(Environment.GetEnvironmentVariable("FLOE_TEST_SEED") ?? "1", System.Globalization.CultureInfo.InvariantCulture);
 
     [Theory]
@@ -18,11 +18,11 @@ public sealed class CoreModelTests
     [InlineData(3)]
     public async Task RandomOperations_AreThoseOfALocalFolder(int block)
     {
-        const int Sequences = 500;
-        for (var i = 0; i < Sequences; i++)
+        var sequences = 500 * Soak.Factor;
+        for (var i = 0; i < sequences; i++)
         {
             // A sequence takes milliseconds; one that hangs is named.
-            var seed = s_firstSeed + (block * Sequences) + i;
+            var seed = s_firstSeed + (block * sequences) + i;
             try
             {
                 await RunAsync(seed).WaitAsync(TimeSpan.FromSeconds(30));
@@ -38,7 +38,7 @@ public sealed class CoreModelTests
     {
         using var scratch = new ScratchFolder();
         var buckets = new MemoryBuckets(Tree.Bucket);
-        using var model = new LocalTree(scratch.Folder("model"));
+        using var model = new LocalTree(scratch.Folder("model"), isMount: false);
         var steps = new RandomSteps(seed);
         await using (var tree = new Tree(buckets, Options(seed), null, scratch))
         {

@@ -66,7 +66,7 @@ internal sealed class CoreTree(Tree tree) : ITree
     {
         var (handle, node) = _open[slot];
         var stat = (await tree.Files.GetAttributesAsync(node, default)).Attributes;
-        var buffer = new byte[1 << 20];
+        var buffer = Contents.Rent();
         try
         {
             var read = await tree.Files.ReadAsync(handle, 0, buffer, default);
@@ -75,6 +75,10 @@ internal sealed class CoreTree(Tree tree) : ITree
         catch (Exception e) when (StoreErrno.Of(e) != Errno.EIO)
         {
             return $"errno {StoreErrno.Of(e)}";
+        }
+        finally
+        {
+            Contents.Return(buffer);
         }
     }
 
@@ -120,10 +124,11 @@ internal sealed class CoreTree(Tree tree) : ITree
                     break;
                 default:
                     var handle = await tree.OpenAsync(name, Tree.ReadOnly);
-                    var buffer = new byte[1 << 20];
+                    var buffer = Contents.Rent();
                     var read = await tree.Files.ReadAsync(handle, 0, buffer, default);
                     tree.Files.Release(handle);
                     lines.Add($"{name} {Contents.Describe(buffer.AsSpan(0, read))}{mode}");
+                    Contents.Return(buffer);
                     break;
             }
         }

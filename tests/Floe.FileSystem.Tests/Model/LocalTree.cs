@@ -4,12 +4,12 @@ using Floe.Linux;
 
 namespace Floe.FileSystem.Tests.Model;
 
-/// <summary>A folder of the machine, by system calls: the model, or a mount under test. Runs on threads of its own, never on the pool's.</summary>
-internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
+/// <summary>A folder of the machine, by system calls: the model, or a mount under test, whose calls run on threads of their own, never on the pool's.</summary>
+internal sealed unsafe class LocalTree(string root, bool isMount) : ITree, IDisposable
 {
     private readonly Dictionary<int, int> _open = [];
 
-    public Task<int> OpenAsync(int slot, string path, uint flags, uint mode) => Apart(() =>
+    public Task<int> OpenAsync(int slot, string path, uint flags, uint mode) => Run(() =>
     {
         const int O_CLOEXEC = 0x80000;
         fixed (byte* name = Bytes(path))
@@ -25,9 +25,9 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
         }
     });
 
-    public Task<int> CloseAsync(int slot) => Apart(() => _open.Remove(slot, out var descriptor) ? Errno0(Interop.close(descriptor)) : Errno.EBADF);
+    public Task<int> CloseAsync(int slot) => Run(() => _open.Remove(slot, out var descriptor) ? Errno0(Interop.close(descriptor)) : Errno.EBADF);
 
-    public Task<int> WriteAsync(int slot, long offset, byte[] data) => Apart(() =>
+    public Task<int> WriteAsync(int slot, long offset, byte[] data) => Run(() =>
     {
         fixed (byte* bytes = data)
         {
@@ -36,11 +36,10 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
         }
     });
 
-    public Task<int> TruncateAsync(int slot, long size) => Apart(() => Errno0(Interop.ftruncate(_open[slot], size)));
+    public Task<int> TruncateAsync(int slot, long size) => Run(() => Errno0(Interop.ftruncate(_open[slot], size)));
 
-    public Task<string> ReadAsync(int slot) => Apart(() =>
+    public Task<string> ReadAsync(int slot) => Run(() =>
     {
-        var buffer = new byte[1 << 20];
         Interop.StatxBuffer stat;
         byte empty = 0;
         if (Interop.statx(_open[slot], &empty, Interop.AT_EMPTY_PATH, Interop.STATX_BASIC_STATS, &stat) < 0)
@@ -48,15 +47,18 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
             throw LinuxException.Last("statx");
         }
 
+        var buffer = Contents.Rent();
         fixed (byte* bytes = buffer)
         {
-            var read = Interop.pread(_open[slot], bytes, (nuint)buffer.Length, 0);
-            return read < 0
+            var read = Interop.pread(_open[slot], bytes, Contents.MaxBytes, 0);
+            var text = read < 0
                 ? $"errno {Marshal.GetLastPInvokeError()}" : $"{stat.stx_size} {(stat.stx_nlink == 0 ? "unlinked" : "named")} {Contents.Describe(buffer.AsSpan(0, (int)read))}";
+            Contents.Return(buffer);
+            return text;
         }
     });
 
-    public Task<int> MakeFolderAsync(string path) => Apart(() =>
+    public Task<int> MakeFolderAsync(string path) => Run(() =>
     {
         fixed (byte* name = Bytes(path))
         {
@@ -68,7 +70,7 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
 
     public Task<int> UnlinkAsync(string path) => Remove(path, 0);
 
-    public Task<int> RenameAsync(string from, string to) => Apart(() =>
+    public Task<int> RenameAsync(string from, string to) => Run(() =>
     {
         fixed (byte* source = Bytes(from), target = Bytes(to))
         {
@@ -76,7 +78,7 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
         }
     });
 
-    public Task<int> LinkAsync(string path, string target) => Apart(() =>
+    public Task<int> LinkAsync(string path, string target) => Run(() =>
     {
         fixed (byte* name = Bytes(path), text = Encoding.UTF8.GetBytes(target + '\0'))
         {
@@ -84,7 +86,7 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
         }
     });
 
-    public Task<int> ChangeModeAsync(string path, uint mode) => Apart(() =>
+    public Task<int> ChangeModeAsync(string path, uint mode) => Run(() =>
     {
         fixed (byte* name = Bytes(path))
         {
@@ -92,7 +94,7 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
         }
     });
 
-    public Task<string> DescribeAsync(bool withModes) => Apart(() =>
+    public Task<string> DescribeAsync(bool withModes) => Run(() =>
     {
         var lines = new List<string>();
         Describe(new DirectoryInfo(root), "", withModes, lines);
@@ -111,6 +113,8 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
 
     /// <summary>A blocked call must not take a thread from those that serve the mount.</summary>
     internal static Task<T> Apart<T>(Func<T> action) => Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private Task<T> Run<T>(Func<T> action) => isMount ? Apart(action) : Task.FromResult(action());
 
     private static void Describe(DirectoryInfo folder, string path, bool withModes, List<string> lines)
     {
@@ -134,7 +138,7 @@ internal sealed unsafe class LocalTree(string root) : ITree, IDisposable
         }
     }
 
-    private Task<int> Remove(string path, int flags) => Apart(() =>
+    private Task<int> Remove(string path, int flags) => Run(() =>
     {
         fixed (byte* name = Bytes(path))
         {

@@ -12,8 +12,8 @@ public sealed class MountModelTests
     [Fact]
     public async Task RandomOperations_OnAMount_AreThoseOfALocalFolder()
     {
-        const int Sequences = 150;
-        for (var seed = 10_001; seed <= 10_000 + Sequences; seed++)
+        var sequences = 100 * Soak.Factor;
+        for (var seed = 10_001; seed <= 10_000 + sequences; seed++)
         {
             await RunAsync(seed);
         }
@@ -23,18 +23,18 @@ public sealed class MountModelTests
     {
         using var scratch = new ScratchFolder();
         var buckets = new MemoryBuckets(Tree.Bucket);
-        using var model = new LocalTree(scratch.Folder("model"));
+        using var model = new LocalTree(scratch.Folder("model"), isMount: false);
         var steps = new RandomSteps(seed);
         await using (var mount = TestMount.Start(scratch, buckets))
         {
-            using var subject = new LocalTree(mount.Path);
+            using var subject = new LocalTree(mount.Path, isMount: true);
             await steps.RunAsync(model, subject, 25, withModes: true);
             await steps.CloseAllAsync(model, subject);
             await mount.UnmountAsync();
         }
 
         await using var again = TestMount.Start(scratch, buckets);
-        using var after = new LocalTree(again.Path);
+        using var after = new LocalTree(again.Path, isMount: true);
         steps.Assert(await model.DescribeAsync(withModes: false), await after.DescribeAsync(withModes: false), -1, "the tree after a remount");
     }
 }
