@@ -23,9 +23,9 @@ internal sealed class TestMount : IAsyncDisposable
 
     public string this[string name] => System.IO.Path.Combine(Path, name);
 
-    public static TestMount Start(ScratchFolder scratch, IBucketService buckets, FileSystemOptions? options = null) => new(FileSystemMount.Start(
+    public static TestMount Start(ScratchFolder scratch, IBucketService buckets, FileSystemOptions? options = null, long maxCacheBytes = 1 << 30) => new(FileSystemMount.Start(
         scratch.Folder("mount"), buckets, options ?? new FileSystemOptions { Root = new BucketFolder(Tree.Bucket, "") },
-        new ContentStoreOptions { CacheFolder = scratch["cache"], MaxCacheBytes = 1 << 30 }, NullLoggerFactory.Instance, TimeProvider.System));
+        new ContentStoreOptions { CacheFolder = scratch["cache"], MaxCacheBytes = maxCacheBytes }, NullLoggerFactory.Instance, TimeProvider.System));
 
     /// <summary>Unmounts with everything in the bucket.</summary>
     public async Task UnmountAsync()
