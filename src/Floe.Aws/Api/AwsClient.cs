@@ -94,7 +94,7 @@ public sealed partial class AwsClient : IDisposable
         catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            throw new AwsFault(null, "", AwsOptions.Clean((e.InnerException ?? e).Message)).ToException(service, $"HEAD {path}", "", region, 1);
+            throw AwsFault.Of(e).ToException(service, $"HEAD {path}", "", region, 1);
         }
     }
 
@@ -177,7 +177,7 @@ public sealed partial class AwsClient : IDisposable
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return new AwsFault(null, "", AwsOptions.Clean((e.InnerException ?? e).Message));
+            return AwsFault.Of(e);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Xml.Linq;
 
@@ -22,12 +23,21 @@ internal sealed record AwsFault(HttpStatusCode? Status, string Code, string Mess
         return new AwsFault(status, AwsOptions.Clean(code), AwsOptions.Clean(message));
     }
 
+    /// <summary>No answer at all.</summary>
+    public static AwsFault Of(Exception e) => new(null, "", AwsOptions.Clean((e.InnerException ?? e).Message))
+    {
+        NoSuchHost = e is HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.HostNotFound } },
+    };
+
     /// <summary>A success that cannot be read.</summary>
     public bool Malformed { get; init; }
 
+    /// <summary>The name service knows no such host: each region has names of its own.</summary>
+    public bool NoSuchHost { get; init; }
+
     public bool IsTransient => Kind is AwsErrorKind.Throttled or AwsErrorKind.Unavailable or AwsErrorKind.Unreachable or AwsErrorKind.Malformed;
 
-    public AwsErrorKind Kind => Malformed ? AwsErrorKind.Malformed : Status is null ? AwsErrorKind.Unreachable : Code switch
+    public AwsErrorKind Kind => Malformed ? AwsErrorKind.Malformed : NoSuchHost ? AwsErrorKind.Region : Status is null ? AwsErrorKind.Unreachable : Code switch
     {
         "Throttling" or "ThrottlingException" or "ThrottledException" or "RequestThrottled" or "RequestThrottledException" or "RequestLimitExceeded"
             or "TooManyRequestsException" or "SlowDown" or "PriorRequestNotComplete" or "BandwidthLimitExceeded" => AwsErrorKind.Throttled,
@@ -64,6 +74,7 @@ internal sealed record AwsFault(HttpStatusCode? Status, string Code, string Mess
             AwsErrorKind.Denied => $"these credentials may not do {permission} ({said}); allow it, or use a role that may",
             AwsErrorKind.NotFound => $"{call}: not found ({said})",
             AwsErrorKind.Throttled => $"{call}: AWS still asks to slow down after {attempts} tries ({said}); try again later",
+            AwsErrorKind.Region => $"{service.Name} has no endpoint in '{region}' ({said}); check --region, and whether this machine resolves names",
             AwsErrorKind.Unreachable => $"{call}: no answer ({said}); check the network, a proxy (HTTPS_PROXY), and whether '{region}' is a region",
             AwsErrorKind.Unavailable => $"{call} failed {attempts} times ({said}); try again later",
             AwsErrorKind.Malformed => $"{call} answered something that is no answer ({said}); is a proxy or a wrong AWS_ENDPOINT_URL in between?",

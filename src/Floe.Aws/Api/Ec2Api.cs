@@ -119,12 +119,16 @@ public sealed partial class Ec2Api(AwsClient client)
             Math.Min(cap, cards.Sum(c => Number(c.Text("baselineBandwidthInGbps")) ?? 0)),
             Math.Min(cap, cards.Sum(c => Number(c.Text("peakBandwidthInGbps")) ?? 0)),
             headline,
-            (long)(Number(item.Child("instanceStorageInfo")?.Text("totalSizeInGB")) ?? 0),
+            Nvme(item.Child("instanceStorageInfo")),
             (int)(item.Child("gpuInfo")?.Items("gpus").Sum(g => Number(g.Text("count")) ?? 0) ?? 0),
             item.Items("supportedUsageClasses").Any(c => c.Value == "spot"),
             item.Text("currentGeneration") == "true",
             item.Text("bareMetal") == "true");
     }
+
+    /// <summary>GB of NVMe: neither disks that turn (d3en has such, as NVMe devices) nor SSDs of another kind.</summary>
+    private static long Nvme(XElement? storage) =>
+        storage is null || storage.Text("nvmeSupport") == "unsupported" || storage.Items("disks").Any(d => d.Text("type") == "hdd") ? 0 : (long)(Number(storage.Text("totalSizeInGB")) ?? 0);
 
     /// <summary>"12.5 Gigabit", "Up to 40 Gigabit", "8x 100 Gigabit"; null for words like "Moderate".</summary>
     internal static double? Headline(string text)

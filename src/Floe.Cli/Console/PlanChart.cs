@@ -9,6 +9,7 @@ internal static class PlanChart
 {
     private const int Width = 64;
     private const int Height = 16;
+    private static readonly double[] s_gbps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 25, 50, 100, 200, 400, 800, 1600, 3200];
 
     public static string Draw(Plan plan)
     {
@@ -35,11 +36,12 @@ internal static class PlanChart
             cells[row, column] = point.Verdict switch { Verdict.Fits => '●', Verdict.FitsAfterPreCopy => '◐', _ => '○' };
         }
 
+        var labels = Powers(lowGiB, highGiB).ToLookup(gib => Height - 1 - Place(lowGiB, highGiB, gib, Height));
         var text = new StringBuilder().AppendLine("   GiB");
         for (var row = 0; row < Height; row++)
         {
-            var label = row % 5 == 0 || row == Height - 1 ? Round(At(lowGiB, highGiB, (Height - 1 - row) / (Height - 1.0))) : "";
-            text.Append(label.PadLeft(6)).Append(" │");
+            var label = labels[row].Select(Round).FirstOrDefault("");
+            text.Append(label.PadLeft(6)).Append(label.Length > 0 ? " ┤" : " │");
             for (var column = 0; column < Width; column++)
             {
                 text.Append(cells[row, column]);
@@ -48,23 +50,36 @@ internal static class PlanChart
             text.AppendLine();
         }
 
-        text.Append("       └").Append('─', Width).AppendLine();
+        var line = new char[Width];
         var axis = new char[Width + 12];
+        Array.Fill(line, '─');
         Array.Fill(axis, ' ');
-        for (var i = 0; i <= 4; i++)
+        foreach (var gbps in s_gbps.Where(g => g >= leftGbps && g <= rightGbps))
         {
-            var label = Round(At(leftGbps, rightGbps, i / 4.0));
-            label.AsSpan().CopyTo(axis.AsSpan(8 + Math.Max(0, (int)(i / 4.0 * (Width - 1)) - (label.Length / 2))));
+            var (column, label) = (Place(leftGbps, rightGbps, gbps, Width), Round(gbps));
+            line[column] = '┬';
+            label.AsSpan().CopyTo(axis.AsSpan(8 + column - (label.Length / 2)));
         }
 
+        text.Append("       └").Append(line).AppendLine();
         return text.Append(new string(axis).TrimEnd()).AppendLine(" Gbps")
-            .Append(string.Create(CultureInfo.InvariantCulture, $"        · all of it in {plan.BudgetSeconds:0} s   ● fits   ◐ fits after pre-copy   ○ does not")).ToString();
+            .Append(string.Create(CultureInfo.InvariantCulture, $"        · everything sent in {plan.BudgetSeconds:0} s   ● fits   ◐ fits after pre-copy   ○ does not")).ToString();
     }
 
     private static (double Low, double High) Bounds(IEnumerable<double> values, double low, double high)
     {
         var all = values.Append(low).Append(high).ToList();
         return (all.Min(), all.Max());
+    }
+
+    /// <summary>As memory is sold; every second one where there are many.</summary>
+    private static IEnumerable<double> Powers(double low, double high)
+    {
+        var step = Math.Log2(high / low) > 8 ? 4 : 2;
+        for (var gib = Math.Pow(2, Math.Ceiling(Math.Log2(low))); gib <= high; gib *= step)
+        {
+            yield return gib;
+        }
     }
 
     private static double At(double low, double high, double part) => low * Math.Pow(high / low, part);

@@ -4,6 +4,7 @@ using Floe.Agent;
 using Floe.Aws.Api;
 using Floe.Cli.Console;
 using Floe.Operations.Forge;
+using Floe.Operations.Images;
 using Floe.Operations.Instances;
 using Floe.Operations.Planning;
 using Floe.S3;
@@ -78,7 +79,7 @@ internal static class ForgeCreateCommand
         }
         else
         {
-            ForgeOption.Print(plan);
+            ForgeText.Print(plan);
         }
 
         if (parsed.GetValue(s_dryRun))
@@ -109,7 +110,12 @@ internal static class ForgeCreateCommand
         }
 
         var region = await client.RegionAsync(cancellationToken).ConfigureAwait(false);
-        var types = Types(parsed);
+        if (parsed.GetValue(s_image) is { } image && !RecommendedImage.IsId(image))
+        {
+            throw ForgeOption.Usage($"--image takes an id like ami-0123456789abcdef0, as 'floe ami' prints; not '{image}'");
+        }
+
+        var types = await TypesAsync(parsed, client, cancellationToken).ConfigureAwait(false);
         var (subnets, groups) = await NetworkAsync(parsed, client, cancellationToken).ConfigureAwait(false);
         var arm = parsed.GetValue(s_arch) == "arm64";
         return new ForgeSpec
@@ -131,16 +137,23 @@ internal static class ForgeCreateCommand
     }
 
     /// <summary>Given types, in that order; else those that fit best, all with local NVMe and of one size, so that every one takes the task.</summary>
-    private static List<string> Types(ParseResult parsed)
+    private static async Task<List<string>> TypesAsync(ParseResult parsed, AwsClient client, CancellationToken cancellationToken)
     {
-        var table = InstanceTable.Embedded();
-        if (parsed.GetValue(s_types) is { Length: > 0 } given)
+        var named = parsed.GetValue(s_types) is { Length: > 0 } some ? some : null;
+        if (named is null && parsed.GetValue(s_memory) is null)
+        {
+            throw ForgeOption.Usage("no types: give --type TYPE, or --memory SIZE of the largest task to have them chosen");
+        }
+
+        // EC2 knows which types there are in the region.
+        var table = await LiveInstanceTable.ReadAsync(client, named, static why => System.Console.Error.WriteLine($"floe: judging by the embedded table of types: {why}"), cancellationToken).ConfigureAwait(false);
+        if (named is { } given)
         {
             foreach (var type in given.Where(t => t.Contains('.')))
             {
                 if (!InstanceType.IsName(type) || table.Find(type) is null)
                 {
-                    System.Console.Error.WriteLine($"floe: {type} is no type of the {table.Origin}; AWS will say whether it is one");
+                    System.Console.Error.WriteLine($"floe: {table.Lacks(type)}; AWS Batch will say whether it takes it");
                 }
                 else if (Planner.Judge(table, [type], new PlanRequest()).Types[0] is { Verdict: not Verdict.Fits } late)
                 {
@@ -151,8 +164,9 @@ internal static class ForgeCreateCommand
             return [.. given.Distinct()];
         }
 
-        var memory = parsed.GetValue(s_memory) ?? throw ForgeOption.Usage("no types: give --type TYPE, or --memory SIZE of the largest task to have them chosen");
-        var plan = Planner.Rank(table, new TypeFilter { Architecture = parsed.GetValue(s_arch), Nvme = true }, new PlanRequest { TaskMemoryGiB = memory, TaskCpus = ForgeOption.Cpus(parsed.GetValue(s_cpus), 0) }, MostTypes);
+        var memory = parsed.GetValue(s_memory)!.Value;
+        var filter = new TypeFilter { Architecture = parsed.GetValue(s_arch), Nvme = true };
+        var plan = Planner.Rank(table, filter, new PlanRequest { TaskMemoryGiB = memory, TaskCpus = ForgeOption.Cpus(parsed.GetValue(s_cpus), 0) }, MostTypes);
         var fitting = plan.Types.Where(t => t.Verdict == Verdict.Fits).Select(t => t.Type).ToList();
         return fitting.Count > 0 ? fitting : throw new FloeException(1, $"no type with local NVMe can save a task of {memory:0.#} GiB in time; see 'floe plan --memory {memory:0.#}GiB --nvme'");
     }

@@ -45,7 +45,7 @@ internal static class ForgeDeleteCommand
         }
         else
         {
-            ForgeOption.Print(plan);
+            ForgeText.Print(plan);
         }
 
         if (!parsed.GetValue(s_dryRun))

@@ -61,7 +61,12 @@ internal static class ForgeShowCommand
             System.Console.WriteLine($"{actual.Resource.Title}{(actual.Owner == name ? "" : " (not of this environment)")}{(actual.Status is null ? "" : $": {actual.Status}{(actual.Status == "VALID" ? "" : $" {actual.StatusReason}")}")}");
             foreach (var (property, value) in actual.Resource.Properties)
             {
-                System.Console.WriteLine(value.Contains('\n') ? $"    {property}: {value.Split('\n').Length} lines (--user-data prints them)" : $"    {property}: {value}");
+                System.Console.WriteLine(ForgeText.Lines(value) switch
+                {
+                    [var line] => $"    {property}: {line}",
+                    var lines when property == "userData" => $"    {property}: {lines.Count} lines (--user-data prints them)",
+                    var lines => $"    {property}:\n      {string.Join("\n      ", lines)}",
+                });
             }
         }
 

@@ -24,7 +24,7 @@ internal static class LayerCommand
         var command = new Command("layer", """
             Build or check the container layer that carries Floe into task images.
 
-            Wave adds the layer to every task image when nextflow.config names its configuration; see docs/nextflow.md.
+            Wave adds the layer to every task image when nextflow.config names its configuration. Without Wave: floe image add-layer.
             """);
         var build = new Command("build", """
             Write fusion-ARCH.tar.gz (the layer) and floe-ARCH.json (Wave's container configuration). The same bundle gives the same bytes.
@@ -46,6 +46,7 @@ internal static class LayerCommand
               floe layer verify layer/floe-amd64.json
             """);
         verify.Arguments.Add(s_file);
+        verify.Options.Add(s_json);
         verify.SetAction(VerifyAsync);
         command.Subcommands.Add(build);
         command.Subcommands.Add(verify);
@@ -91,14 +92,15 @@ internal static class LayerCommand
     {
         var file = parsed.GetValue(s_file)!;
         var problems = await LayerBuild.VerifyAsync(file, cancellationToken).ConfigureAwait(false);
-        foreach (var problem in problems)
+        if (parsed.GetValue(s_json))
         {
-            System.Console.WriteLine(problem);
+            System.Console.WriteLine(JsonSerializer.Serialize(new LayerVerdict(file, problems), LayerJson.Default.LayerVerdict));
+            return problems.Count == 0 ? 0 : 1;
         }
 
-        if (problems.Count == 0)
+        foreach (var problem in problems.DefaultIfEmpty($"{file}: sound"))
         {
-            System.Console.WriteLine($"{file}: sound");
+            System.Console.WriteLine(problem);
         }
 
         return problems.Count == 0 ? 0 : 1;

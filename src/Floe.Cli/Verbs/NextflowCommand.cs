@@ -14,7 +14,7 @@ internal static class NextflowCommand
               floe nextflow config --work s3://bucket/work --region eu-central-1 --queue floe-work --type c6id.8xlarge
               nextflow config -flat | floe nextflow check -
             """);
-        command.Subcommands.Add(NextflowConfigCommand.Build(log));
+        command.Subcommands.Add(NextflowConfigCommand.Build());
         command.Subcommands.Add(NextflowCheckCommand.Build(log));
         return command;
     }

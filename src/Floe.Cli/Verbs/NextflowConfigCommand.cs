@@ -2,12 +2,12 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Floe.Agent;
+using Floe.Aws.Api;
 using Floe.Cli.Console;
 using Floe.Operations.Instances;
 using Floe.Operations.Nextflow;
 using Floe.Operations.Planning;
 using Floe.S3;
-using Microsoft.Extensions.Logging;
 
 namespace Floe.Cli.Verbs;
 
@@ -17,13 +17,13 @@ internal static class NextflowConfigCommand
     private static readonly Option<string?> s_work = new("--work") { HelpName = "URL", Description = "Work directory: s3://bucket/path" };
     private static readonly Option<string?> s_region = new("--region") { HelpName = "REGION", Description = "AWS region of bucket and queue" };
     private static readonly Option<string?> s_queue = new("--queue") { HelpName = "NAME", Description = "Job queue on Spot machines" };
-    private static readonly Option<string?> s_layer = new("--layer") { HelpName = "URL", Description = "Configuration of Floe's layer: https://…/fusion-amd64.json" };
+    private static readonly Option<string?> s_layer = new("--layer") { HelpName = "URL", Description = "Configuration of Floe's layer: https://…/floe-amd64.json" };
     private static readonly Option<string[]> s_types = new("--type") { HelpName = "TYPE", Description = "Instance types of the queue: process.resourceLimits follow from them; may be repeated", DefaultValueFactory = static _ => [] };
     private static readonly Option<double?> s_attempts = Amounts.Number("--attempts", "N", 2, 10, "Attempts of a task in all; default 5");
     private static readonly Option<string> s_volume = new("--volume") { HelpName = "HOST:CONTAINER", Description = "Fast storage", DefaultValueFactory = static _ => "/scratch/fusion:/tmp" };
     private static readonly Option<bool> s_json = new("--json") { Description = "Print the parts and the snippet as JSON" };
 
-    public static Command Build(Func<ILoggerFactory> log)
+    public static Command Build()
     {
         var command = new Command("config", """
             Print the snippet for nextflow.config: Fusion with Floe's layer, Wave, volumes, Spot attempts, what to do with Floe's exit codes, limits.
@@ -38,7 +38,6 @@ internal static class NextflowConfigCommand
             command.Options.Add(option);
         }
 
-        _ = log;
         command.SetAction(Run);
         return command;
     }
@@ -48,6 +47,11 @@ internal static class NextflowConfigCommand
         if (parsed.GetValue(s_work) is { } work && StoreUrl.TryParse(work, out var problem) is not { Scheme: "s3" })
         {
             throw new FloeException(ExitCodes.Usage, $"--work: {problem ?? $"'{work}' is not in S3; write s3://bucket/path"}");
+        }
+
+        if (parsed.GetValue(s_region) is { } region && !AwsOptions.IsRegion(region))
+        {
+            throw new FloeException(ExitCodes.Usage, $"--region: '{region}' is no AWS region; they are written like eu-central-1");
         }
 
         if (parsed.GetValue(s_layer) is { } layer && !(Uri.TryCreate(layer, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" or "file"))

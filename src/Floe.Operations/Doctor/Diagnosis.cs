@@ -142,7 +142,7 @@ public static class Diagnosis
 
         if (compute.Types.Count > 0 && late.Count + barely.Count == 0)
         {
-            yield return Pass("instance-types", $"{e.Name}: a full machine can be saved in time on all {compute.Types.Count} types ({facts.TypesFrom})");
+            yield return Pass("instance-types", $"{e.Name}: a full machine can be saved in time on {(compute.Types.Count <= Shown ? Names(compute.Types) : $"all {compute.Types.Count} types")} ({facts.TypesFrom})");
         }
 
         var bare = compute.Types.Where(t => t.NvmeGB == 0).ToList();
@@ -197,10 +197,12 @@ public static class Diagnosis
             yield break;
         }
 
+        // What is missing may stand in a policy that could not be read.
+        var missingIs = may.Unreadable > 0 ? FindingStatus.Warn : FindingStatus.Fail;
         string[] ecs = ["ecs:RegisterContainerInstance", "ecs:Poll", "ecs:SubmitContainerStateChange"];
         yield return ecs.All(may.AllowsSomewhere)
             ? Pass("role-ecs", $"{compute.Role} lets machines join ECS")
-            : new Finding(FindingStatus.Fail, "role-ecs", $"{compute.Role} does not let machines join ECS ({string.Join(", ", ecs.Where(a => !may.AllowsSomewhere(a)))})", "attach AmazonEC2ContainerServiceforEC2Role");
+            : new Finding(missingIs, "role-ecs", $"{compute.Role} does not let machines join ECS ({string.Join(", ", ecs.Where(a => !may.AllowsSomewhere(a)))})", "attach AmazonEC2ContainerServiceforEC2Role");
 
         var arn = $"arn:{AwsOptions.Partition(facts.Region)}:s3:::{facts.Bucket}";
         (string Action, string Resource)[] store = [("s3:GetObject", "/any"), ("s3:PutObject", "/any"), ("s3:DeleteObject", "/any"), ("s3:ListBucket", "")];
@@ -214,7 +216,7 @@ public static class Diagnosis
         {
             yield return jobRoles.Count > 0
                 ? new Finding(FindingStatus.Warn, "role-store", $"{compute.Role} may not {string.Join(", ", missing)}; its jobs have a role of their own ({jobRoles[0]}), which must", "give the jobs' role these actions on the bucket")
-                : new Finding(FindingStatus.Fail, "role-store", $"{compute.Role} may not {string.Join(", ", missing)}{(facts.Bucket is { } b ? $" on s3://{b}" : " anywhere")}", "allow them on the bucket and its objects");
+                : new Finding(missingIs, "role-store", $"{compute.Role} may not {string.Join(", ", missing)}{(facts.Bucket is { } b ? $" on s3://{b}" : " anywhere")}", "allow them on the bucket and its objects");
         }
 
         if (may.Unreadable > 0)
@@ -273,7 +275,7 @@ public static class Diagnosis
     private static bool NotBefore(string version, int major, int minor) =>
         version.Split('.') is [var a, var b] && int.TryParse(a, CultureInfo.InvariantCulture, out var x) && int.TryParse(b, CultureInfo.InvariantCulture, out var y) && (x > major || (x == major && y >= minor));
 
-    private static string Names(List<Estimate> types) =>
+    private static string Names(IReadOnlyList<Estimate> types) =>
         string.Join(", ", types.Take(Shown).Select(t => t.Type)) + (types.Count > Shown ? $" and {types.Count - Shown} more" : "");
 
     private static Finding Pass(string check, string detail) => new(FindingStatus.Pass, check, detail);

@@ -188,7 +188,38 @@ public static class TerraformTemplate
             Line("}");
         }
 
-        public override string ToString() => _text.ToString();
+        /// <summary>As terraform fmt has it: the equals signs of neighbouring lines stand below each other.</summary>
+        public override string ToString()
+        {
+            var lines = _text.ToString().Split('\n');
+            for (var first = 0; first < lines.Length; first++)
+            {
+                var last = first;
+                while (last < lines.Length && IsAligned(lines[last], lines[first]))
+                {
+                    last++;
+                }
+
+                var width = lines[first..last].Select(NameLength).DefaultIfEmpty(0).Max();
+                for (var i = first; i < last; i++)
+                {
+                    lines[i] = lines[i].Insert(NameLength(lines[i]), new string(' ', width - NameLength(lines[i])));
+                }
+
+                first = Math.Max(first, last - 1);
+            }
+
+            return string.Join('\n', lines);
+        }
+
+        /// <summary>An assignment that ends on its line, as deep as its neighbour.</summary>
+        private static bool IsAligned(string line, string neighbour) =>
+            NameLength(line) > 0 && line[^1] is not ('{' or '[' or '(') && Depth(line) == Depth(neighbour);
+
+        private static int Depth(string line) => line.Length - line.TrimStart(' ').Length;
+
+        /// <summary>0 for a line that assigns nothing.</summary>
+        private static int NameLength(string line) => line.TrimStart(' ').StartsWith('#') ? 0 : Math.Max(0, line.IndexOf(" = ", StringComparison.Ordinal));
 
         /// <summary>An object or list as HCL writes it, over several lines.</summary>
         private string Expression(JsonNode? node)

@@ -37,6 +37,8 @@ public sealed partial record RecommendedImage
     /// <summary>Where AWS keeps it in SSM.</summary>
     public required string Parameter { get; init; }
 
+    public static bool IsId(string text) => IdPattern().IsMatch(text);
+
     public static string ParameterOf(string architecture) =>
         $"/aws/service/ecs/optimized-ami/amazon-linux-2023/{(architecture == "arm64" ? "arm64/" : "")}recommended";
 
@@ -51,7 +53,7 @@ public sealed partial record RecommendedImage
 
         // Each part is a parameter of its own too.
         var id = await Part("image_id").ConfigureAwait(false);
-        if (id is null || !Id17().IsMatch(id))
+        if (id is null || !IsId(id))
         {
             throw new AwsException(AwsErrorKind.NotFound, $"SSM in {region} has no image under {parameter}: is '{region}' a region with ECS?");
         }
@@ -78,7 +80,7 @@ public sealed partial record RecommendedImage
             return null;
         }
 
-        return json?.ImageId is { } id && Id17().IsMatch(id)
+        return json?.ImageId is { } id && IsId(id)
             ? Named(new RecommendedImage
             {
                 Region = region, Architecture = architecture, Id = id, Parameter = ParameterOf(architecture), Name = json.ImageName, Os = json.Os, EcsAgent = json.EcsAgentVersion,
@@ -98,7 +100,7 @@ public sealed partial record RecommendedImage
     };
 
     [GeneratedRegex("^ami-[0-9a-f]{8,17}$")]
-    private static partial Regex Id17();
+    private static partial Regex IdPattern();
 
     [GeneratedRegex(@"kernel-(\d{1,2}\.\d{1,3})")]
     private static partial Regex KernelLine();

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Floe.Operations.Instances;
 
 /// <summary>Instance types and where they are from.</summary>
-/// <param name="Origin">For people: "embedded table of 2026-10-28" or "EC2 in eu-central-1".</param>
+/// <param name="Origin">For people: "embedded table of 2026-10-28" or "EC2's types in eu-central-1".</param>
 /// <param name="IsLive">Asked of EC2 just now, so a type that is missing does not exist in that region.</param>
 public sealed record InstanceTable(IReadOnlyList<InstanceType> Types, string Origin, bool IsLive)
 {
@@ -19,6 +19,9 @@ public sealed record InstanceTable(IReadOnlyList<InstanceType> Types, string Ori
     }
 
     public InstanceType? Find(string name) => Types.FirstOrDefault(t => t.Name == name);
+
+    /// <summary>That a type is not there, for people.</summary>
+    public string Lacks(string name) => IsLive ? $"'{name}' is none of {Origin}" : $"'{name}' is no instance type of the {Origin}";
 
     /// <summary>Names that a mistyped one may have meant, nearest first.</summary>
     public IReadOnlyList<string> Near(string name)
@@ -53,7 +56,7 @@ public sealed record InstanceTable(IReadOnlyList<InstanceType> Types, string Ori
             MemoryMiB = long.Parse(cells[3], CultureInfo.InvariantCulture),
             BaselineGbps = double.Parse(cells[4], CultureInfo.InvariantCulture),
             PeakGbps = double.Parse(cells[5], CultureInfo.InvariantCulture),
-            NvmeGB = long.Parse(cells[7], CultureInfo.InvariantCulture),
+            NvmeGB = InstanceType.HasOtherStorage(cells[0]) ? 0 : long.Parse(cells[7], CultureInfo.InvariantCulture),
             Gpus = int.Parse(cells[8], CultureInfo.InvariantCulture),
             Spot = cells[9] == "1",
             CurrentGeneration = cells[10] == "1",

@@ -19,7 +19,7 @@ public sealed record InstanceType
     /// <summary>For minutes at a time, while credits last.</summary>
     public required double PeakGbps { get; init; }
 
-    /// <summary>Local instance storage; 0 without.</summary>
+    /// <summary>Local NVMe storage; 0 without, and for disks that turn or that are no NVMe devices.</summary>
     public required long NvmeGB { get; init; }
 
     public required int Gpus { get; init; }
@@ -42,6 +42,12 @@ public sealed record InstanceType
     public static bool IsName(string text) =>
         text.Length is > 3 and <= 40 && text.IndexOf('.') is > 0 and var dot && dot == text.LastIndexOf('.') && dot < text.Length - 1
         && text.All(c => c is >= 'a' and <= 'z' or >= '0' and <= '9' or '-' or '.');
+
+    /// <summary>
+    /// Families whose local storage is none of NVMe: disks that turn (c1 to h1), and SSDs from before it. Source: EC2 User Guide, "Instance store volumes".
+    /// </summary>
+    public static bool HasOtherStorage(string name) =>
+        name.Split('.')[0] is "c1" or "cc2" or "m1" or "m2" or "hs1" or "d2" or "d3" or "d3en" or "h1" or "c3" or "m3" or "r3" or "g2" or "i2" or "cr1" or "hi1" or "x1" or "x1e";
 
     private static bool DeviceFamily(string name) =>
         name.StartsWith("inf", StringComparison.Ordinal) || name.StartsWith("trn", StringComparison.Ordinal) || name.StartsWith("dl", StringComparison.Ordinal)

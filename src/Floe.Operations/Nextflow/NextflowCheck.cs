@@ -21,7 +21,7 @@ public sealed record NextflowSurroundings
 /// <summary>Says of a configuration, line by line, what snapshots on AWS Batch will miss. No input or output of its own.</summary>
 public static partial class NextflowCheck
 {
-    private const string Layer = "the configuration of Floe's layer (https://…/fusion-amd64.json); without it the containers do not carry Floe";
+    private const string Layer = "'https://…/floe-amd64.json', what 'floe layer build' prints";
 
     public static IReadOnlyList<Finding> Run(NextflowConfig config, NextflowSurroundings surroundings)
     {
@@ -60,17 +60,17 @@ public static partial class NextflowCheck
 
     private static Finding ContainerConfig(NextflowConfig config)
     {
-        const string Path = "fusion.containerConfigUrl";
+        const string Path = "fusion.containerConfigUrl", Fix = $"{Path} = {Layer}";
         var entry = config.Find(Path);
         if (entry is null)
         {
             var closed = config.Find("fusion.snapshots") is { Truth: true } snapshots ? snapshots : null;
-            return new Finding(FindingStatus.Fail, "layer", closed is null ? $"{Path} is not set: containers get Fusion without Floe" : "fusion.snapshots without fusion.containerConfigUrl takes Fusion's own snapshot layer", $"{Path} = {Layer}", closed?.Line);
+            return new Finding(FindingStatus.Fail, "layer", closed is null ? $"{Path} is not set: containers get Fusion without Floe" : "fusion.snapshots without fusion.containerConfigUrl takes Fusion's own snapshot layer", Fix, closed?.Line);
         }
 
         return entry.IsExpression || Uri.TryCreate(entry.Word, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" or "file"
             ? new Finding(FindingStatus.Pass, "layer", $"{Path} is {entry.Word}", null, entry.Line)
-            : new Finding(FindingStatus.Fail, "layer", $"{Path} is '{entry.Word}', which is neither an http(s): nor a file: address", $"{Path} = {Layer}", entry.Line);
+            : new Finding(FindingStatus.Fail, "layer", $"{Path} is '{entry.Word}', which is neither an http(s): nor a file: address", Fix, entry.Line);
     }
 
     private static Finding Privileged(NextflowConfig config) => config.Find("fusion.privileged") is { Truth: false } entry
@@ -113,7 +113,7 @@ public static partial class NextflowCheck
         var entry = config.Find("aws.region");
         if (entry is null)
         {
-            return new Finding(FindingStatus.Warn, "region", "aws.region is not set: it depends on the environment of whoever starts Nextflow", surroundings.BucketRegion is { } r ? $"aws.region = '{r}'" : "aws.region = 'the region of the work directory's bucket'");
+            return new Finding(FindingStatus.Warn, "region", "aws.region is not set: it depends on the environment of whoever starts Nextflow", surroundings.BucketRegion is { } r ? $"aws.region = '{r}'" : "aws.region = '…', that of the work directory's bucket");
         }
 
         return surroundings.BucketRegion is not { } region

@@ -56,7 +56,7 @@ public static class NextflowSnippet
         text.AppendLine("    // The machine's NVMe, as 'floe forge' mounts it: cache of the file system.");
         text.Append("    volumes = ").AppendLine(Quote(request.Volume));
         text.AppendLine("  }").AppendLine("}").AppendLine().AppendLine("fusion {").AppendLine("  enabled = true");
-        Line("  containerConfigUrl", request.LayerUrl, "the configuration of Floe's layer, https://…/fusion-amd64.json");
+        Line("  containerConfigUrl", request.LayerUrl, "the configuration of Floe's layer, https://…/floe-amd64.json");
         text.AppendLine("}").AppendLine().AppendLine("wave {").AppendLine("  enabled = true").AppendLine("}");
         return text.ToString();
 

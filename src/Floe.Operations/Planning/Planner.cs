@@ -189,7 +189,8 @@ public static class Planner
 
     private static string Unknown(InstanceTable table, string name)
     {
-        var near = table.Near(name);
-        return $"'{name}' is no instance type of the {table.Origin}" + (near.Count > 0 ? $"; there are {string.Join(", ", near)}" : "");
+        // EC2 was asked for the named types alone.
+        var near = table.Near(name) is { Count: > 0 } own ? own : InstanceTable.Embedded().Near(name);
+        return table.Lacks(name) + (near.Count > 0 ? $"; there are {string.Join(", ", near)}" : "");
     }
 }

@@ -3,13 +3,17 @@ using Floe.S3;
 
 namespace Floe.Operations.Reporting;
 
-/// <summary>Where `floe report` finds traces: a file, every trace.json below a folder, or those of a store or bucket prefix.</summary>
+/// <summary>
+/// Where `floe report` finds traces: a file, every trace.json below a folder, or those of a store or bucket prefix. A task whose trace lies in its
+/// store and in its work directory too counts once: documents of one key that share an attempt are the same, and the one that tells more stays.
+/// </summary>
 public sealed class TraceSources(Func<StoreUrl, IObjectStore> open)
 {
     public const string FileName = "trace.json";
     private const int MaxParallel = 16;
 
     private readonly List<TraceDocument> _found = [];
+    private readonly Dictionary<(string Key, string Attempt), int> _placeOf = [];
     private readonly List<SkippedTrace> _skipped = [];
     private readonly Lock _gate = new();
 
@@ -138,7 +142,7 @@ public sealed class TraceSources(Func<StoreUrl, IObjectStore> open)
         {
             lock (_gate)
             {
-                _found.Add(trace);
+                Add(trace);
             }
         }
         else
@@ -151,6 +155,29 @@ public sealed class TraceSources(Func<StoreUrl, IObjectStore> open)
             throw new FormatException($"{where} {problem}");
         }
     }
+
+    private void Add(TraceDocument trace)
+    {
+        var place = trace.Attempts.Select(a => _placeOf.GetValueOrDefault((trace.Key, a.Id), -1)).FirstOrDefault(p => p >= 0, -1);
+        if (place < 0)
+        {
+            place = _found.Count;
+            _found.Add(trace);
+        }
+        else if (Told(trace).CompareTo(Told(_found[place])) > 0)
+        {
+            _found[place] = trace;
+        }
+
+        foreach (var attempt in trace.Attempts)
+        {
+            _placeOf[(trace.Key, attempt.Id)] = place;
+        }
+    }
+
+    /// <summary>Attempts in all, and the last one's end, or the last thing that is known of it.</summary>
+    private static (int Attempts, DateTimeOffset Last) Told(TraceDocument trace) =>
+        (trace.Attempts.Count + trace.AttemptsDropped, trace.Attempts is [.., var last] ? last.EndedAt ?? last.Snapshots.Select(s => s.StartedAt).Append(last.RunningAt ?? last.StartedAt).Max() : default);
 
     private void Skip(string where, string problem)
     {

@@ -13,12 +13,14 @@ namespace Floe.Operations.Tests.Aws;
 internal sealed record AwsAsked(string Service, string Action, string Body, IHeaderDictionary Headers, string Path);
 
 /// <summary>What the double says to it.</summary>
-internal sealed record AwsSaid(int Status, string Body);
+/// <param name="IsLost">The request is carried out upstream all the same, and only its answer is lost.</param>
+internal sealed record AwsSaid(int Status, string Body, bool IsLost = false);
 
 /// <summary>AWS's control APIs as a test scripts them: for the answers that moto never gives (refused, throttled, garbled, in pages).</summary>
 internal sealed class AwsDouble : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private readonly HttpClient _http = new();
     private readonly ConcurrentQueue<AwsAsked> _asked = new();
 
     private AwsDouble(WebApplication app) => _app = app;
@@ -27,7 +29,10 @@ internal sealed class AwsDouble : IAsyncDisposable
 
     public Uri Endpoint => new(_app.Urls.First());
 
-    public static async Task<AwsDouble> StartAsync(Func<AwsAsked, int, AwsSaid> answer)
+    public static Task<AwsDouble> StartAsync(Func<AwsAsked, int, AwsSaid> answer) => StartAsync(new Uri("http://127.0.0.1:1"), answer);
+
+    /// <summary>Before another double: what <paramref name="answer"/> gives null for goes there.</summary>
+    public static async Task<AwsDouble> StartAsync(Uri upstream, Func<AwsAsked, int, AwsSaid?> answer)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -42,6 +47,12 @@ internal sealed class AwsDouble : IAsyncDisposable
             var asked = new AwsAsked(scope.Length > 3 ? scope[3] : "", ActionOf(context, body), body, new HeaderDictionary(context.Request.Headers.ToDictionary(h => h.Key, h => h.Value, StringComparer.OrdinalIgnoreCase)), context.Request.Path);
             aws._asked.Enqueue(asked);
             var said = answer(asked, aws._asked.Count);
+            if (said is null || said.IsLost)
+            {
+                await aws.ForwardAsync(upstream, context, body, said);
+                return;
+            }
+
             context.Response.StatusCode = said.Status;
             await context.Response.WriteAsync(said.Body);
         });
@@ -62,7 +73,42 @@ internal sealed class AwsDouble : IAsyncDisposable
         ("AWS_ENDPOINT_URL", endpoint.ToString()), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "testtest"), ("AWS_REGION", "eu-central-1"),
     ];
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _http.Dispose();
+    }
+
+    /// <param name="instead">Sent in place of the answer; null for the answer itself.</param>
+    private async Task ForwardAsync(Uri upstream, HttpContext context, string body, AwsSaid? instead)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(context.Request.Method), new Uri(upstream, context.Request.Path + context.Request.QueryString));
+        if (body.Length > 0)
+        {
+            request.Content = new ByteArrayContent(System.Text.Encoding.UTF8.GetBytes(body));
+            request.Content.Headers.TryAddWithoutValidation("Content-Type", context.Request.ContentType);
+        }
+
+        foreach (var name in (string[])["Authorization", "x-amz-target", "x-amz-date", "x-amz-content-sha256"])
+        {
+            if (context.Request.Headers[name].ToString() is { Length: > 0 } value)
+            {
+                request.Headers.TryAddWithoutValidation(name, value);
+            }
+        }
+
+        using var answer = await _http.SendAsync(request);
+        context.Response.StatusCode = instead?.Status ?? (int)answer.StatusCode;
+        foreach (var name in (string[])["x-amzn-errortype", "x-amz-bucket-region"])
+        {
+            if (instead is null && answer.Headers.TryGetValues(name, out var values))
+            {
+                context.Response.Headers[name] = values.ToArray();
+            }
+        }
+
+        await context.Response.WriteAsync(instead?.Body ?? await answer.Content.ReadAsStringAsync());
+    }
 
     private static string ActionOf(HttpContext context, string body)
     {

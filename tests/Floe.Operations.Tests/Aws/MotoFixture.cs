@@ -1,5 +1,6 @@
 using System.Text;
 using Floe.Aws.Api;
+using Floe.Operations.Forge;
 using Floe.S3;
 using Floe.Testing.S3;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -42,6 +43,21 @@ public sealed class MotoFixture : IAsyncLifetime
     public AwsClient Client() => new(
         new AwsOptions { Region = "eu-central-1", Endpoints = new Dictionary<string, Uri> { [""] = Endpoint } }, TimeProvider.System, NullLogger.Instance,
         new FixedCredentials(new AccessKeys("test", "testtest")));
+
+    /// <summary>An environment in moto's default network.</summary>
+    internal async Task<ForgeSpec> SpecAsync(AwsClient client, string name)
+    {
+        var ec2 = new Ec2Api(client);
+        var subnets = await ec2.DefaultSubnetsAsync(default);
+        return new ForgeSpec
+        {
+            Name = name, Region = "eu-central-1", Partition = "aws", Buckets = [OwnBucket], WorkTypes = ["c6id.8xlarge"], HeadTypes = ["m6i.large"], WorkCpus = 256, HeadCpus = 16,
+            Subnets = [.. subnets.Select(s => s.Id).Order(StringComparer.Ordinal)], SecurityGroups = [(await ec2.DefaultSecurityGroupAsync(subnets[0].VpcId, default))!], ServiceRole = ServiceRole,
+        };
+    }
+
+    /// <summary>A place in the bucket.</summary>
+    public IObjectStore Open(string prefix) => _moto!.Open(prefix, bucket: OwnBucket);
 
     public async ValueTask DisposeAsync()
     {

@@ -17,6 +17,9 @@ internal sealed record Said(int Status, string Out, string Error)
 /// </summary>
 internal static class FloeProgram
 {
+    public static string Path { get; } =
+        System.IO.Path.GetFullPath(System.IO.Path.Combine(AppContext.BaseDirectory, "../../Floe.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "floe"));
+
     public static async Task<Said> RunAsync(IReadOnlyList<string> arguments, IReadOnlyList<(string Name, string Value)>? variables = null, string? input = null)
     {
         using var folder = new ScratchFolder();
@@ -33,11 +36,9 @@ internal static class FloeProgram
         using (var stdout = File.OpenHandle(folder["out"], FileMode.Create, FileAccess.Write, FileShare.ReadWrite))
         using (var stderr = File.OpenHandle(folder["err"], FileMode.Create, FileAccess.Write, FileShare.ReadWrite))
         {
-            var configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
-            var program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Floe.Cli", configuration, "floe"));
             var process = ChildProcess.Start(new ChildProcessOptions
             {
-                Path = Encoding.UTF8.GetBytes(program),
+                Path = Encoding.UTF8.GetBytes(Path),
                 Arguments = [.. arguments.Prepend("floe").Select(Encoding.UTF8.GetBytes)],
                 Environment = [.. inherited.Concat(set.Select(v => $"{v.Name}={v.Value}")).Select(Encoding.UTF8.GetBytes)],
                 Descriptors = [(input0, 0), (stdout, 1), (stderr, 2)],

@@ -1,11 +1,14 @@
 using Floe.Agent.Trace;
+using Floe.Operations.Tests.Aws;
 using Floe.Operations.Tests.Trace;
+using Floe.S3;
 using Floe.Testing;
 using Xunit;
 
 namespace Floe.Operations.Tests.Cli;
 
-public sealed class ReportCommandTests : IDisposable
+[Collection(nameof(Moto))]
+public sealed class ReportCommandTests(MotoFixture moto) : IDisposable
 {
     private readonly ScratchFolder _folder = new();
 
@@ -47,6 +50,24 @@ public sealed class ReportCommandTests : IDisposable
         var said = await FloeProgram.RunAsync(["report", _folder["none"]]);
         Assert.Equal(2, said.Status);
         Assert.Contains("neither a file nor a folder", said.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Report_WorkDirectoryInABucket_FindsTheTracesOfItsTasks()
+    {
+        await using (var bucket = moto.Open("reported/work"))
+        {
+            foreach (var (place, key) in ((string, string)[])[("ab/cdef/.floe", "one"), ("cd/0123/.floe", "two"), (".floe/store/tasks/one", "one")])
+            {
+                await bucket.PutAsync(new ObjectKey($"{place}/trace.json"), TraceCodec.Write(Traces.Survivor(key)), PutCondition.None, default);
+            }
+
+            await bucket.PutAsync(new ObjectKey("ab/cdef/.command.run"), "#!/bin/bash"u8.ToArray(), PutCondition.None, default);
+        }
+
+        var said = await FloeProgram.RunAsync(["report", $"s3://{MotoFixture.OwnBucket}/reported/work", "-o", _folder["r.html"]], moto.Variables);
+        Assert.Equal((0, ""), (said.Status, said.Error));
+        Assert.Contains("2 tasks, 2 of 2 reclaims survived", said.Out, StringComparison.Ordinal);
     }
 
     public void Dispose() => _folder.Dispose();

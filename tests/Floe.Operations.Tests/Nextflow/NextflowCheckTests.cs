@@ -17,7 +17,7 @@ public sealed class NextflowCheckTests
         aws.batch.maxSpotAttempts = 5
         aws.batch.volumes = '/scratch/fusion:/tmp'
         fusion.enabled = true
-        fusion.containerConfigUrl = 'https://x.example/fusion-amd64.json'
+        fusion.containerConfigUrl = 'https://x.example/floe-amd64.json'
         wave.enabled = true
         """;
 
@@ -39,7 +39,7 @@ public sealed class NextflowCheckTests
     [InlineData("fusion.enabled = true", "", "fusion", FindingStatus.Fail)]
     [InlineData("wave.enabled = true", "wave.enabled = false", "wave", FindingStatus.Fail)]
     [InlineData("wave.enabled = true", "", "wave", FindingStatus.Fail)]
-    [InlineData("fusion.containerConfigUrl = 'https://x.example/fusion-amd64.json'", "fusion.snapshots = true", "layer", FindingStatus.Fail)]
+    [InlineData("fusion.containerConfigUrl = 'https://x.example/floe-amd64.json'", "fusion.snapshots = true", "layer", FindingStatus.Fail)]
     [InlineData("https://x.example", "ftp://x.example", "layer", FindingStatus.Fail)]
     [InlineData("s3://bucket/work", "/scratch/work", "work-directory", FindingStatus.Fail)]
     [InlineData("workDir = 's3://bucket/work'", "", "work-directory", FindingStatus.Warn)]
@@ -101,7 +101,7 @@ public sealed class NextflowCheckTests
     {
         var snippet = NextflowSnippet.Write(new SnippetRequest
         {
-            WorkDirectory = "s3://bucket/work", Region = "eu-central-1", Queue = "work's", LayerUrl = "https://x.example/fusion-amd64.json", Limits = Planner.Limits(s_known.Types!),
+            WorkDirectory = "s3://bucket/work", Region = "eu-central-1", Queue = "work's", LayerUrl = "https://x.example/floe-amd64.json", Limits = Planner.Limits(s_known.Types!),
         });
         Assert.All(Check(snippet), f => Assert.Equal(FindingStatus.Pass, f.Status));
         Assert.Contains(@"'work\'s'", snippet, StringComparison.Ordinal);

@@ -15,7 +15,7 @@ namespace Floe.Operations.Tests.Reporting;
 internal sealed class HeadlessBrowser : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
-    private readonly ScratchFolder _profile;
+    private readonly ScratchFolder _folder;
     private readonly ChildProcess _process;
     private readonly AnonymousPipeServerStream _toBrowser;
     private readonly AnonymousPipeServerStream _fromBrowser;
@@ -28,9 +28,9 @@ internal sealed class HeadlessBrowser : IAsyncDisposable
     private string? _session;
     private int _lastCall;
 
-    private HeadlessBrowser(ScratchFolder profile, ChildProcess process, AnonymousPipeServerStream toBrowser, AnonymousPipeServerStream fromBrowser)
+    private HeadlessBrowser(ScratchFolder folder, ChildProcess process, AnonymousPipeServerStream toBrowser, AnonymousPipeServerStream fromBrowser)
     {
-        (_profile, _process, _toBrowser, _fromBrowser) = (profile, process, toBrowser, fromBrowser);
+        (_folder, _process, _toBrowser, _fromBrowser) = (folder, process, toBrowser, fromBrowser);
         _receiving = Task.Run(Receive);
     }
 
@@ -47,12 +47,34 @@ internal sealed class HeadlessBrowser : IAsyncDisposable
 
     public static async Task<HeadlessBrowser> StartAsync(int width = 1500, int height = 1000)
     {
-        var profile = new ScratchFolder();
+        var folder = new ScratchFolder();
+        try
+        {
+            return await StartAsync(folder, width, height);
+        }
+        catch
+        {
+            // Gone already when the browser came up and did not answer.
+            if (Directory.Exists(folder.Path))
+            {
+                folder.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    private static async Task<HeadlessBrowser> StartAsync(ScratchFolder folder, int width, int height)
+    {
         string[] arguments =
         [
             "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
-            "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND", $"--window-size={width},{height}", "--remote-debugging-pipe", $"--user-data-dir={profile.Path}", "about:blank",
+            "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND", $"--window-size={width},{height}", "--remote-debugging-pipe", $"--user-data-dir={folder.Folder("profile")}", "about:blank",
         ];
+
+        // It leaves sockets and shared memory in the temp folder, and settings in the home, when it is killed: here they go with the folder.
+        string[] own = [$"TMPDIR={folder.Folder("t")}", $"HOME={folder.Folder("home")}", $"XDG_CONFIG_HOME={folder["home/config"]}", $"XDG_CACHE_HOME={folder["home/cache"]}"];
+        var inherited = ChildProcess.OwnEnvironment().Where(entry => !own.Any(o => Encoding.UTF8.GetString(entry).StartsWith(o[..(o.IndexOf('=') + 1)], StringComparison.Ordinal)));
         var toBrowser = new AnonymousPipeServerStream(PipeDirection.Out);
         var fromBrowser = new AnonymousPipeServerStream(PipeDirection.In);
         using var nothing = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
@@ -60,12 +82,13 @@ internal sealed class HeadlessBrowser : IAsyncDisposable
         {
             Path = "/usr/bin/chromium"u8.ToArray(),
             Arguments = [.. arguments.Select(Encoding.UTF8.GetBytes)],
+            Environment = [.. inherited, .. own.Select(Encoding.UTF8.GetBytes)],
             Descriptors = [(nothing, 0), (nothing, 1), (nothing, 2), (toBrowser.ClientSafePipeHandle, 3), (fromBrowser.ClientSafePipeHandle, 4)],
             NewSession = true,
         });
         toBrowser.DisposeLocalCopyOfClientHandle();
         fromBrowser.DisposeLocalCopyOfClientHandle();
-        var browser = new HeadlessBrowser(profile, process, toBrowser, fromBrowser);
+        var browser = new HeadlessBrowser(folder, process, toBrowser, fromBrowser);
         try
         {
             await browser.AttachAsync();
@@ -141,7 +164,7 @@ internal sealed class HeadlessBrowser : IAsyncDisposable
         {
             try
             {
-                _profile.Dispose();
+                _folder.Dispose();
                 return;
             }
             catch (IOException) when (i < 50)
