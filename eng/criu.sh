@@ -4,6 +4,7 @@
 #   $FLOE_CACHE/criu/bin/criu          run it as: lib/ld-linux-*.so.* --library-path lib bin/criu ...
 #   $FLOE_CACHE/criu/bin/tini          static
 #   $FLOE_CACHE/criu/lib/              the loader and exactly the libraries that CRIU loads
+#   $FLOE_CACHE/criu/ca-certificates.crt   Mozilla's certification authorities, for images that have none
 #   $FLOE_CACHE/criu/licenses/         each package's copyright file
 #   $FLOE_CACHE/criu/packages.txt      package and version of everything above
 #   $FLOE_CACHE/criu/version.txt       what "criu --version" says
@@ -24,7 +25,7 @@ minimum=4.1.1
 
 exec 9>"$cache/criu.lock"
 flock 9
-if [ -s "$prefix/version.txt" ]; then echo "$prefix"; exit 0; fi
+if [ -s "$prefix/version.txt" ] && [ -s "$prefix/ca-certificates.crt" ]; then echo "$prefix"; exit 0; fi
 
 for tool in apt-get dpkg dpkg-deb; do
   command -v "$tool" >/dev/null || fail "$tool is missing: run this on Debian or Ubuntu, or set FLOE_CRIU to a CRIU >= $minimum"
@@ -58,7 +59,7 @@ apt=(apt-get -qq
   -o APT::Update::Post-Invoke= -o DPkg::Post-Invoke=)
 "${apt[@]}" update >&2 || fail "cannot read the package lists of $mirror"
 "${apt[@]}" --download-only --yes -t sid install criu >&2 || fail "cannot download criu from $mirror"
-(cd "$work/cache/archives" && "${apt[@]}" download tini/bookworm) >&2 || fail "cannot download tini from $mirror"
+(cd "$work/cache/archives" && "${apt[@]}" download tini/bookworm ca-certificates/sid) >&2 || fail "cannot download tini and ca-certificates from $mirror"
 
 for package in "$work"/cache/archives/*.deb; do dpkg-deb --extract "$package" "$work/root"; done
 
@@ -70,6 +71,7 @@ libraries=$(dirname "$(find "$work/root/usr/lib" -name 'libc.so.6' | head -n 1)"
 
 cp "$criu" "$out/bin/criu"
 cp "$work/root/usr/bin/tini-static" "$out/bin/tini"
+cat "$work"/root/usr/share/ca-certificates/mozilla/*.crt >"$out/ca-certificates.crt"
 cp -L "$libraries/$(basename "$loader")" "$out/lib/"
 loader=$out/lib/$(basename "$loader")
 chmod 755 "$out/bin/criu" "$out/bin/tini" "$loader"
@@ -84,7 +86,7 @@ for package in "$work"/cache/archives/*.deb; do
   name=$(dpkg-deb --field "$package" Package)
   kept=$(dpkg-deb --contents "$package" | awk '/^[-l]/ { print $6 }' | while read -r path; do
     if [ -e "$out/lib/$(basename "$path")" ]; then echo yes; fi; done | head -n 1) || true
-  case $name in criu | tini) kept=yes ;; esac
+  case $name in criu | tini | ca-certificates) kept=yes ;; esac
   [ -n "$kept" ] || continue
   echo "$name $(dpkg-deb --field "$package" Version) $(dpkg-deb --field "$package" Architecture)"
   if [ -e "$work/root/usr/share/doc/$name/copyright" ]; then cp -L "$work/root/usr/share/doc/$name/copyright" "$out/licenses/$name"; fi

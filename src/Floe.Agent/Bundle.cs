@@ -15,6 +15,9 @@ public sealed class Bundle
     /// <summary>tini, statically linked.</summary>
     public string InitPath { get; }
 
+    /// <summary>Certification authorities, for a system that has none; null where the program is not in its bundle.</summary>
+    public static string? Certificates => Path.Combine(FindRoot(), "share/floe/ca-certificates.crt") is var file && File.Exists(file) ? file : null;
+
     /// <summary>This program, for the hook that CRIU runs.</summary>
     public static string ProgramPath => Environment.ProcessPath ?? "/proc/self/exe";
 
@@ -22,10 +25,7 @@ public sealed class Bundle
     /// <exception cref="FloeException">There is no tini.</exception>
     public static Bundle Locate()
     {
-        var named = Environment.GetEnvironmentVariable("FLOE_BUNDLE");
-        var root = string.IsNullOrEmpty(named)
-            ? Path.GetDirectoryName(Path.GetDirectoryName(Resolve(ProgramPath))) ?? "/"
-            : Path.GetFullPath(named);
+        var root = FindRoot();
         var init = Path.Combine(root, "lib/floe/tini");
         if (!File.Exists(init))
         {
@@ -33,6 +33,14 @@ public sealed class Bundle
         }
 
         return new Bundle(root, init);
+    }
+
+    private static string FindRoot()
+    {
+        var named = Environment.GetEnvironmentVariable("FLOE_BUNDLE");
+        return string.IsNullOrEmpty(named)
+            ? Path.GetDirectoryName(Path.GetDirectoryName(Resolve(ProgramPath))) ?? "/"
+            : Path.GetFullPath(named);
     }
 
     private static string Resolve(string path) => new FileInfo(path).ResolveLinkTarget(true)?.FullName ?? path;

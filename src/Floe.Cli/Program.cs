@@ -1,12 +1,14 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Floe.Agent;
+using Floe.Agent.Launch;
 using Floe.Aws.Api;
 using Floe.Cli.Console;
 using Floe.Cli.Verbs;
 using Floe.Criu.Errors;
 using Floe.Criu.Hook;
 using Floe.Linux;
+using Floe.Linux.Processes;
 using Floe.S3;
 using Floe.Store;
 
@@ -16,7 +18,10 @@ if (ActionHook.RunIfInvoked() is { } verdict)
     return verdict;
 }
 
-using var log = StderrLog.FromEnvironment(TimeProvider.System);
+SystemCertificates.UseOurOwnIfThereAreNone();
+var words = ProcessStrings.Arguments();
+var isFusion = words.Count > 0 && FusionLine.IsName(words[0]);
+using var log = isFusion ? StderrLog.FromFusionEnvironment(TimeProvider.System) : StderrLog.FromEnvironment(TimeProvider.System);
 var root = new RootCommand("""
     Floe freezes a running task, carries it to another machine through an object store, and thaws it there.
 
@@ -56,6 +61,11 @@ if (args.Length == 0 || root.Subcommands.All(c => c.Name != args[0]))
 var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
 try
 {
+    if (isFusion)
+    {
+        return await FusionLaunch.RunAsync(words, log, CancellationToken.None);
+    }
+
     // Without a replacer, '@name' is a word like any other.
     var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
     if (parsed.Errors.Count > 0)

@@ -29,10 +29,10 @@ internal sealed class EnvironmentReader(Func<string, string?> variable)
         return null;
     }
 
-    public T? Choice<T>(string name, params ReadOnlySpan<(string Text, T? Value)> choices)
+    public T? Choice<T>(ReadOnlySpan<string> names, params ReadOnlySpan<(string Text, T? Value)> choices)
         where T : struct
     {
-        var text = Text(name);
+        var (name, text) = Find(names);
         if (text is null)
         {
             return null;

@@ -45,10 +45,10 @@ public sealed record ObjectStoreOptions
     /// Reads the environment; the first variable set of each line wins:
     /// <code>
     /// endpoint     FLOE_S3_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_S3_ENDPOINT, AWS_ENDPOINT_URL
-    /// region       FLOE_S3_REGION, AWS_REGION, AWS_DEFAULT_REGION
+    /// region       FLOE_S3_REGION, FUSION_AWS_REGION, AWS_REGION, AWS_DEFAULT_REGION
     /// path style   FLOE_S3_PATH_STYLE             true or false
-    /// encryption   FLOE_S3_SSE                    AES256 or aws:kms
-    /// KMS key      FLOE_S3_SSE_KMS_KEY_ID         implies aws:kms
+    /// encryption   FLOE_S3_SSE, FUSION_AWS_SERVER_SIDE_ENCRYPTION       AES256 or aws:kms
+    /// KMS key      FLOE_S3_SSE_KMS_KEY_ID, FUSION_AWS_SSEKMS_KEY_ID     implies aws:kms
     /// connections  FLOE_S3_CONNECTIONS            1 to 256
     /// tries        FLOE_S3_MAX_ATTEMPTS           1 to 100
     /// time-out     FLOE_S3_NO_PROGRESS_SECONDS    1 to 3600
@@ -59,14 +59,14 @@ public sealed record ObjectStoreOptions
     {
         var reader = new EnvironmentReader(variable);
         var defaults = new ObjectStoreOptions();
-        var kmsKey = reader.Text("FLOE_S3_SSE_KMS_KEY_ID");
+        var kmsKey = reader.Text("FLOE_S3_SSE_KMS_KEY_ID", "FUSION_AWS_SSEKMS_KEY_ID");
         var options = defaults with
         {
             Endpoint = reader.HttpUrl("FLOE_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_S3_ENDPOINT", "AWS_ENDPOINT_URL"),
-            Region = reader.Text("FLOE_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
-            PathStyle = reader.Choice("FLOE_S3_PATH_STYLE", ("true", (bool?)true), ("false", false), ("1", true), ("0", false)),
+            Region = reader.Text("FLOE_S3_REGION", "FUSION_AWS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+            PathStyle = reader.Choice(["FLOE_S3_PATH_STYLE"], ("true", (bool?)true), ("false", false), ("1", true), ("0", false)),
             Encryption = reader.Choice(
-                "FLOE_S3_SSE",
+                ["FLOE_S3_SSE", "FUSION_AWS_SERVER_SIDE_ENCRYPTION"],
                 ("AES256", (ServerSideEncryption?)ServerSideEncryption.S3),
                 ("aws:kms", ServerSideEncryption.Kms)) ?? (kmsKey is null ? ServerSideEncryption.BucketDefault : ServerSideEncryption.Kms),
             KmsKeyId = kmsKey,

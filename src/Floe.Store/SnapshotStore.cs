@@ -25,6 +25,7 @@ public sealed class SnapshotStore
     private const string StoreKind = "floe-store";
     private const int MaxStoreFileBytes = 64 << 10;
     private const int MaxTraceBytes = 4 << 20;
+    private const int MaxStartBytes = 256 << 20;
 
     private readonly IObjectStore _objects;
     private readonly SnapshotStoreOptions _options;
@@ -156,6 +157,14 @@ public sealed class SnapshotStore
     /// <summary>Writes the task's trace; an <see cref="ObjectStoreException"/> of kind PreconditionFailed when another agent wrote it.</summary>
     public Task<ETag> WriteTraceAsync(TaskKey task, ReadOnlyMemory<byte> content, PutCondition condition, CancellationToken cancellationToken) =>
         _objects.PutAsync(StoreLayout.Trace(task), content, condition, cancellationToken);
+
+    /// <summary>What was noted at the task's first start, whose content this room does not know; null when nothing was.</summary>
+    public Task<SmallObject?> ReadStartAsync(TaskKey task, CancellationToken cancellationToken) =>
+        _objects.GetAsync(StoreLayout.Start(task), MaxStartBytes, cancellationToken);
+
+    /// <summary>Notes something at the first start of the lease's task; it goes with the task. Never written twice: PreconditionFailed.</summary>
+    public Task WriteStartAsync(Lease lease, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
+        _objects.PutAsync(StoreLayout.Start(lease.Key), content, PutCondition.IfAbsent, cancellationToken);
 
     /// <summary>Removes the holder's own task, lease included, trace excluded: the lease is over afterwards.</summary>
     public Task DeleteTaskAsync(Lease lease, CancellationToken cancellationToken) => DeleteTaskAsync(lease, keepTrace: true, cancellationToken);

@@ -16,6 +16,9 @@ internal static class StoreLayout
     /// <summary>What the agents say of the task's history; it outlives its snapshots.</summary>
     public static ObjectKey Trace(TaskKey task) => new($"tasks/{task.Value}/trace.json");
 
+    /// <summary>What the agent of the first attempt found where the task works.</summary>
+    public static ObjectKey Start(TaskKey task) => new($"tasks/{task.Value}/start.json");
+
     public static ObjectKey SnapshotsPrefix(TaskKey task) => new($"tasks/{task.Value}/snapshots/");
 
     public static ObjectKey PacksPrefix(TaskKey task) => new($"tasks/{task.Value}/packs/");

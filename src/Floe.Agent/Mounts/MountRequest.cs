@@ -5,4 +5,11 @@ namespace Floe.Agent.Mounts;
 
 /// <summary>The file system that a task gets before it starts.</summary>
 /// <param name="Directory">Absolute; made if it is not there.</param>
-public sealed record MountRequest(string Directory, FileSystemOptions Files, ContentStoreOptions Contents);
+public sealed record MountRequest(string Directory, FileSystemOptions Files, ContentStoreOptions Contents)
+{
+    /// <summary>A folder of a bucket that the task has to itself, below the mount; null: none is known.</summary>
+    public BucketFolder? Work { get; init; }
+
+    /// <summary>Name of a file in <see cref="Work"/> that gets a copy of all that the task writes to its standard streams; null: none.</summary>
+    public string? OutputCopy { get; init; }
+}

@@ -1,4 +1,6 @@
 using Floe.Agent.Files;
+using Floe.Agent.Stdio;
+using Floe.Agent.WorkFolders;
 using Floe.FileSystem.Content;
 using Floe.FileSystem.Moving;
 using Floe.FileSystem.Operations;
@@ -18,12 +20,14 @@ internal sealed partial class TaskMount : IAsyncDisposable
 {
     public const string StateStream = "filesystem/state";
     private const string ContentStream = "filesystem/content";
+    private const string WorkStream = "filesystem/work";
 
     private readonly MountRequest _request;
     private readonly IBucketService _buckets;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
+    private readonly WorkFolder? _work;
     private FileSystemMount? _mount;
 
     public TaskMount(MountRequest request, IBucketService buckets, ILoggerFactory loggers, TimeProvider time)
@@ -33,7 +37,31 @@ internal sealed partial class TaskMount : IAsyncDisposable
         _loggers = loggers;
         _logger = loggers.CreateLogger<TaskMount>();
         _time = time;
+        _work = request.Work is { } work ? new WorkFolder(buckets.Open(work.Bucket), work, _logger) : null;
         Directory.CreateDirectory(request.Directory);
+    }
+
+    /// <summary>The folder that the task has to itself; null: none is known.</summary>
+    public WorkFolder? Work => _work;
+
+    /// <summary>The file that gets a copy of the task's output; null: none is wanted. To be asked for once the mount is up.</summary>
+    /// <param name="goesOn">The task was restored, and so was the file.</param>
+    /// <exception cref="FloeException">The file cannot be made.</exception>
+    public async Task<IOutputCopy?> OpenOutputCopyAsync(bool goesOn, CancellationToken cancellationToken)
+    {
+        if (_request is not { OutputCopy: { } name, Work: { } work })
+        {
+            return null;
+        }
+
+        try
+        {
+            return await MountedOutput.OpenAsync(_mount!.Files, _request.Files, work, name, goesOn, _logger, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is Fuse.FuseException or ContentException or S3.ObjectStoreException)
+        {
+            throw new FloeException(ExitCodes.StoreError, $"{work}{name} cannot be written: {e.Message}", e);
+        }
     }
 
     /// <summary>Mounts for a task that starts, in place of what a failed restore may have left.</summary>
@@ -60,6 +88,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
         var bytes = new Collector((int)stream.ByteCount);
         await snapshot.ReadStreamsAsync([stream], bytes, cancellationToken).ConfigureAwait(false);
         var state = MountState.Parse(bytes.Bytes);
+        await RevertWorkAsync(snapshot, state, cancellationToken).ConfigureAwait(false);
         var (files, contents) = NewTree();
         var isMounted = false;
         try
@@ -113,7 +142,15 @@ internal sealed partial class TaskMount : IAsyncDisposable
         // What the task wrote through mappings is in the kernel's pages still.
         await Task.Factory.StartNew(SyncPages, cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
         var captured = await mount.Files.CaptureAsync(taskRunsOn, cancellationToken).ConfigureAwait(false);
+        // Nothing is written to the bucket until the task runs on, so the folder stands still too.
+        var listing = _work?.ListAsync(cancellationToken);
         await Task.Run(() => Write(content, captured, cancellationToken), cancellationToken).ConfigureAwait(false);
+        if (listing is not null)
+        {
+            var bytes = (await listing.ConfigureAwait(false)).ToBytes();
+            await Task.Run(() => Write(content, WorkStream, bytes), cancellationToken).ConfigureAwait(false);
+        }
+
         LogCaptured(captured.State.Nodes.Count, captured.ByteCount >> 20);
     }
 
@@ -161,16 +198,46 @@ internal sealed partial class TaskMount : IAsyncDisposable
 
     private static void Write(ISnapshotContent content, CapturedMount captured, CancellationToken cancellationToken)
     {
+        Write(content, StateStream, captured.State.ToBytes());
         using var sink = content.CreateSink();
-        using (var state = new SinkStream(sink, content.AddStream(StateStream)))
-        {
-            state.Write(captured.State.ToBytes());
-            state.Complete();
-        }
-
         sink.BeginSegment(content.AddStream(ContentStream), 0);
         captured.Read(sink.Append, cancellationToken);
         sink.EndSegment();
+    }
+
+    private static void Write(ISnapshotContent content, string name, ReadOnlySpan<byte> bytes)
+    {
+        using var sink = content.CreateSink();
+        using var stream = new SinkStream(sink, content.AddStream(name));
+        stream.Write(bytes);
+        stream.Complete();
+    }
+
+    /// <summary>What a machine that died wrote to the work folder after this snapshot is not to be met by the restored task.</summary>
+    private async Task RevertWorkAsync(ISnapshotSource snapshot, MountState state, CancellationToken cancellationToken)
+    {
+        if (_work is null || snapshot.TryGetStream(WorkStream) is not { } stream)
+        {
+            return;
+        }
+
+        if (stream.ByteCount > WorkListing.MaxBytes)
+        {
+            throw new MountStateException($"the snapshot's listing of the work folder of {stream.ByteCount} bytes is larger than any this Floe writes");
+        }
+
+        var bytes = new Collector((int)stream.ByteCount);
+        await snapshot.ReadStreamsAsync([stream], bytes, cancellationToken).ConfigureAwait(false);
+        var carried = state.Nodes.Where(n => n.Content?.Bucket == _request.Work!.Bucket).Select(n => n.Content!.Key)
+            .Concat(state.Nodes.Where(n => n.Content?.Upload is not null).Select(n => n.Content!.Upload!.Key)).ToHashSet(StringComparer.Ordinal);
+        try
+        {
+            await _work.RevertAsync(WorkListing.Parse(bytes.Bytes), carried, cancellationToken).ConfigureAwait(false);
+        }
+        catch (WorkFolderException e)
+        {
+            throw new MountStateException(e.Message, e);
+        }
     }
 
     private (ObjectFileSystem Files, ContentStore Contents) NewTree()

@@ -23,4 +23,7 @@ public sealed record ImdsNoticeOptions
 
     /// <summary>Failures in a row, with no answer ever, after which the slow interval is taken.</summary>
     public int FailuresBeforeSlowPoll { get; init; } = 3;
+
+    /// <summary>An instance that is paid on demand gets no Spot notice, so it is left alone, unless it is asked for.</summary>
+    public bool WatchesOnDemand { get; init; }
 }

@@ -20,6 +20,8 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
             yield break;
         }
 
+        var knowsLifeCycle = options.WatchesOnDemand;
+        var isOnDemand = false;
         var everAnswered = false;
         var failuresInARow = 0;
         SpotInstanceAction? lastSeen = null;
@@ -28,6 +30,12 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
             ReclaimNotice? notice = null;
             try
             {
+                if (!knowsLifeCycle)
+                {
+                    isOnDemand = await client.GetInstanceLifeCycleAsync(cancellationToken).ConfigureAwait(false) == "on-demand";
+                    knowsLifeCycle = true;
+                }
+
                 var action = await client.GetSpotInstanceActionAsync(cancellationToken).ConfigureAwait(false);
                 if (failuresInARow > 0)
                 {
@@ -64,6 +72,12 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
                 }
             }
 
+            if (isOnDemand)
+            {
+                LogOnDemand();
+                yield break;
+            }
+
             if (notice is not null)
             {
                 yield return notice;
@@ -76,6 +90,10 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
 
     [LoggerMessage(EventId = 4100, Level = LogLevel.Information, Message = "Spot notices are not watched: AWS_EC2_METADATA_DISABLED=true")]
     private partial void LogDisabled();
+
+    [LoggerMessage(EventId = 4105, Level = LogLevel.Information,
+        Message = "This instance is paid on demand and is not reclaimed: no notice is watched for, and no snapshot is taken unless 'floe snapshot' asks (--notices=ec2 watches all the same)")]
+    private partial void LogOnDemand();
 
     [LoggerMessage(EventId = 4101, Message = "Spot notices are not to be had at the moment, Floe keeps asking: {Reason}")]
     private partial void LogUnavailable(LogLevel level, string reason);

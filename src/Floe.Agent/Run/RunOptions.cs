@@ -99,6 +99,18 @@ public sealed record RunOptions
     /// <summary>Absolute path of the trace; null: beside the snapshots in the store.</summary>
     public string? TraceFile { get; init; }
 
+    /// <summary>The store is this task's alone, so its trace and log lie at its top.</summary>
+    public bool OwnsStore { get; init; }
+
+    /// <summary>What this agent has logged, to be kept in a store of its own; null: nowhere.</summary>
+    public LogKeeper? Log { get; init; }
+
+    /// <summary>Notices are watched even on a machine that is paid on demand, which gets none.</summary>
+    public bool WatchesOnDemand { get; init; }
+
+    /// <summary>After <see cref="AfterSnapshot.Stay"/>: a machine that is still there so long after it was to go gets the task back.</summary>
+    public TimeSpan ReturnAfter { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Parent of the agent's private folder.</summary>
     public required string StateDirectory { get; init; }
 }

@@ -7,8 +7,10 @@ using Floe.Agent.Mounts;
 using Floe.Agent.Notices;
 using Floe.Agent.Preflight;
 using Floe.Agent.Snapshots;
+using Floe.Agent.Stdio;
 using Floe.Agent.Tasks;
 using Floe.Agent.Trace;
+using Floe.Agent.WorkFolders;
 using Floe.Aws;
 using Floe.Criu;
 using Floe.Linux.Processes;
@@ -64,34 +66,72 @@ public sealed partial class TaskRun
 
         await using var objects = ObjectStores.Open(_options.Store, StoreOptions.FromEnvironment(), _loggers, _time);
         var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = _time, Logger = _logger }, true, cancellationToken).ConfigureAwait(false);
-        await using var lease = await AcquireAsync(store, key, cancellationToken).ConfigureAwait(false);
-
-        await using var trace = new TaskTrace(
-            _options.TraceFile is { } file ? new FileTraceTarget(file) : new StoreTraceTarget(store, key),
-            TraceEntries.Header(_options), TraceEntries.Attempt(lease, _options.Scheduler, _time.GetUtcNow()), _time, _logger);
+        await using var log = _options is { OwnsStore: true, Log: { } lines }
+            ? new LogUpload(lines, objects, LogUpload.Key(_options.Scheduler?.Attempt ?? 1), _time, _logger) : null;
         var record = new AgentRecord(_options.Key, _options.Store.ToString(), Environment.MachineName);
         var directory = AgentDirectory.Create(_options.StateDirectory, record);
-        await using var control = new AgentControlPoint(directory.ControlSocket, record, _logger);
+        try
+        {
+            var place = new Place(objects, store, key, criu, bundle, directory, record, baseline?.Name);
+            var left = await LiveAsync(place, isBack: false, cancellationToken).ConfigureAwait(false);
+            while (left.StayUntil is { } until)
+            {
+                if (log is not null)
+                {
+                    await log.FlushAsync().ConfigureAwait(false);
+                }
+
+                await StayAsync(until, cancellationToken).ConfigureAwait(false);
+                left = await LiveAsync(place, isBack: true, cancellationToken).ConfigureAwait(false);
+            }
+
+            return left.Status;
+        }
+        finally
+        {
+            directory.Delete();
+        }
+    }
+
+    /// <summary>The task's life on this machine, once: from the lease to how it left. A machine that was to go and did not has another.</summary>
+    private async Task<Departure> LiveAsync(Place place, bool isBack, CancellationToken cancellationToken)
+    {
+        Lease lease;
+        try
+        {
+            lease = await AcquireAsync(place.Store, place.Key, cancellationToken).ConfigureAwait(false);
+        }
+        catch (FloeException e) when (isBack)
+        {
+            LogTaskIsElsewhere(e.Message);
+            return new Departure(ExitCodes.Snapshotted);
+        }
+
+        await using var held = lease.ConfigureAwait(false);
+        await using var trace = new TaskTrace(
+            TraceTarget(place), TraceEntries.Header(_options), TraceEntries.Attempt(lease, _options.Scheduler, _time.GetUtcNow()), _time, _logger);
+        await using var control = new AgentControlPoint(place.Directory.ControlSocket, place.Record, _logger);
         await using var mount = _options.Mount is { } request
             ? new TaskMount(request, BucketServices.Open(StoreOptions.FromEnvironment(), _loggers, _time), _loggers, _time) : null;
         try
         {
-            var scope = FileScopes.For(_options, bundle);
+            // What a first life here left is what its snapshot holds too: all of it still counts as the task's.
+            var scope = FileScopes.For(_options, place.Bundle);
             var context = new SnapshotContext
             {
                 Options = _options,
-                Directory = directory,
-                Criu = criu,
-                Store = store,
+                Directory = place.Directory,
+                Criu = place.Criu,
+                Store = place.Store,
                 Lease = lease,
                 Trace = trace,
                 Known = new KnownBlocks(),
                 Mount = mount,
                 Scope = scope,
-                Baseline = await FileBaseline.TakeAsync(scope, directory.Baseline, cancellationToken).ConfigureAwait(false),
-                CpuBaseline = baseline?.Name,
+                Baseline = isBack ? FileBaseline.Open(place.Directory.Baseline) : await FileBaseline.TakeAsync(scope, place.Directory.Baseline, cancellationToken).ConfigureAwait(false),
+                CpuBaseline = place.CpuBaseline,
             };
-            return await RunAsync(context, bundle, control, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(context, place.Bundle, control, isBack, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -106,13 +146,27 @@ public sealed partial class TaskRun
         finally
         {
             control.Close();
-            directory.Delete();
         }
     }
 
-    private async Task<int> RunAsync(SnapshotContext context, Bundle bundle, AgentControlPoint point, CancellationToken cancellationToken)
+    private ITraceTarget TraceTarget(Place place) => _options switch
+    {
+        { TraceFile: { } file } => new FileTraceTarget(file),
+        { OwnsStore: true } => new OwnStoreTraceTarget(place.Objects),
+        _ => new StoreTraceTarget(place.Store, place.Key),
+    };
+
+    private async Task<Departure> RunAsync(SnapshotContext context, Bundle bundle, AgentControlPoint point, bool isBack, CancellationToken cancellationToken)
     {
         var restored = await new TaskRestorer(_time, _logger).RestoreNewestAsync(context, cancellationToken).ConfigureAwait(false);
+        if (restored is null && isBack)
+        {
+            // Whoever removed the snapshots, or cannot use them, it is not for this machine to start the command once more.
+            LogTaskIsElsewhere("there is no snapshot of it that can be restored here");
+            await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+            return new Departure(ExitCodes.Snapshotted);
+        }
+
         if (restored is not null)
         {
             context = context with { CpuBaseline = restored.Manifest.Machine.CpuBaseline };
@@ -126,20 +180,27 @@ public sealed partial class TaskRun
         await using (supervisor.ConfigureAwait(false))
         {
             point.Open(new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, runningAt, _time));
-            using var notices = WatchNotices(supervisor, context.Trace, cancellationToken);
+            using var notices = NoticeWatch.Start(_options, supervisor, context.Trace, _time, _loggers, cancellationToken);
             using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
             using var stopPruning = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var pruning = restored is null ? Task.CompletedTask : snapshots.PruneAsync(stopPruning.Token);
             var outcome = await supervisor.RunAsync().ConfigureAwait(false);
             await stopPruning.CancelAsync().ConfigureAwait(false);
             await pruning.ConfigureAwait(false);
-            return await FinishAsync(context, supervisor, outcome, cancellationToken).ConfigureAwait(false);
+            var status = await FinishAsync(context, outcome, cancellationToken).ConfigureAwait(false);
+            return outcome is TaskOutcome.TakenAway && _options.After == AfterSnapshot.Stay && supervisor.ReclaimDeadline is { } deadline
+                ? new Departure(status, deadline + _options.ReturnAfter) : new Departure(status);
         }
     }
 
     private async Task<RunningTask> StartAsync(SnapshotContext context, Bundle bundle, CancellationToken cancellationToken)
     {
         var earlier = await context.Store.ListSnapshotsAsync(context.Lease.Key, cancellationToken).ConfigureAwait(false);
+        if (earlier.Count == 0 && _options.Scheduler is { Attempt: > 1 } again)
+        {
+            LogNoSnapshot(again.Attempt);
+        }
+
         if (earlier.Count > 0)
         {
             if (_options.OnRestoreFailure == RestoreFailurePolicy.Fail)
@@ -158,12 +219,45 @@ public sealed partial class TaskRun
             }
         }
 
-        await (context.Mount?.StartAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-        return RunningTask.Start(new TaskStart(
-            Encoding.UTF8.GetBytes(bundle.InitPath), _options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(_options.WorkingDirectory)));
+        IOutputCopy? copy = null;
+        if (context.Mount is { } mount)
+        {
+            await PrepareWorkAsync(context, mount, cancellationToken).ConfigureAwait(false);
+            await mount.StartAsync().ConfigureAwait(false);
+            copy = await mount.OpenOutputCopyAsync(goesOn: false, cancellationToken).ConfigureAwait(false);
+        }
+
+        return RunningTask.Start(
+            new TaskStart(Encoding.UTF8.GetBytes(bundle.InitPath), _options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(_options.WorkingDirectory)), copy);
     }
 
-    private async Task<int> FinishAsync(SnapshotContext context, Supervisor supervisor, TaskOutcome outcome, CancellationToken cancellationToken)
+    /// <summary>The first attempt notes what the work folder holds; a later one that starts from the beginning goes back to that.</summary>
+    private static async Task PrepareWorkAsync(SnapshotContext context, TaskMount mount, CancellationToken cancellationToken)
+    {
+        if (mount.Work is not { } work)
+        {
+            return;
+        }
+
+        try
+        {
+            if (await context.Store.ReadStartAsync(context.Lease.Key, cancellationToken).ConfigureAwait(false) is { } start)
+            {
+                await work.CleanAsync(WorkListing.Parse(start.Content), cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                var listing = await work.ListAsync(cancellationToken).ConfigureAwait(false);
+                await context.Store.WriteStartAsync(context.Lease, listing.ToBytes(), cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (WorkFolderException e)
+        {
+            throw new FloeException(ExitCodes.StoreError, e.Message, e);
+        }
+    }
+
+    private async Task<int> FinishAsync(SnapshotContext context, TaskOutcome outcome, CancellationToken cancellationToken)
     {
         switch (outcome)
         {
@@ -184,11 +278,6 @@ public sealed partial class TaskRun
                 await LeftOvers.KillAsync(_time).ConfigureAwait(false);
                 await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.HandedOver, cancellationToken)).ConfigureAwait(false);
                 await RecordAsync(context, TraceOutcome.Snapshotted, ExitCodes.Snapshotted).ConfigureAwait(false);
-                if (_options.After == AfterSnapshot.Stay && supervisor.ReclaimDeadline is not null)
-                {
-                    await StayAsync(cancellationToken).ConfigureAwait(false);
-                }
-
                 return ExitCodes.Snapshotted;
 
             case TaskOutcome.SnapshotFailed:
@@ -223,11 +312,13 @@ public sealed partial class TaskRun
     }
 
     /// <summary>AWS Batch retries a job only when its host was terminated: a container that exits by itself is not run again.</summary>
-    private async Task StayAsync(CancellationToken cancellationToken)
+    private async Task StayAsync(DateTimeOffset until, CancellationToken cancellationToken)
     {
-        LogStaying();
+        LogStaying(until.UtcDateTime);
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, static context => context.Cancel = true);
-        await Task.Delay(Timeout.InfiniteTimeSpan, _time, cancellationToken).ConfigureAwait(false);
+        var left = until - _time.GetUtcNow();
+        await Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellationToken).ConfigureAwait(false);
+        LogStillHere();
     }
 
     /// <summary>What `floe check` would say of this machine: better at the start than at the notice. The task runs all the same.</summary>
@@ -258,51 +349,6 @@ public sealed partial class TaskRun
         catch (LeaseRefusedException e)
         {
             throw new FloeException(ExitCodes.StoreError, e.Message, e);
-        }
-    }
-
-    private IDisposable? WatchNotices(Supervisor supervisor, TaskTrace trace, CancellationToken cancellationToken)
-    {
-        if (_options.NoticeFile is { } file)
-        {
-            supervisor.Watch(new FileNoticeSource(file, _options.NoticePoll, _time, _loggers.CreateLogger<FileNoticeSource>()));
-        }
-
-        switch (_options.Notices)
-        {
-            case CloudPlatform.Gce:
-                var gce = GceNoticeSource.Service(Environment.GetEnvironmentVariable);
-                supervisor.Watch(new GceNoticeSource(gce, _options.NoticePoll, _time, _loggers.CreateLogger<GceNoticeSource>()));
-                return gce;
-            case CloudPlatform.Azure:
-                var azure = AzureNoticeSource.Service(Environment.GetEnvironmentVariable);
-                supervisor.Watch(new AzureNoticeSource(azure, _options.NoticePoll, _time, _loggers.CreateLogger<AzureNoticeSource>()));
-                return azure;
-            case CloudPlatform.Ec2:
-                return WatchImds(supervisor, trace, cancellationToken);
-            default:
-                return null;
-        }
-    }
-
-    private ImdsClient WatchImds(Supervisor supervisor, TaskTrace trace, CancellationToken cancellationToken)
-    {
-        var client = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), _time);
-        _ = NameMachineAsync(client, trace, cancellationToken);
-        supervisor.Watch(new ImdsNoticeSource(client, new ImdsNoticeOptions { PollInterval = _options.NoticePoll }, _time, _loggers.CreateLogger<ImdsNoticeSource>()));
-        return client;
-    }
-
-    private static async Task NameMachineAsync(ImdsClient client, TaskTrace trace, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var machine = await client.DescribeInstanceAsync(cancellationToken).ConfigureAwait(false);
-            trace.Update(a => a.OnMachine(machine));
-        }
-        catch (Exception e) when (e is ImdsException or OperationCanceledException or ObjectDisposedException)
-        {
-            // No EC2 instance: the host's name has to do.
         }
     }
 
@@ -350,9 +396,25 @@ public sealed partial class TaskRun
     [LoggerMessage(EventId = 4605, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote is in the bucket")]
     private partial void LogNotUploaded(int status);
 
-    [LoggerMessage(EventId = 4602, Level = LogLevel.Information, Message = "The task is safe in the store; waiting for the machine to end")]
-    private partial void LogStaying();
+    [LoggerMessage(EventId = 4602, Level = LogLevel.Information, Message = "The task is safe in the store; waiting for the machine to end, until {Until:HH:mm:ss} UTC")]
+    private partial void LogStaying(DateTime until);
+
+    [LoggerMessage(EventId = 4606, Level = LogLevel.Warning, Message = "This machine was to go and is still here: the task goes on here")]
+    private partial void LogStillHere();
+
+    [LoggerMessage(EventId = 4607, Level = LogLevel.Warning, Message = "The task does not go on here: {Reason}")]
+    private partial void LogTaskIsElsewhere(string reason);
+
+    [LoggerMessage(EventId = 4608, Level = LogLevel.Warning, Message = "This is attempt {Attempt}, but there is no snapshot to go on from: the command starts from the beginning")]
+    private partial void LogNoSnapshot(int attempt);
 
     [LoggerMessage(EventId = 4603, Level = LogLevel.Warning, Message = "The store could not be told that the task is done here: {Reason}")]
     private partial void LogLeaveFailed(string reason);
+
+    /// <summary>What all lives of the task on this machine share.</summary>
+    private sealed record Place(
+        IObjectStore Objects, SnapshotStore Store, TaskKey Key, CriuInstallation Criu, Bundle Bundle, AgentDirectory Directory, AgentRecord Record, string? CpuBaseline);
+
+    /// <param name="StayUntil">The process must not end before the machine does; a machine that is there still by then gets the task back.</param>
+    private readonly record struct Departure(int Status, DateTimeOffset? StayUntil = null);
 }

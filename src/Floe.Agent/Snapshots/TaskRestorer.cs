@@ -91,11 +91,13 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             throw new MountStateException("the task was started with --mount; resume it with the same option");
         }
 
+        var copy = context.Mount is null ? null : await context.Mount.OpenOutputCopyAsync(goesOn: true, cancellationToken).ConfigureAwait(false);
         var stdio = manifest.Task.Stdio;
         var output = TaskOutput.Create(
             reader.TryGetSmallImage(SnapshotNames.StdoutBacklog)?.ToArray() ?? [],
             reader.TryGetSmallImage(SnapshotNames.StderrBacklog)?.ToArray() ?? [],
-            separate: stdio.Stdout != stdio.Stderr);
+            separate: stdio.Stdout != stdio.Stderr,
+            copy);
         try
         {
             List<(System.Runtime.InteropServices.SafeHandle, string)> inherited = [];

@@ -23,6 +23,7 @@ internal sealed class OutputRelay : IDisposable
 
     private readonly SafeFileHandle _read;
     private readonly int _output;
+    private readonly IOutputCopy? _copy;
     private readonly SafeFileHandle _wake;
     private readonly Thread _thread;
     private readonly Lock _gate = new();
@@ -32,15 +33,19 @@ internal sealed class OutputRelay : IDisposable
     private bool _pauseWanted;
     private TaskCompletionSource? _paused;
     private TaskCompletionSource _resume = new();
-    private bool _canSplice = true;
-    private int _writeBytes = SafeWriteBytes;
+    private bool _canSplice;
+    private int _writeBytes;
     private volatile bool _disposed;
 
     /// <param name="output">The agent's descriptor to write to; borrowed.</param>
     /// <param name="backlog">Written before anything from the pipe.</param>
-    public unsafe OutputRelay(int output, byte[] backlog)
+    /// <param name="copy">Gets all that comes from the pipe; the backlog it got on the machine that read it.</param>
+    public unsafe OutputRelay(int output, byte[] backlog, IOutputCopy? copy = null)
     {
         _output = output;
+        _copy = copy;
+        _canSplice = copy is null;
+        _writeBytes = copy is null ? SafeWriteBytes : BytesPerWrite(output);
         _pending = backlog;
         var ends = stackalloc int[2];
         if (Interop.pipe2(ends, Interop.O_CLOEXEC) != 0)
@@ -118,6 +123,7 @@ internal sealed class OutputRelay : IDisposable
             }
         }
 
+        _copy?.Append(rest.AsSpan(_pending.Length - _pendingStart));
         _pending = rest;
         _pendingStart = 0;
         return rest;
@@ -225,7 +231,7 @@ internal sealed class OutputRelay : IDisposable
                 case Errno.EINVAL:
                     // A terminal, or a file that was opened for appending: that one takes any amount without blocking.
                     _canSplice = false;
-                    _writeBytes = (Interop.fcntl(_output, Interop.F_GETFL, 0) & O_APPEND) != 0 ? MoveBytes : SafeWriteBytes;
+                    _writeBytes = BytesPerWrite(_output);
                     break;
                 case 0:
                     return true;
@@ -243,6 +249,7 @@ internal sealed class OutputRelay : IDisposable
                 return got < 0;
             }
 
+            _copy?.Append(bytes.AsSpan(0, (int)got));
             Volatile.Write(ref _pendingStart, 0);
             Volatile.Write(ref _pending, bytes[..(int)got]);
         }
@@ -324,6 +331,9 @@ internal sealed class OutputRelay : IDisposable
         _ = Interop.read(Fd(_wake), &ignored, 8);
         return false;
     }
+
+    /// <summary>What may be written at once: a file that was opened for appending takes any amount without blocking.</summary>
+    private static int BytesPerWrite(int output) => (Interop.fcntl(output, Interop.F_GETFL, 0) & O_APPEND) != 0 ? MoveBytes : SafeWriteBytes;
 
     private static int Fd(SafeHandle handle) => (int)handle.DangerousGetHandle();
 }

@@ -24,11 +24,12 @@ internal sealed class TaskOutput : IAsyncDisposable
 
     /// <param name="stdoutBacklog">Written first: what an earlier machine could not pass on.</param>
     /// <param name="separate">False to follow the agent's own descriptors; true for a restored task that has two pipes.</param>
-    public static TaskOutput Create(byte[] stdoutBacklog, byte[] stderrBacklog, bool? separate = null)
+    /// <param name="copy">Gets what both streams carry; null for none.</param>
+    public static TaskOutput Create(byte[] stdoutBacklog, byte[] stderrBacklog, bool? separate = null, IOutputCopy? copy = null)
     {
-        var stdout = new OutputRelay(1, stdoutBacklog);
+        var stdout = new OutputRelay(1, stdoutBacklog, copy);
         var one = !(separate ?? !SameFile(1, 2));
-        return new TaskOutput(stdout, one ? stdout : new OutputRelay(2, stderrBacklog));
+        return new TaskOutput(stdout, one ? stdout : new OutputRelay(2, stderrBacklog, copy));
     }
 
     /// <summary>"pipe:[INODE]" of the two write ends, as CRIU names them.</summary>

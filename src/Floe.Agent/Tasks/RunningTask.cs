@@ -21,10 +21,11 @@ internal sealed class RunningTask : IAsyncDisposable
 
     /// <summary>Starts the command from the beginning, in a session and an IPC namespace of its own.</summary>
     /// <exception cref="LinuxException">tini cannot be started, or the namespace cannot be made.</exception>
-    public static RunningTask Start(TaskStart start)
+    /// <param name="copy">Gets what the task writes to its standard streams; null for none.</param>
+    public static RunningTask Start(TaskStart start, IOutputCopy? copy)
     {
         PidFloor.RaiseTo(PidFloor.FirstTaskPid - 1);
-        var output = TaskOutput.Create([], []);
+        var output = TaskOutput.Create([], [], copy: copy);
         using var nothing = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.Read);
         var options = new ChildProcessOptions
         {

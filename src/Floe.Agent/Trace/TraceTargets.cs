@@ -39,6 +39,33 @@ internal sealed class StoreTraceTarget(SnapshotStore store, TaskKey key) : ITrac
     }
 }
 
+/// <summary>At the top of a store that is one task's alone.</summary>
+internal sealed class OwnStoreTraceTarget(IObjectStore objects) : ITraceTarget
+{
+    private static readonly ObjectKey s_key = new("trace.json");
+    private ETag? _seen;
+
+    public async Task<byte[]?> ReadAsync(CancellationToken cancellationToken)
+    {
+        var found = await objects.GetAsync(s_key, TraceLimits.MaxBytes, cancellationToken).ConfigureAwait(false);
+        _seen = found?.ETag;
+        return found?.Content;
+    }
+
+    public async Task<bool> TryWriteAsync(byte[] content, CancellationToken cancellationToken)
+    {
+        try
+        {
+            _seen = await objects.PutAsync(s_key, content, _seen is { } seen ? PutCondition.IfMatch(seen) : PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound)
+        {
+            return false;
+        }
+    }
+}
+
 /// <summary>A file that the user named. One machine at a time writes it: the holder of the task's lease.</summary>
 internal sealed class FileTraceTarget(string path) : ITraceTarget
 {

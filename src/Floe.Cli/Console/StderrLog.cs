@@ -1,3 +1,4 @@
+using Floe.Agent.Run;
 using Microsoft.Extensions.Logging;
 
 namespace Floe.Cli.Console;
@@ -8,37 +9,61 @@ namespace Floe.Cli.Console;
 /// </summary>
 internal sealed class StderrLog : ILoggerFactory
 {
+    // The file system of a bucket, whose level is told apart under the name fusion.
+    private static readonly string[] s_fileSystem = ["Floe.FileSystem", "Floe.Fuse"];
+
     private readonly Lock _gate = new();
     private readonly Stream _output;
     private readonly LogLevel _level;
+    private readonly LogLevel _fileSystemLevel;
     private readonly TimeProvider _time;
 
-    private StderrLog(Stream output, LogLevel level, TimeProvider time)
+    private StderrLog(Stream output, LogLevel level, LogLevel fileSystemLevel, LogKeeper? kept, TimeProvider time)
     {
-        _output = output;
-        _level = level;
-        _time = time;
+        (_output, _level, _fileSystemLevel, _time) = (output, level, fileSystemLevel, time);
+        Kept = kept;
     }
+
+    /// <summary>What was logged so far; null where nobody wants it.</summary>
+    public LogKeeper? Kept { get; }
 
     /// <summary>By FLOE_LOG (trace, debug, info, warn, error; default info) and FLOE_LOG_FILE.</summary>
     public static StderrLog FromEnvironment(TimeProvider time)
     {
-        var level = Environment.GetEnvironmentVariable("FLOE_LOG")?.ToLowerInvariant() switch
-        {
-            "trace" => LogLevel.Trace,
-            "debug" => LogLevel.Debug,
-            "warn" or "warning" => LogLevel.Warning,
-            "error" => LogLevel.Error,
-            _ => LogLevel.Information,
-        };
-        var path = Environment.GetEnvironmentVariable("FLOE_LOG_FILE");
-        var output = string.IsNullOrEmpty(path)
-            ? System.Console.OpenStandardError()
-            : new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 0);
-        return new StderrLog(output, level, time);
+        var level = Level("FLOE_LOG") ?? LogLevel.Information;
+        return new StderrLog(Output(Environment.GetEnvironmentVariable("FLOE_LOG_FILE")), level, level, null, time);
     }
 
-    public ILogger CreateLogger(string categoryName) => new Logger(this);
+    /// <summary>The same, and what Nextflow says: FUSION_LOG_LEVEL, FUSION_SNAPSHOT_LOG_LEVEL, FUSION_LOG_OUTPUT.</summary>
+    public static StderrLog FromFusionEnvironment(TimeProvider time)
+    {
+        var all = Level("FLOE_LOG");
+        var output = Environment.GetEnvironmentVariable("FLOE_LOG_FILE") is { Length: > 0 } file ? file : Environment.GetEnvironmentVariable("FUSION_LOG_OUTPUT");
+        return new StderrLog(
+            // A file below the mount is not there yet, and would be the agent waiting for itself: the store keeps the log anyway.
+            Output(output?.StartsWith("/fusion/", StringComparison.Ordinal) == true ? null : output),
+            all ?? Level("FUSION_SNAPSHOT_LOG_LEVEL") ?? Level("FUSION_LOG_LEVEL") ?? LogLevel.Information,
+            all ?? Level("FUSION_LOG_LEVEL") ?? LogLevel.Information, new LogKeeper(), time);
+    }
+
+    private static LogLevel? Level(string variable) => Environment.GetEnvironmentVariable(variable)?.ToLowerInvariant() switch
+    {
+        "trace" => LogLevel.Trace,
+        "debug" => LogLevel.Debug,
+        "info" => LogLevel.Information,
+        "warn" or "warning" => LogLevel.Warning,
+        "error" => LogLevel.Error,
+        _ => null,
+    };
+
+    private static Stream Output(string? path) => path switch
+    {
+        null or "" or "stderr" => System.Console.OpenStandardError(),
+        "stdout" => System.Console.OpenStandardOutput(),
+        _ => new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 0),
+    };
+
+    public ILogger CreateLogger(string categoryName) => new Logger(this, s_fileSystem.Any(name => categoryName.StartsWith(name, StringComparison.Ordinal)) ? _fileSystemLevel : _level);
 
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
 
@@ -59,6 +84,7 @@ internal sealed class StderrLog : ILoggerFactory
             line += exception + "\n";
         }
 
+        Kept?.Add(line);
         var bytes = System.Text.Encoding.UTF8.GetBytes(line);
         lock (_gate)
         {
@@ -73,12 +99,12 @@ internal sealed class StderrLog : ILoggerFactory
         }
     }
 
-    private sealed class Logger(StderrLog log) : ILogger
+    private sealed class Logger(StderrLog log, LogLevel level) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel logLevel) => logLevel >= log._level && logLevel != LogLevel.None;
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= level && logLevel != LogLevel.None;
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {

@@ -1,0 +1,147 @@
+using System.Text;
+using Floe.Agent;
+using Floe.Agent.Control;
+using Floe.Agent.Files;
+using Floe.Agent.Launch;
+using Floe.Agent.Mounts;
+using Floe.Agent.Namespaces;
+using Floe.Agent.Notices;
+using Floe.Agent.Run;
+using Floe.Agent.Scheduler;
+using Floe.Cli.Console;
+using Floe.FileSystem.Content;
+using Floe.Linux.Processes;
+using Floe.S3;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Cli.Verbs;
+
+/// <summary>The program under its second name, <c>fusion</c>: Nextflow's launch line, with what Nextflow says in variables.</summary>
+internal static class FusionLaunch
+{
+    private const string Help = """
+        fusion COMMAND [ARG…]
+
+        Floe under the name by which Nextflow starts a task that works in a bucket: mounts object storage at /fusion, runs the
+        command, and carries it to another machine when this one is reclaimed. Snapshots, trace and log lie in .floe/ of the
+        task's work directory; .command.log there holds what the command prints.
+
+        Usage:
+          fusion bash /fusion/s3/BUCKET/work/ab/cdef/.command.run
+
+        Variables:
+          FUSION_WORK                      the work directory, if the command does not name it
+          FUSION_TAGS                      tags of written objects: [pattern|pattern](name=value),[*](name=value)
+          FUSION_CACHE_SIZE                limit of the local cache, like 500M
+          FUSION_LOG_LEVEL                 trace, debug, info, warn, error: of the file system, and of all else without the next
+          FUSION_SNAPSHOT_LOG_LEVEL        the same for snapshots and restores
+          FUSION_LOG_OUTPUT                where the log goes: stderr (default), stdout, or a file outside of /fusion
+          FUSION_SNAPSHOTS_TCP_MODE        close (default) or established
+          AWS_S3_ENDPOINT, FUSION_AWS_REGION, FUSION_AWS_SERVER_SIDE_ENCRYPTION, FUSION_AWS_SSEKMS_KEY_ID
+          WAVE_ENTRY_CHAIN                 the image's own entrypoint; it gets the command
+          FLOE_STORE, FLOE_KEY, FLOE_NOTICES, FLOE_NOTICE_FILE, FLOE_ON_TERM, FLOE_CPU_BASELINE: as for 'floe run'
+
+        Exit status: the command's; 75 snapshotted, run the same line again; 174 store or file system failed;
+        175 snapshot failed; 176 restore failed; 2 wrong usage.
+
+        See 'floe --help' for everything else, and docs/nextflow.md.
+        """;
+
+    public static async Task<int> RunAsync(IReadOnlyList<byte[]> arguments, StderrLog log, CancellationToken cancellationToken)
+    {
+        if (arguments.Count > 1 && Encoding.UTF8.GetString(arguments[1]) is "--help" or "-h" or "-?")
+        {
+            await System.Console.Out.WriteLineAsync(Help).ConfigureAwait(false);
+            return 0;
+        }
+
+        var line = FusionLine.Parse(arguments, Environment.GetEnvironmentVariable);
+        if (!PidNamespaceHost.IsInit)
+        {
+            var status = await PidNamespaceHost.RunAsync().ConfigureAwait(false);
+            return status.ShellCode;
+        }
+
+        if (PidNamespaceHost.IsInner)
+        {
+            PidNamespaceHost.MountProc();
+        }
+
+        using var place = ScratchPlace.Make(AgentDirectory.DefaultParent(), PidNamespaceHost.IsInner);
+        return await TaskRun.RunAsync(Options(line, place, log), TimeProvider.System, log, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static RunOptions Options(FusionLine line, ScratchPlace place, StderrLog log)
+    {
+        var workingDirectory = Directory.GetCurrentDirectory();
+        // For the key only: Latin-1 keeps different bytes different, whatever they mean.
+        var words = line.Command.Select(Encoding.Latin1.GetString).ToList();
+        var scheduler = SchedulerIdentity.FromEnvironment(Environment.GetEnvironmentVariable);
+        var given = Variable("FLOE_STORE");
+        var ownsStore = given is null && line.Work is not null;
+        return new RunOptions
+        {
+            Store = ownsStore ? OwnStore(line) : StoreOption.Parse(given),
+            OwnsStore = ownsStore,
+            Key = Variable("FLOE_KEY") ?? scheduler?.DefaultTaskKey(words, workingDirectory) ?? DefaultKey.For(words, workingDirectory),
+            Command = line.Command,
+            WorkingDirectory = workingDirectory,
+            Files = PidNamespaceHost.IsInner ? FileScopeMode.Work : FileScopeMode.Root,
+            Mount = new MountRequest(
+                FusionLine.MountDirectory,
+                MountCommand.Options(null, "FUSION_TAGS", Variable("FUSION_TAGS"), "022"),
+                new ContentStoreOptions { CacheFolder = place.Cache, MaxCacheBytes = Variable("FUSION_CACHE_SIZE") is { } size ? MountCommand.Size(size) : null })
+            {
+                Work = line.Work,
+                OutputCopy = line.Work is null ? null : ".command.log",
+            },
+            Tcp = Choice("FUSION_SNAPSHOTS_TCP_MODE", "close", "established") == "established" ? TcpPolicy.Established : TcpPolicy.Close,
+            CpuBaseline = Variable("FLOE_CPU_BASELINE"),
+            OnTerm = Choice("FLOE_ON_TERM", "forward", "snapshot") == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
+            After = scheduler?.Kind == SchedulerKind.AwsBatch ? AfterSnapshot.Stay : AfterSnapshot.Exit,
+            ReturnAfter = Seconds("FLOE_RETURN_AFTER", 600),
+            Notices = Choice("FLOE_NOTICES", "auto", "ec2", "gce", "azure", "none") switch
+            {
+                "ec2" => CloudPlatform.Ec2,
+                "gce" => CloudPlatform.Gce,
+                "azure" => CloudPlatform.Azure,
+                "none" => null,
+                _ => CloudPlatforms.Detect(),
+            },
+            WatchesOnDemand = Variable("FLOE_NOTICES") == "ec2",
+            NoticeFile = Variable("FLOE_NOTICE_FILE") is { } file ? Path.GetFullPath(file, workingDirectory) : null,
+            Scheduler = scheduler,
+            StateDirectory = AgentDirectory.DefaultParent(),
+            Log = log.Kept,
+        };
+    }
+
+    /// <summary>Below the work directory, so that whoever removes the work removes the snapshots.</summary>
+    private static StoreUrl OwnStore(FusionLine line) =>
+        StoreUrl.TryParse($"{line.Work}{FusionLine.StoreFolder}", out var error) ?? throw new FloeException(ExitCodes.Usage, error!);
+
+    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? text : null;
+
+    private static string Choice(string name, params ReadOnlySpan<string> choices)
+    {
+        if (Variable(name) is not { } text)
+        {
+            return choices[0];
+        }
+
+        foreach (var choice in choices)
+        {
+            if (choice.Equals(text, StringComparison.OrdinalIgnoreCase))
+            {
+                return choice;
+            }
+        }
+
+        throw new FloeException(ExitCodes.Usage, $"{name} is '{text}'; it may be {string.Join(", ", choices)}");
+    }
+
+    private static TimeSpan Seconds(string name, int otherwise) => TimeSpan.FromSeconds(
+        Variable(name) is not { } text ? otherwise
+        : int.TryParse(text, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var seconds) ? seconds
+        : throw new FloeException(ExitCodes.Usage, $"{name} is '{text}'; it must be a number of seconds"));
+}
