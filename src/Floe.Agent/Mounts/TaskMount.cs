@@ -1,6 +1,7 @@
 using Floe.Agent.Files;
 using Floe.Agent.Stdio;
 using Floe.Agent.WorkFolders;
+using Floe.FileSystem;
 using Floe.FileSystem.Content;
 using Floe.FileSystem.Moving;
 using Floe.FileSystem.Operations;
@@ -56,7 +57,12 @@ internal sealed partial class TaskMount : IAsyncDisposable
 
         try
         {
-            return await MountedOutput.OpenAsync(_mount!.Files, _request.Files, work, name, goesOn, _logger, cancellationToken).ConfigureAwait(false);
+            if (!goesOn)
+            {
+                await _buckets.Open(work.Bucket).DeleteAsync([work.Prefix + name], cancellationToken).ConfigureAwait(false);
+            }
+
+            return new MountedOutput(await OpenAppenderAsync(PathOf(work) + name, cancellationToken).ConfigureAwait(false), _logger);
         }
         catch (Exception e) when (e is Fuse.FuseException or ContentException or S3.ObjectStoreException)
         {
@@ -204,6 +210,10 @@ internal sealed partial class TaskMount : IAsyncDisposable
         captured.Read(sink.Append, cancellationToken);
         sink.EndSegment();
     }
+
+    /// <summary>Where the mount shows a folder of a bucket, with a slash at its end.</summary>
+    private string PathOf(BucketFolder folder) => _request.Files.Root is { } root
+        ? $"{_request.Directory}/{folder.Prefix[root.Prefix.Length..]}" : $"{_request.Directory}/s3/{folder.Bucket}/{folder.Prefix}";
 
     private static void Write(ISnapshotContent content, string name, ReadOnlySpan<byte> bytes)
     {

@@ -166,7 +166,7 @@ public sealed class MountStateException(string message, Exception? inner = null)
 /// <summary>Unknown members are ignored: a newer writer of the same version may add some.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
     MaxDepth = 16)]
 [JsonSerializable(typeof(MountState))]

@@ -64,7 +64,7 @@ public sealed class LaunchLineTests
         Assert.Equal(81, log.Length);
         Assert.Equal([".floe/attempt-1.log", ".floe/attempt-2.log", ".floe/attempt-3.log", ".floe/floe.json", ".floe/trace.json"], await job.OwnAsync());
         var story = await job.TextAsync(".floe/trace.json");
-        Assert.Equal(2, story.Split("\"committed\"").Length - 1);
+        Assert.Equal(2, story.Split("\"Notice\"").Length - 1);
     }
 
     [Fact]
