@@ -36,6 +36,18 @@ internal static class ImageCommand
 
     private static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
+        try
+        {
+            return await AddAsync(parsed, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FloeException(ExitCodes.Usage, $"cannot add the layer to {parsed.GetValue(s_image)}: {e.Message}", e);
+        }
+    }
+
+    private static async Task<int> AddAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
         var image = parsed.GetValue(s_image)!;
         var layer = parsed.GetValue(s_layer)!;
         var problems = await LayerBuild.VerifyAsync(layer, cancellationToken).ConfigureAwait(false);

@@ -63,7 +63,16 @@ internal static class LayerCommand
 
         var bundle = parsed.GetValue(s_bundle) ?? Bundle.Locate().Root;
         var upload = parsed.GetValue(s_upload) is { } target ? StoreOption.Parse(target) : (StoreUrl?)null;
-        var report = await LayerBuild.BuildAsync(bundle, parsed.GetValue(s_arch)!, parsed.GetValue(s_out)!, urlBase, cancellationToken).ConfigureAwait(false);
+        LayerReport report;
+        try
+        {
+            report = await LayerBuild.BuildAsync(bundle, parsed.GetValue(s_arch)!, parsed.GetValue(s_out)!, urlBase, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FloeException(ExitCodes.Usage, $"cannot write the layer into {parsed.GetValue(s_out)}: {e.Message}", e);
+        }
+
         if (upload is { } place)
         {
             await using var objects = ObjectStores.Open(place, StoreOptions.FromEnvironment(), log, TimeProvider.System);

@@ -105,5 +105,15 @@ public sealed class AwsVerbTests
         Assert.Contains("--json", said.Out, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("terraform", "resource \"aws_batch_job_queue\" \"work\" {")]
+    [InlineData("cloudformation", "\"AWS::Batch::JobQueue\"")]
+    public async Task Emit_AllGiven_NeedsNoCredentials(string tool, string expected)
+    {
+        var said = await FloeProgram.RunAsync(["forge", "create", "--region", "eu-central-1", "--bucket", "my-bucket", "--type", "c6id.8xlarge", "--subnet", "subnet-1", "--security-group", "sg-1", "--emit", tool]);
+        Assert.Equal((0, ""), (said.Status, said.Error));
+        Assert.Contains(expected, said.Out, StringComparison.Ordinal);
+    }
+
     private static string OneLine(Said said) => Assert.Single(said.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
 }

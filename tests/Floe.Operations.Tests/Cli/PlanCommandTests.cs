@@ -57,6 +57,14 @@ public sealed class PlanCommandTests
         Assert.StartsWith("floe: ", said.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Plan_NvmeOnly_HasNoDisksThatTurn()
+    {
+        var said = await FloeProgram.RunAsync(["plan", "--memory", "32GiB", "--nvme", "--top", "5000", "--csv"]);
+        Assert.Contains("\nc6id.8xlarge,", said.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain("\nd3en.", said.Out, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("64", 64)]
     [InlineData("64GiB", 64)]

@@ -145,6 +145,13 @@ internal sealed class HeadlessBrowser : IAsyncDisposable
     public async Task<byte[]> ScreenshotAsync() =>
         Convert.FromBase64String((string)(await CallAsync("Page.captureScreenshot", new JsonObject { ["format"] = "png" }))!["data"]!);
 
+    /// <summary>Gives the page another size, and waits until it has drawn itself anew.</summary>
+    public async Task ResizeAsync(int width, int height)
+    {
+        await CallAsync("Emulation.setDeviceMetricsOverride", new JsonObject { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = false });
+        await EvaluateAsync<bool>("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))");
+    }
+
     /// <summary>As a reader with a dark screen has it.</summary>
     public Task DarkAsync() => CallAsync("Emulation.setEmulatedMedia", new JsonObject
     {

@@ -18,7 +18,7 @@ public sealed class ReportPageTests : IDisposable
 
         Assert.Equal(8, await browser.EvaluateAsync<int>("document.querySelectorAll('#rows .row').length"));
         Assert.Equal("8 tasks", await TextAsync(browser, "#count"));
-        Assert.Contains("6 of 8", await TextAsync(browser, "#cards"), StringComparison.Ordinal);
+        Assert.Contains("6of 8 reclaims survived", await TextAsync(browser, "#cards"), StringComparison.Ordinal);
         Assert.True(await browser.EvaluateAsync<int>("document.querySelectorAll('#commits rect').length") > 0);
         Assert.True(await browser.EvaluateAsync<bool>("[...document.querySelectorAll('#rows .row svg')].every(s => s.querySelectorAll('rect').length >= 4)"));
         Assert.Empty(browser.Complaints);
@@ -95,13 +95,48 @@ public sealed class ReportPageTests : IDisposable
         Assert.InRange(await browser.EvaluateAsync<int>("document.querySelectorAll('#rows .row').length"), 5, 100);
 
         await browser.EvaluateAsync<bool>("new Promise(done => { scrollTo(0, document.documentElement.scrollHeight); requestAnimationFrame(() => requestAnimationFrame(() => done(true))); })");
-        Assert.Equal("10000", await browser.EvaluateAsync<string>("[...document.querySelectorAll('#rows .row')].at(-1).getAttribute('aria-rowindex')"));
+        Assert.Equal("10001", await browser.EvaluateAsync<string>("[...document.querySelectorAll('#rows .row')].at(-1).getAttribute('aria-rowindex')"));
         Assert.Equal("task-9999", await browser.EvaluateAsync<string>("document.querySelector('#rows .row:last-child div').textContent"));
 
         await browser.EvaluateAsync<bool>("(() => { scrollTo(0, 0); const s = document.getElementById('search'); s.value = 'task-77'; return s.dispatchEvent(new Event('input')); })()");
         Assert.Equal("100 of 10,000 tasks", await TextAsync(browser, "#count"));
         Assert.Empty(browser.Complaints);
         await KeepAsync(browser, "report-10000");
+    }
+
+    [Fact]
+    public async Task Page_NarrowScreen_KeepsWithinItAndLegible()
+    {
+        await using var browser = await OpenAsync(Fleet(60));
+        await browser.ResizeAsync(390, 844);
+        Assert.InRange(await browser.EvaluateAsync<int>("document.documentElement.scrollWidth"), 360, 390);
+        await KeepAsync(browser, "report-narrow");
+        await browser.EvaluateAsync<bool>("new Promise(done => { document.getElementById('tasks').scrollIntoView(); requestAnimationFrame(() => requestAnimationFrame(() => done(true))); })");
+        Assert.Equal(4, await browser.EvaluateAsync<int>("[...document.querySelectorAll('#rows .row:first-child > div')].filter(d => d.offsetParent).length"));
+        await browser.DarkAsync();
+        await KeepAsync(browser, "report-narrow-dark");
+
+        await browser.EvaluateAsync<bool>("(document.querySelector('#rows .row').click(), true)");
+        Assert.True(await browser.EvaluateAsync<bool>("[...document.querySelectorAll('#detail svg text')].every(t => t.getBoundingClientRect().height >= 11)"));
+        Assert.True(await browser.EvaluateAsync<bool>("(d => d.scrollWidth <= d.clientWidth)(document.getElementById('detail'))"));
+        Assert.Empty(browser.Complaints);
+        await KeepAsync(browser, "report-narrow-task");
+    }
+
+    [Fact]
+    public async Task Page_Durations_AreRoundedAsAWhole()
+    {
+        (long Millis, string Text)[] restores = [(400, "0.4 s"), (59_700, "1 min 00 s"), (119_700, "2 min 00 s"), (3_599_600, "1 h 00 min")];
+        await using var browser = await OpenAsync([.. restores.Select((r, i) =>
+        {
+            var trace = Traces.Survivor($"k{i}", Traces.Start.AddSeconds(i));
+            return trace with { Attempts = [trace.Attempts[0], trace.Attempts[1] with { Restores = [trace.Attempts[1].Restores[0] with { Millis = r.Millis }] }] };
+        })]);
+        for (var i = 0; i < restores.Length; i++)
+        {
+            await browser.EvaluateAsync<bool>($"(document.querySelectorAll('#rows .row')[{i}].click(), true)");
+            Assert.Contains($"restored in {restores[i].Text},", await TextAsync(browser, "#detail"), StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -28,8 +28,9 @@
   const span = s => {
     if (s == null) return '–';
     if (s < 0) return '−' + span(-s);
-    if (s < 60) return (s < 10 ? s.toFixed(1) : Math.round(s)) + ' s';
-    if (s < 3600) return Math.floor(s / 60) + ' min ' + String(Math.round(s % 60) % 60).padStart(2, '0') + ' s';
+    if (s < 59.5) return (s < 9.95 ? s.toFixed(1) : Math.round(s)) + ' s';
+    s = Math.round(s);
+    if (s < 3600) return Math.floor(s / 60) + ' min ' + String(s % 60).padStart(2, '0') + ' s';
     if (s < 360000) return Math.floor(s / 3600) + ' h ' + String(Math.floor(s % 3600 / 60)).padStart(2, '0') + ' min';
     return Math.round(s / 3600).toLocaleString('en') + ' h';
   };
@@ -44,7 +45,7 @@
   const card = (value, label, kind = '') => el('div', { class: 'card ' + kind }, el('b', {}, value), el('span', {}, label));
   $('cards').append(
     card(number(t.tasks), `tasks in ${number(t.attempts)} attempts`),
-    card(`${number(t.survived)} of ${number(t.reclaims)}`, 'reclaims survived' + (t.pending ? `, ${number(t.pending)} waiting for a machine` : ''), t.survived ? 'good' : ''),
+    card(number(t.survived), `of ${number(t.reclaims)} reclaims survived` + (t.pending ? `, ${number(t.pending)} waiting for a machine` : ''), t.survived ? 'good' : ''),
     card(number(t.lost), 'reclaims cost the work', t.lost ? 'bad' : ''),
     card(span(t.savedSeconds), `of work carried over; ${span(t.computeSeconds)} computed`, t.savedSeconds ? 'good' : ''),
     card(money(t.saved), t.cost == null ? 'saved (no prices)' : `saved, beside ${money(t.cost)} spent` + (t.unpriced ? `; ${number(t.unpriced)} tasks without a price` : ''), t.saved ? 'good' : ''),
@@ -75,7 +76,7 @@
     });
     box.append(svg('line', { x1: 0, y1: base + .5, x2: width, y2: base + .5, stroke: color('line') }));
     const tick = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800].find(v => top / v <= 8) ?? 3600;
-    for (let s = 0; s <= top; s += tick) box.append(svg('text', { x: s / top * width + (s ? -8 : 0), y: height - 6, class: 'dim' }, `${s} s`));
+    for (let s = 0; s <= top; s += tick) box.append(svg('text', { x: Math.min(s / top * width, width), y: height - 6, 'text-anchor': s === 0 ? 'start' : s / top * width > width - 24 ? 'end' : 'middle', class: 'dim' }, `${s} s`));
     if (budget) box.append(
       svg('line', { x1: budget / top * width, y1: 4, x2: budget / top * width, y2: base, stroke: color('notice'), 'stroke-dasharray': '4 3' }),
       svg('text', { x: budget / top * width - 5, y: 14, 'text-anchor': 'end', class: 'dim' }, 'deadline'));
@@ -85,7 +86,7 @@
   for (const [label, n] of measures) $('bytes').append(el('div', { class: 'measure' }, el('span', {}, label), el('i', { style: `width:${t.rawBytes ? n / t.rawBytes * 100 : 0}%` }), el('b', {}, bytes(n))));
   if (t.storedBytes) $('bytes').append(el('div', { class: 'dim' }, `${(t.rawBytes / t.storedBytes).toFixed(1)} bytes of content for each byte stored`));
 
-  for (const [name, label] of [['run', 'runs'], ['freeze', 'snapshot'], ['notice', 'notice'], ['restore', 'restore']]) $('legend').append(el('span', {}, el('i', { style: `background:${color(name)}` }), label));
+  for (const [name, label] of [['run', 'runs'], ['gap', 'lost'], ['freeze', 'snapshot'], ['notice', 'notice'], ['restore', 'restore']]) $('legend').append(el('span', {}, el('i', { style: `background:${color(name)}` }), label));
 
   // ---- the table: only the rows in sight exist
   const columns = [
@@ -119,6 +120,7 @@
       cell.setAttribute('aria-sort', i !== sort.column ? 'none' : sort.up ? 'ascending' : 'descending');
       cell.firstChild.textContent = columns[i][0] + (i !== sort.column ? '' : sort.up ? ' ↑' : ' ↓');
     });
+    $('grid').setAttribute('aria-rowcount', shown.length + 1);
     $('none').hidden = shown.length > 0;
     $('rows').style.height = shown.length * ROW + 'px';
     draw(true);
@@ -135,7 +137,7 @@
       const task = shown[i];
       const row = el('div', { class: 'row' + (task === selected ? ' on' : ''), role: 'row', tabIndex: 0, title: task.command, onclick: () => open(task), onkeydown: e => { if (e.key === 'Enter') open(task); } });
       row.style.top = i * ROW + 'px';
-      row.setAttribute('aria-rowindex', i + 1);
+      row.setAttribute('aria-rowindex', i + 2);
       for (const [, cell, , kind] of columns) row.append(el('div', { role: 'cell', class: kind ?? '' }, cell(task)));
       fragment.append(row);
     }
@@ -156,20 +158,24 @@
     return svg('svg', { viewBox: `0 0 ${width} 16`, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, ...parts);
   };
 
-  const axis = (from, to, x, y, parts) => {
-    const whole = to - from, tick = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400].find(v => whole / v <= 7) ?? 604800;
+  const axis = (from, to, x, y, parts, most) => {
+    const whole = to - from, tick = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400].find(v => whole / v <= most) ?? 604800;
     for (let s = Math.ceil(from / tick) * tick; s <= to; s += tick) {
       parts.push(svg('line', { x1: x(s), y1: 0, x2: x(s), y2: y, stroke: color('line') }));
-      parts.push(svg('text', { x: x(s) + 3, y: y + 12, class: 'dim' }, tick >= 3600 ? `${s / 3600} h` : tick >= 60 ? `${s / 60} min` : `${s} s`));
+      const isLast = x(to) - x(s) < 44;
+      parts.push(svg('text', { x: x(s) + (isLast ? -3 : 3), y: y + 12, 'text-anchor': isLast ? 'end' : 'start', class: 'dim' }, tick >= 3600 ? `${s / 3600} h` : tick >= 60 ? `${s / 60} min` : `${s} s`));
     }
   };
+  // Drawings are as wide as their place, so that their texts keep their size.
+  const room = () => Math.max(300, Math.min(800, innerWidth * .94 - 48));
   const lanes = task => {
-    const width = 800, label = 236, h = 26, height = task.attempts.length * h + 24, whole = Math.max(task.wallSeconds, 1), parts = [];
+    const width = room(), isWide = width > 600, label = isWide ? 236 : 110, h = 26, height = task.attempts.length * h + 24, whole = Math.max(task.wallSeconds, 1), parts = [];
     const x = s => label + s / whole * (width - label - 12);
-    axis(0, whole, x, height - 20, parts);
+    axis(0, whole, x, height - 20, parts, isWide ? 7 : 4);
     task.attempts.forEach((attempt, i) => {
       const y = i * h + 8;
-      parts.push(svg('text', { x: 8, y: y + 10 }, `${i + 1}  ${attempt.instanceType ?? attempt.host}`.slice(0, 24)), svg('text', { x: label - 8, y: y + 10, 'text-anchor': 'end', class: 'dim' }, (attempt.zone ?? '').slice(-20)));
+      parts.push(svg('text', { x: 8, y: y + 10 }, `${i + 1}  ${attempt.instanceType ?? attempt.host}`.slice(0, isWide ? 24 : 15)));
+      if (isWide) parts.push(svg('text', { x: label - 8, y: y + 10, 'text-anchor': 'end', class: 'dim' }, (attempt.zone ?? '').slice(-20)));
       events(attempt, x, y, 12, parts);
     });
     return svg('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': 'Attempts over time' }, ...parts);
@@ -177,9 +183,9 @@
   const phases = (attempt, s) => {
     const notice = s.afterNotice == null ? null : s.afterNotice - s.seconds, deadline = s.secondsLeft == null ? null : s.seconds + s.secondsLeft;
     const from = notice == null ? 0 : Math.min(0, -notice), to = Math.max(s.seconds, deadline ?? 0, .001) * 1.02;
-    const width = 800, label = 76, h = 18, rows = s.phases.length, height = rows * h + 28, parts = [];
+    const width = room(), label = 76, h = 18, rows = s.phases.length, height = rows * h + 28, parts = [];
     const x = v => label + (v - from) / (to - from) * (width - label - 96);
-    axis(from, to, x, height - 20, parts);
+    axis(from, to, x, height - 20, parts, width > 600 ? 7 : 4);
     const paint = { freeze: 'notice', capture: 'freeze', upload: 'upload', commit: 'commit' };
     s.phases.forEach((p, i) => parts.push(
       svg('text', { x: 8, y: i * h + 16 }, p.name),
