@@ -85,7 +85,14 @@ internal static class TopCommand
     {
         // A connection is for one request.
         using var agent = await ControlClient.ConnectAsync(socket, cancellationToken).ConfigureAwait(false);
-        var reply = await agent.AskAsync(new ControlRequest { Verb = "status" }, static _ => { }, cancellationToken).ConfigureAwait(false);
-        return reply.Status ?? throw new FloeException(ExitCodes.Usage, "the agent answered without a status; use the floe of the same version");
+        try
+        {
+            var reply = await agent.AskAsync(new ControlRequest { Verb = "status" }, static _ => { }, cancellationToken).ConfigureAwait(false);
+            return reply.Status ?? throw new FloeException(ExitCodes.Usage, "the agent answered without a status; use the floe of the same version");
+        }
+        catch (Exception e) when (e is IOException or JsonException)
+        {
+            throw new FloeException(ExitCodes.Usage, $"the agent broke off its answer: {e.Message}", e);
+        }
     }
 }

@@ -20,8 +20,14 @@ public static class SpotPriceHistory
         var history = new Dictionary<(string, string), IReadOnlyList<PricePoint>>();
         foreach (var region in attempts.GroupBy(a => a.Machine!.Region is { } named && AwsOptions.IsRegion(named) ? named : defaultRegion))
         {
-            using var client = open(region.Key);
             var types = region.Select(a => a.Machine!.InstanceType!).Distinct().Where(Instances.InstanceType.IsName).Order(StringComparer.Ordinal).ToList();
+            if (types.Count == 0)
+            {
+                // Without a type EC2 would tell the prices of all.
+                continue;
+            }
+
+            using var client = open(region.Key);
             var prices = await new Ec2Api(client).DescribeSpotPricesAsync(types, region.Min(a => a.StartedAt), region.Max(a => a.EndedAt ?? a.StartedAt), cancellationToken).ConfigureAwait(false);
             foreach (var machine in prices.GroupBy(p => (p.InstanceType, p.Zone)))
             {

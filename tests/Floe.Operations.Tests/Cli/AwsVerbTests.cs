@@ -23,21 +23,13 @@ public sealed class AwsVerbTests
     }
 
     [Theory]
-    [MemberData(nameof(Verbs))]
-    public async Task Verb_NoRegion_SaysHowToNameOne(string line)
+    [InlineData("ami", "give --region")]
+    [InlineData("forge delete --region evil.example.com/1", "is no AWS region")]
+    public async Task Verb_NoRegionOrNone_IsWrongUsage(string line, string expected)
     {
         var said = await FloeProgram.RunAsync(line.Split(' '), s_keys);
         Assert.Equal((2, ""), (said.Status, said.Out));
-        Assert.Contains("give --region", OneLine(said), StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [MemberData(nameof(Verbs))]
-    public async Task Verb_RegionThatIsNone_IsWrongUsage(string line)
-    {
-        var said = await FloeProgram.RunAsync([.. line.Split(' '), "--region", "evil.example.com/1"], s_keys);
-        Assert.Equal((2, ""), (said.Status, said.Out));
-        Assert.Contains("is no AWS region", OneLine(said), StringComparison.Ordinal);
+        Assert.Contains(expected, OneLine(said), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -60,7 +52,6 @@ public sealed class AwsVerbTests
     }
 
     [Theory]
-    [InlineData("forge create --bucket b/d --type c6id.8xlarge", "--bucket")]
     [InlineData("forge create", "give --bucket")]
     [InlineData("forge create --bucket my-bucket", "give --type")]
     [InlineData("forge create --bucket my-bucket --type c6id.8xlarge", "give --subnet")]
@@ -68,11 +59,9 @@ public sealed class AwsVerbTests
     [InlineData("forge create --bucket my-bucket --image ubuntu", "ami-0123456789abcdef0")]
     [InlineData("forge create --bucket my-bucket --emit helm", "cloudformation or terraform")]
     [InlineData("forge create --name Wrong", "--name takes")]
-    [InlineData("forge create --root-volume 1", "from 30 to")]
     [InlineData("ami --arch mips", "x86_64, arm64")]
     [InlineData("doctor", "NAME")]
     [InlineData("doctor q --bucket gs://b", "is no store")]
-    [InlineData("doctor q --memory plenty", "size like 64GiB")]
     public async Task Verb_WrongArguments_AreOneClearLine(string line, string expected)
     {
         // Whoever answers knows no types, subnets or anything else.

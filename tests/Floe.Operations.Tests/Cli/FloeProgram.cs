@@ -28,6 +28,9 @@ internal static class FloeProgram
         [
             ("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", folder["none"]), ("AWS_SHARED_CREDENTIALS_FILE", folder["none"]), ("HOME", folder.Path),
             ("FLOE_STATE_DIR", folder["state"]), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+
+            // It runs for a moment: what is compiled is not worth measuring.
+            ("DOTNET_TieredPGO", "0"), ("DOTNET_TC_BackgroundWorkerTimeoutMs", "0"),
         ];
         var set = isolation.Concat(variables ?? []).GroupBy(v => v.Name).Select(g => g.Last()).ToList();
         var inherited = ChildProcess.OwnEnvironment().Select(Encoding.UTF8.GetString)

@@ -12,9 +12,9 @@ namespace Floe.Operations.Tests.Reporting;
 /// program. One page; what it writes to its console, every exception that nobody caught and every look at the network is kept in
 /// <see cref="Complaints"/>. Pages are files.
 /// </summary>
-internal sealed class HeadlessBrowser : IAsyncDisposable
+public sealed class HeadlessBrowser : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
     private readonly ScratchFolder _folder;
     private readonly ChildProcess _process;
     private readonly AnonymousPipeServerStream _toBrowser;
@@ -45,12 +45,12 @@ internal sealed class HeadlessBrowser : IAsyncDisposable
         }
     }
 
-    public static async Task<HeadlessBrowser> StartAsync(int width = 1500, int height = 1000)
+    public static async Task<HeadlessBrowser> StartAsync()
     {
         var folder = new ScratchFolder();
         try
         {
-            return await StartAsync(folder, width, height);
+            return await StartAsync(folder);
         }
         catch
         {
@@ -64,12 +64,12 @@ internal sealed class HeadlessBrowser : IAsyncDisposable
         }
     }
 
-    private static async Task<HeadlessBrowser> StartAsync(ScratchFolder folder, int width, int height)
+    private static async Task<HeadlessBrowser> StartAsync(ScratchFolder folder)
     {
         string[] arguments =
         [
             "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
-            "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND", $"--window-size={width},{height}", "--remote-debugging-pipe", $"--user-data-dir={folder.Folder("profile")}", "about:blank",
+            "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe", $"--user-data-dir={folder.Folder("profile")}", "about:blank",
         ];
 
         // It leaves sockets and shared memory in the temp folder, and settings in the home, when it is killed: here they go with the folder.
@@ -101,11 +101,14 @@ internal sealed class HeadlessBrowser : IAsyncDisposable
         }
     }
 
-    /// <summary>Opens a page and returns when its load event has fired.</summary>
+    /// <summary>Opens a page in place of the one before, on a wide and light screen, and returns when its load event has fired.</summary>
     public async Task OpenAsync(string path)
     {
+        await CallAsync("Emulation.setEmulatedMedia", new JsonObject { ["features"] = new JsonArray() });
+        await CallAsync("Emulation.setDeviceMetricsOverride", new JsonObject { ["width"] = 1500, ["height"] = 900, ["deviceScaleFactor"] = 1, ["mobile"] = false });
         lock (_gate)
         {
+            _complaints.Clear();
             _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 

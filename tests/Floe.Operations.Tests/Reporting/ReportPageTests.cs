@@ -7,14 +7,14 @@ using Xunit;
 namespace Floe.Operations.Tests.Reporting;
 
 /// <summary>The page in a real browser.</summary>
-public sealed class ReportPageTests : IDisposable
+public sealed class ReportPageTests(BrowserFixture fixture) : IClassFixture<BrowserFixture>, IDisposable
 {
     private readonly ScratchFolder _folder = new();
 
     [Fact]
     public async Task Page_AFewTasks_ShowsTotalsTasksAndNoComplaint()
     {
-        await using var browser = await OpenAsync(Fleet(8));
+        var browser = await OpenAsync(Fleet(8));
 
         Assert.Equal(8, await browser.EvaluateAsync<int>("document.querySelectorAll('#rows .row').length"));
         Assert.Equal("8 tasks", await TextAsync(browser, "#count"));
@@ -30,7 +30,7 @@ public sealed class ReportPageTests : IDisposable
     [Fact]
     public async Task Page_Search_ShowsWhatMatchesAllWords()
     {
-        await using var browser = await OpenAsync(Fleet(200));
+        var browser = await OpenAsync(Fleet(200));
         await browser.ClickAsync("#search");
         await browser.TypeAsync("TASK-001 r6id");
         Assert.Equal("10 of 200 tasks", await TextAsync(browser, "#count"));
@@ -45,7 +45,7 @@ public sealed class ReportPageTests : IDisposable
     [Fact]
     public async Task Page_Filters_KeepOnlyTheirTasks()
     {
-        await using var browser = await OpenAsync(Fleet(40));
+        var browser = await OpenAsync(Fleet(40));
         await browser.ClickAsync("#lost");
         Assert.Equal("10 of 40 tasks", await TextAsync(browser, "#count"));
         await browser.EvaluateAsync<bool>("(() => { const s = document.getElementById('state'); s.value = 'Succeeded'; return s.dispatchEvent(new Event('change')); })()");
@@ -58,7 +58,7 @@ public sealed class ReportPageTests : IDisposable
     [Fact]
     public async Task Page_ClickOnAColumn_SortsByItAndTurnsRound()
     {
-        await using var browser = await OpenAsync(Fleet(40));
+        var browser = await OpenAsync(Fleet(40));
         const string Header = "#head > div:nth-child(1) button";
         await browser.ClickAsync(Header);
         Assert.Equal("task-0000", await TextAsync(browser, "#rows .row div"));
@@ -74,7 +74,7 @@ public sealed class ReportPageTests : IDisposable
     [Fact]
     public async Task Page_ClickOnATask_ShowsItsTimelineAndEscCloses()
     {
-        await using var browser = await OpenAsync(Fleet(40));
+        var browser = await OpenAsync(Fleet(40));
         await browser.ClickAsync("#rows .row");
         var detail = await TextAsync(browser, "#detail");
         Assert.Contains("snapshot 1 restored in 30 s", detail, StringComparison.Ordinal);
@@ -90,7 +90,7 @@ public sealed class ReportPageTests : IDisposable
     [Fact]
     public async Task Page_TenThousandTasks_ScrollsFiltersAndSorts()
     {
-        await using var browser = await OpenAsync(Fleet(10_000));
+        var browser = await OpenAsync(Fleet(10_000));
         Assert.Equal("10,000 tasks", await TextAsync(browser, "#count"));
         Assert.InRange(await browser.EvaluateAsync<int>("document.querySelectorAll('#rows .row').length"), 5, 100);
 
@@ -107,7 +107,7 @@ public sealed class ReportPageTests : IDisposable
     [Fact]
     public async Task Page_NarrowScreen_KeepsWithinItAndLegible()
     {
-        await using var browser = await OpenAsync(Fleet(60));
+        var browser = await OpenAsync(Fleet(60));
         await browser.ResizeAsync(390, 844);
         Assert.InRange(await browser.EvaluateAsync<int>("document.documentElement.scrollWidth"), 360, 390);
         await KeepAsync(browser, "report-narrow");
@@ -127,7 +127,7 @@ public sealed class ReportPageTests : IDisposable
     public async Task Page_Durations_AreRoundedAsAWhole()
     {
         (long Millis, string Text)[] restores = [(400, "0.4 s"), (59_700, "1 min 00 s"), (119_700, "2 min 00 s"), (3_599_600, "1 h 00 min")];
-        await using var browser = await OpenAsync([.. restores.Select((r, i) =>
+        var browser = await OpenAsync([.. restores.Select((r, i) =>
         {
             var trace = Traces.Survivor($"k{i}", Traces.Start.AddSeconds(i));
             return trace with { Attempts = [trace.Attempts[0], trace.Attempts[1] with { Restores = [trace.Attempts[1].Restores[0] with { Millis = r.Millis }] }] };
@@ -145,7 +145,7 @@ public sealed class ReportPageTests : IDisposable
         const string Hostile = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\u2028\"'&lt;";
         var trace = Traces.Survivor("k") with { Command = [Hostile], Key = Hostile, WorkingDirectory = Hostile };
         trace = trace with { Attempts = [.. trace.Attempts.Select(a => a with { Host = Hostile, Machine = Traces.Machine(Hostile, Hostile) })] };
-        await using var browser = await OpenAsync([trace], Hostile);
+        var browser = await OpenAsync([trace], Hostile);
         await browser.ClickAsync("#rows .row");
 
         Assert.False(await browser.EvaluateAsync<bool>("'hacked' in window"));
@@ -158,7 +158,7 @@ public sealed class ReportPageTests : IDisposable
     [Fact]
     public async Task Page_NoTask_SaysSo()
     {
-        await using var browser = await OpenAsync([]);
+        var browser = await OpenAsync([]);
         Assert.Equal("0 tasks", await TextAsync(browser, "#count"));
         Assert.Contains("No snapshot", await TextAsync(browser, "#commits"), StringComparison.Ordinal);
         Assert.Empty(browser.Complaints);
@@ -189,9 +189,8 @@ public sealed class ReportPageTests : IDisposable
             await ReportPage.WriteAsync(report, file, default);
         }
 
-        var browser = await HeadlessBrowser.StartAsync();
-        await browser.OpenAsync(path);
-        return browser;
+        await fixture.Browser.OpenAsync(path);
+        return fixture.Browser;
     }
 
     private static Task<string> TextAsync(HeadlessBrowser browser, string selector) =>

@@ -158,12 +158,11 @@
     return svg('svg', { viewBox: `0 0 ${width} 16`, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, ...parts);
   };
 
-  const axis = (from, to, x, y, parts, most) => {
-    const whole = to - from, tick = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400].find(v => whole / v <= most) ?? 604800;
+  const axis = (from, to, x, y, parts, width) => {
+    const whole = to - from, tick = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400].find(v => whole / v <= (width > 600 ? 7 : 4)) ?? 604800;
     for (let s = Math.ceil(from / tick) * tick; s <= to; s += tick) {
       parts.push(svg('line', { x1: x(s), y1: 0, x2: x(s), y2: y, stroke: color('line') }));
-      const isLast = x(to) - x(s) < 44;
-      parts.push(svg('text', { x: x(s) + (isLast ? -3 : 3), y: y + 12, 'text-anchor': isLast ? 'end' : 'start', class: 'dim' }, tick >= 3600 ? `${s / 3600} h` : tick >= 60 ? `${s / 60} min` : `${s} s`));
+      if (x(s) + 44 < width) parts.push(svg('text', { x: x(s) + 3, y: y + 12, class: 'dim' }, tick >= 3600 ? `${s / 3600} h` : tick >= 60 ? `${s / 60} min` : `${s} s`));
     }
   };
   // Drawings are as wide as their place, so that their texts keep their size.
@@ -171,7 +170,7 @@
   const lanes = task => {
     const width = room(), isWide = width > 600, label = isWide ? 236 : 110, h = 26, height = task.attempts.length * h + 24, whole = Math.max(task.wallSeconds, 1), parts = [];
     const x = s => label + s / whole * (width - label - 12);
-    axis(0, whole, x, height - 20, parts, isWide ? 7 : 4);
+    axis(0, whole, x, height - 20, parts, width);
     task.attempts.forEach((attempt, i) => {
       const y = i * h + 8;
       parts.push(svg('text', { x: 8, y: y + 10 }, `${i + 1}  ${attempt.instanceType ?? attempt.host}`.slice(0, isWide ? 24 : 15)));
@@ -185,7 +184,7 @@
     const from = notice == null ? 0 : Math.min(0, -notice), to = Math.max(s.seconds, deadline ?? 0, .001) * 1.02;
     const width = room(), label = 76, h = 18, rows = s.phases.length, height = rows * h + 28, parts = [];
     const x = v => label + (v - from) / (to - from) * (width - label - 96);
-    axis(from, to, x, height - 20, parts, width > 600 ? 7 : 4);
+    axis(from, to, x, height - 20, parts, width);
     const paint = { freeze: 'notice', capture: 'freeze', upload: 'upload', commit: 'commit' };
     s.phases.forEach((p, i) => parts.push(
       svg('text', { x: 8, y: i * h + 16 }, p.name),
