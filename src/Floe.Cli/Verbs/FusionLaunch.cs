@@ -39,7 +39,10 @@ internal static class FusionLaunch
           FUSION_SNAPSHOTS_TCP_MODE        close (default) or established
           AWS_S3_ENDPOINT, FUSION_AWS_REGION, FUSION_AWS_SERVER_SIDE_ENCRYPTION, FUSION_AWS_SSEKMS_KEY_ID
           WAVE_ENTRY_CHAIN                 the image's own entrypoint; it gets the command
-          FLOE_STORE, FLOE_KEY, FLOE_NOTICES, FLOE_NOTICE_FILE, FLOE_ON_TERM, FLOE_CPU_BASELINE: as for 'floe run'
+          FLOE_STORE, FLOE_KEY, FLOE_NOTICES, FLOE_NOTICE_FILE, FLOE_ON_TERM, FLOE_CPU_BASELINE,
+          FLOE_INCLUDE, FLOE_EXCLUDE       as for 'floe run'
+          FLOE_RETURN_AFTER                on Batch: seconds after the notice's time when a machine that is still there gets
+                                           the task back (600)
 
         Exit status: the command's; 75 snapshotted, run the same line again; 174 store or file system failed;
         175 snapshot failed; 176 restore failed; 2 wrong usage.
@@ -86,6 +89,8 @@ internal static class FusionLaunch
             Key = Variable("FLOE_KEY") ?? scheduler?.DefaultTaskKey(words, workingDirectory) ?? DefaultKey.For(words, workingDirectory),
             Command = line.Command,
             WorkingDirectory = workingDirectory,
+            Include = Folders("FLOE_INCLUDE"),
+            Exclude = Folders("FLOE_EXCLUDE"),
             Files = PidNamespaceHost.IsInner ? FileScopeMode.Work : FileScopeMode.Root,
             Mount = new MountRequest(
                 FusionLine.MountDirectory,
@@ -119,6 +124,8 @@ internal static class FusionLaunch
     /// <summary>Below the work directory, so that whoever removes the work removes the snapshots.</summary>
     private static StoreUrl OwnStore(FusionLine line) =>
         StoreUrl.TryParse($"{line.Work}{FusionLine.StoreFolder}", out var error) ?? throw new FloeException(ExitCodes.Usage, error!);
+
+    private static string[] Folders(string name) => Variable(name)?.Split(':', StringSplitOptions.RemoveEmptyEntries) ?? [];
 
     private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? text : null;
 

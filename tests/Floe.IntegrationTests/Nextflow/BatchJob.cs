@@ -105,6 +105,8 @@ internal sealed class BatchJob : IAsyncDisposable
             ["NXF_CHDIR"] = WorkDirectory,
             ["FUSION_TAGS"] = "[.command.*|.exitcode|.fusion.*](nextflow.io/metadata=true),[*](nextflow.io/temporary=true)",
             ["FUSION_LICENSE_TOKEN"] = "not.a.token",
+            // The host's system folders are more than an image has, and listing them is most of the time of a short task.
+            ["FLOE_EXCLUDE"] = "/usr:/var/lib",
         };
         var process = await machine.StartAsync(["/usr/bin/fusion", "bash", $"{WorkDirectory}/.command.run"], environment, Token);
         var started = new BatchAttempt(machine, process, imds);
