@@ -2,6 +2,7 @@ using System.IO.Pipes;
 using System.Text;
 using Floe.Linux.Processes;
 using Floe.S3;
+using Floe.S3.Buckets;
 using Floe.Testing.S3;
 
 namespace Floe.Bench;
@@ -66,6 +67,12 @@ internal sealed class DoubleProcess : IAsyncDisposable
         await Console.OpenStandardInput().CopyToAsync(Stream.Null);
         return 0;
     }
+
+    public const string Bucket = S3Double.Bucket;
+
+    /// <summary>The same client as a file system opens it.</summary>
+    public IBucketService OpenBuckets() => BucketServices.Open(
+        new ObjectStoreOptions { Endpoint = Endpoint, Region = "us-east-1" }, null, null, new FixedCredentials(s_keys));
 
     /// <summary>Floe's own client, as the agent opens it.</summary>
     public IObjectStore Open(string prefix) => ObjectStores.Open(

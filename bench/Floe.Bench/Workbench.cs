@@ -28,7 +28,7 @@ internal sealed class Workbench : IDisposable
         {
             bench._scratch.Folder("programs");
             var source = Repository.PathOf("bench/Floe.Bench/programs");
-            foreach (var name in (string[])["memory", "work"])
+            foreach (var name in (string[])["memory", "work", "files"])
             {
                 await RunAsync("/usr/bin/gcc", ["-O2", "-o", Path.Combine(bench.Programs, name), Path.Combine(source, name + ".c")], cancellationToken);
             }

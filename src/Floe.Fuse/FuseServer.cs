@@ -52,6 +52,9 @@ public sealed partial class FuseServer : IAsyncDisposable
     /// <summary>Whether files that are open for direct I/O can be mapped shared all the same (Linux 6.6).</summary>
     public bool MayMapDirectIo => _settled.MayMapDirectIo;
 
+    /// <summary>Whether the kernel can be given files to read and write itself (Linux 6.9): <see cref="TryRegisterBacking"/>.</summary>
+    public bool MayPassThrough => _settled.MayPassThrough;
+
     /// <summary>Mounts the file system on an existing folder (absolute path) and serves it.</summary>
     /// <exception cref="LinuxException">No /dev/fuse, no right to mount, no such folder.</exception>
     /// <exception cref="FuseException">The kernel's FUSE is too old.</exception>

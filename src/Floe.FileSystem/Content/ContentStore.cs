@@ -24,6 +24,7 @@ public sealed partial class ContentStore : IAsyncDisposable
     private readonly ConcurrentDictionary<UploadSession, Task> _aborts = [];
     private long _tick;
     private long _names;
+    private long _pinnedBytes;
 
     public ContentStore(IBucketService buckets, ContentStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
     {
@@ -166,6 +167,23 @@ public sealed partial class ContentStore : IAsyncDisposable
 
         await Task.WhenAll(_aborts.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
+
+    /// <summary>Bytes of files that the kernel reads itself.</summary>
+    internal long PinnedBytes => Interlocked.Read(ref _pinnedBytes);
+
+    /// <summary>Whether so many bytes more may be pinned: half of the cache is left for what comes and goes.</summary>
+    internal bool TryPin(long bytes)
+    {
+        if (Interlocked.Add(ref _pinnedBytes, bytes) <= Space.MaxBytes / 2)
+        {
+            return true;
+        }
+
+        Unpin(bytes);
+        return false;
+    }
+
+    internal void Unpin(long bytes) => Interlocked.Add(ref _pinnedBytes, -bytes);
 
     internal IBucketClient Client(string bucket) => _buckets.Open(bucket);
 

@@ -97,6 +97,11 @@ public sealed partial class FileContent
         {
             for (var attempt = 1; ; attempt++)
             {
+                lock (_lock)
+                {
+                    _isStuck = false;
+                }
+
                 try
                 {
                     await PublishOnceAsync(isForced, cancellationToken).ConfigureAwait(false);
@@ -274,8 +279,9 @@ public sealed partial class FileContent
         }
         catch (ContentException e) when (e.InnerException is ObjectStoreException { Code: "NoSuchUpload" or "InvalidPart" })
         {
-            // Somebody aborted it, or sent other parts into it.
+            // Somebody aborted it, or a part that was given up arrived after the one that replaced it.
             ForgetSession(session);
+            _store.Abandon(session);
             throw new ContentException(ContentErrorKind.Remote, e.Message, e);
         }
     }

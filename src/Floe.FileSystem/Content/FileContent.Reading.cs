@@ -437,14 +437,30 @@ public sealed partial class FileContent
             if (!TryReadLocal(at, piece.Span, out _))
             {
                 ObjectVersion? source;
+                bool isAway;
                 lock (_lock)
                 {
+                    isAway = _blocks.IsAway(BlockMap.BlockOf(at));
+                    // All that is missing here in one request.
+                    for (var block = BlockMap.BlockOf(at) + 1; done + wanted < destination.Length && IsMissing(block) && !_blocks.IsAway(block); block++)
+                    {
+                        wanted = (int)Math.Min(destination.Length - done, wanted + BlockMap.BlockBytes);
+                    }
+
                     wanted = (int)Math.Min(wanted, _baseLimit - at);
                     source = _base;
                 }
 
+                if (isAway)
+                {
+                    // Only in a sent part of an unfinished upload: then the object is made first.
+                    await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+                    continue;
+                }
+
                 if (source is null || wanted <= 0)
                 {
+                    // It has come, or was cut off, in this moment.
                     continue;
                 }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Floe.S3;
 using Floe.S3.Buckets;
 
@@ -6,6 +7,9 @@ namespace Floe.FileSystem.Content;
 /// <summary>Parts on their way to the bucket.</summary>
 public sealed partial class FileContent
 {
+    /// <summary>Parts up to here may be put together in memory when the cache is full.</summary>
+    private const int MaxMemoryPartBytes = 32 << 20;
+
     private readonly Dictionary<int, Sending> _sending = [];
     private readonly Dictionary<int, int> _partVersions = [];
 
@@ -13,6 +17,9 @@ public sealed partial class FileContent
     private readonly HashSet<int> _restless = [];
     private readonly SemaphoreSlim _sessionGate = new(1);
     private UploadSession? _session;
+
+    // The last part that was tried failed: sending more to make room is of no use until a publication has been tried again.
+    private bool _isStuck;
 
     private sealed class Sending(CancellationTokenSource stop)
     {
@@ -27,7 +34,7 @@ public sealed partial class FileContent
         List<int> parts = [];
         lock (_lock)
         {
-            if (_target is null || _size <= PartGrid.MinPartBytes || _local is null)
+            if (_target is null || _size <= PartGrid.MinPartBytes || _local is null || _isStuck)
             {
                 return false;
             }
@@ -38,6 +45,12 @@ public sealed partial class FileContent
                 {
                     parts.Add(part);
                 }
+            }
+
+            if (parts.Count == 0 && _sending.Count == 0 && _activePart > 0 && IsFull(_activePart) && !IsSent(_activePart) && HasDirty(_activePart))
+            {
+                // It may well change again, but there is nothing else.
+                parts.Add(_activePart);
             }
         }
 
@@ -176,13 +189,18 @@ public sealed partial class FileContent
         {
             await _store.UploadAsync(token => SendOnceAsync(part, token), mine.Stop.Token).ConfigureAwait(false);
         }
-        catch (ObjectStoreException e)
-        {
-            throw ContentErrors.Map(e, isRead: false);
-        }
         catch (OperationCanceledException) when (!_store.Stopping.IsCancellationRequested)
         {
             // The part changed: whoever needs it sends it again.
+        }
+        catch (Exception e)
+        {
+            lock (_lock)
+            {
+                _isStuck = true;
+            }
+
+            throw e is ObjectStoreException fault ? ContentErrors.Map(fault, isRead: false) : e;
         }
         finally
         {
@@ -226,23 +244,14 @@ public sealed partial class FileContent
 
         var client = _store.Client(session.Bucket);
         UploadedPart sent;
-        if (isMissing)
-        {
-            // What waits for space itself is no hope for others who do.
-            _store.Space.EndTransfer();
-            try
-            {
-                await FetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false);
-            }
-            finally
-            {
-                _store.Space.BeginTransfer();
-            }
-        }
-
+        var isHere = !isMissing || await TryFetchToSendAsync(first, end, bytes, cancellationToken).ConfigureAwait(false);
         try
         {
-            if (source is not null)
+            if (!isHere)
+            {
+                sent = await SendFromMemoryAsync(client, session, part, (int)bytes, cancellationToken).ConfigureAwait(false);
+            }
+            else if (source is not null)
             {
                 sent = await client.CopyPartAsync(session.Ticket, part, source, PartGrid.Offset(part), bytes, cancellationToken).ConfigureAwait(false);
             }
@@ -262,7 +271,46 @@ public sealed partial class FileContent
             if (_session == session && VersionOf(part) == version)
             {
                 session.Sent[part] = (sent, version);
+                _isStuck = false;
             }
+        }
+    }
+
+    /// <summary>Brings what a part lacks into the cache. False: the cache is full, perhaps of this very part's other bytes.</summary>
+    private async Task<bool> TryFetchToSendAsync(long first, long end, long bytes, CancellationToken cancellationToken)
+    {
+        // What waits for space itself is no hope for others who do.
+        _store.Space.EndTransfer();
+        try
+        {
+            await FetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && bytes <= MaxMemoryPartBytes)
+        {
+            return false;
+        }
+        finally
+        {
+            _store.Space.BeginTransfer();
+        }
+    }
+
+    /// <summary>Puts a part together from the cache and the object that the file rests on, without room in the cache.</summary>
+    private async Task<UploadedPart> SendFromMemoryAsync(IBucketClient client, UploadSession session, int part, int bytes, CancellationToken cancellationToken)
+    {
+        await _store.MemoryParts.WaitAsync(cancellationToken).ConfigureAwait(false);
+        var buffer = ArrayPool<byte>.Shared.Rent(bytes);
+        try
+        {
+            var body = buffer.AsMemory(0, bytes);
+            await ReadPastCacheAsync(PartGrid.Offset(part), body, cancellationToken).ConfigureAwait(false);
+            return await client.UploadPartAsync(session.Ticket, part, body, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            _store.MemoryParts.Release();
         }
     }
 

@@ -234,9 +234,9 @@ public sealed partial class FileContent
                 _evictions += isShorter ? 1 : 0;
             }
 
-            if (isShorter)
+            if (isShorter || _pins > 0)
             {
-                // Also zeros the rest of the last block.
+                // Also zeros the rest of the last block. The kernel reads a pinned file itself, up to its end.
                 _local?.SetLength(size);
             }
 

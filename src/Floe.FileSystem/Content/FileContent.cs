@@ -39,6 +39,7 @@ public sealed partial class FileContent
     private int _readers;
     private int _writers;
     private int _pins;
+    private long _pinnedBytes;
     private bool _isForgotten;
 
     internal FileContent(ContentStore store, ContentTarget target, ObjectVersion? version, ETag? expected)
@@ -189,21 +190,32 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>For FUSE_PASSTHROUGH: the local file, if every byte is there; it stays whole until <see cref="UnpinLocalFile"/>.</summary>
+    /// <summary>
+    /// For FUSE_PASSTHROUGH: the local file, if it is the file byte for byte and nobody writes it. It stays so until <see cref="UnpinLocalFile"/>,
+    /// whatever is written meanwhile. Null also where too much of the cache is pinned already.
+    /// </summary>
     public SafeFileHandle? TryPinLocalFile()
     {
         lock (_fill)
         {
             lock (_lock)
             {
-                if (_local is null || MissingIn(0, BlockMap.BlocksOf(_size)))
+                if (_local is null || _size == 0 || _writers > 0 || _changes != _published || MissingIn(0, BlockMap.BlocksOf(_size)) || !_store.TryPin(_size))
                 {
                     return null;
                 }
 
                 _pins++;
-                return _local.Handle;
+                _pinnedBytes += _size;
             }
+
+            // Zeros at the end need not have been written.
+            if (RandomAccess.GetLength(_local.Handle) != Size)
+            {
+                _local.SetLength(Size);
+            }
+
+            return _local.Handle;
         }
     }
 
@@ -212,6 +224,8 @@ public sealed partial class FileContent
         lock (_lock)
         {
             _pins--;
+            _store.Unpin(_pinnedBytes);
+            _pinnedBytes = 0;
         }
     }
 

@@ -97,7 +97,8 @@ public sealed record ContentState
 
     public required string Key { get; init; }
 
-    public required long Size { get; init; }
+    /// <summary>Left out of the JSON where it is 0, as every default is: so it cannot be required.</summary>
+    public long Size { get; init; }
 
     /// <summary>ETag of the version that it rests on; null: none.</summary>
     public string? BaseETag { get; init; }

@@ -159,6 +159,7 @@ public sealed partial class ObjectFileSystem
     public async ValueTask SyncAsync(ulong handle, CancellationToken cancellationToken)
     {
         var file = FileOf(handle);
+        await TakeMappedAsync(handle, cancellationToken).ConfigureAwait(false);
         if (!file.Node.IsUnlinked)
         {
             try

@@ -26,6 +26,9 @@ public sealed class FileSystemMount : IAsyncDisposable
 
     public ContentStore Contents { get; }
 
+    /// <summary>Whether the kernel reads files that are whole in the cache by itself (Linux 6.9).</summary>
+    public bool MayPassThrough => _server.MayPassThrough;
+
     /// <summary>Ends when the mount is gone, whoever unmounted it. Uploads may still be under way: see <see cref="ObjectFileSystem.DrainAsync"/>.</summary>
     public Task Ended => _server.Ended;
 
@@ -47,7 +50,7 @@ public sealed class FileSystemMount : IAsyncDisposable
     {
         var adapter = new FuseAdapter(files);
         var server = FuseServer.Mount(directory, adapter, fuseOptions ?? new FuseServerOptions(), time, logger);
-        adapter.WritesDirectly = server.MayMapDirectIo;
+        adapter.Serve(server);
         return new FileSystemMount(server, files, contents);
     }
 

@@ -9,11 +9,10 @@ namespace Floe.FileSystem.Serving;
 /// <summary>Puts an <see cref="ObjectFileSystem"/> on a mount: bytes of names become text, and each open gets the kernel's way of caching.</summary>
 internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
 {
-    private const uint O_ACCMODE = 3;
-    private const uint O_WRONLY = 1;
+    private readonly TaskCompletionSource<Passthrough> _opens = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Set once the kernel has told what it can do: see <see cref="FuseServer.MayMapDirectIo"/>.</summary>
-    public bool WritesDirectly { get; set; }
+    /// <summary>Set once the kernel has told what it can do. Opens that come before wait for it.</summary>
+    public void Serve(FuseServer server) => _opens.SetResult(new Passthrough(files, server, server.MayMapDirectIo));
 
     public int ErrnoOf(Exception error) => StoreErrno.Of(error);
 
@@ -51,20 +50,20 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
         files.RenameAsync(parent, Text(name), newParent, Text(newName), flags, cancellationToken);
 
     public async ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, CancellationToken cancellationToken) =>
-        Opened(await files.OpenAsync(node, flags, cancellationToken).ConfigureAwait(false), flags);
+        (await _opens.Task.ConfigureAwait(false)).Opened(node, await files.OpenAsync(node, flags, cancellationToken).ConfigureAwait(false), flags);
 
     public async ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateAsync(
         ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken)
     {
         var (entry, opened) = await files.CreateAsync(parent, Text(name), mode, flags, caller, cancellationToken).ConfigureAwait(false);
-        return (entry, Opened(opened, flags));
+        return (entry, (await _opens.Task.ConfigureAwait(false)).Opened(entry.NodeId, opened, flags));
     }
 
     public async ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateUnnamedAsync(
         ulong parent, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken)
     {
         var (entry, opened) = await files.CreateUnnamedAsync(parent, mode, flags, caller, cancellationToken).ConfigureAwait(false);
-        return (entry, Opened(opened, flags));
+        return (entry, (await _opens.Task.ConfigureAwait(false)).Opened(entry.NodeId, opened, flags));
     }
 
     public ValueTask<int> ReadAsync(ulong node, ulong handle, ulong offset, Memory<byte> destination, CancellationToken cancellationToken) =>
@@ -88,11 +87,8 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
         return default;
     }
 
-    public ValueTask ReleaseAsync(ulong node, ulong handle)
-    {
-        files.Release(handle);
-        return default;
-    }
+    public async ValueTask ReleaseAsync(ulong node, ulong handle) =>
+        await (await _opens.Task.ConfigureAwait(false)).ReleaseAsync(node, handle).ConfigureAwait(false);
 
     public ValueTask SyncAsync(ulong node, ulong handle, bool dataOnly, CancellationToken cancellationToken) => files.SyncAsync(handle, cancellationToken);
 
@@ -127,15 +123,4 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
     private static string Text(ReadOnlyMemory<byte> name) => NameRules.FromBytes(name.Span);
 
     private static long Offset(ulong offset) => offset <= long.MaxValue ? (long)offset : throw new FuseException(Errno.EFBIG, "past what an object can hold");
-
-    /// <summary>
-    /// Writers go past the page cache, where that takes nothing from others who map the file: three times as fast, and nothing is held twice.
-    /// Readers keep it, for the sake of programs that read a little at a time.
-    /// </summary>
-    private FuseOpened Opened(OpenedFile opened, uint flags)
-    {
-        var isWriter = (flags & O_ACCMODE) == O_WRONLY;
-        return new FuseOpened(
-            opened.Handle, (WritesDirectly && isWriter ? FuseOpenFlags.DirectIo : 0) | (opened.KeepsCache ? FuseOpenFlags.KeepCache : 0));
-    }
 }

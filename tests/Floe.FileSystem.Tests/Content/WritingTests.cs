@@ -142,6 +142,36 @@ public sealed class WritingTests
     }
 
     [Fact]
+    public async Task WriteAsync_CacheFullOfPartsThatLackTheObjectsBytes_SendsThemAllTheSame()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 24 << 20 });
+        var expected = Bytes(64 << 20);
+        var content = await fixture.OpenAsync("out", expected, Token);
+        content.Open(canRead: false, canWrite: true);
+        // Every second block: no part is whole in the cache, and the cache holds less than what is written.
+        for (var at = 0; at < expected.Length; at += 128 << 10)
+        {
+            var piece = Bytes(64 << 10, seed: at);
+            piece.CopyTo(expected, at);
+            await content.WriteAsync(at, piece, Token);
+        }
+
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(expected, fixture.Server.Read("out"));
+    }
+
+    [Fact]
+    public async Task WriteAsync_CacheFullAndTheServiceRefuses_IsNoSpace()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 24 << 20 }, o => o with { MaxAttempts = 2 });
+        fixture.Server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 403, Code = "AccessDenied", Where = c => c.Method is "PUT" or "POST" });
+        var error = await Assert.ThrowsAsync<ContentException>(() => WriteAsync(fixture, "out", Bytes(64 << 20)));
+        Assert.Equal(ContentErrorKind.NoSpace, error.Kind);
+        Assert.InRange(fixture.Server.CallCount, 1, 100);
+    }
+
+    [Fact]
     public async Task WriteAsync_CacheFullOfSmallOpenFiles_IsNoSpace()
     {
         await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20 });

@@ -68,6 +68,7 @@ public sealed class AppenderTests : CoreTests
     {
         await using var log = await Tree.Files.OpenAppenderAsync("log", Mode, default);
         await AppendAsync(log, "on the first machine\n");
+        var empty = await Tree.CreateAsync("empty", Tree.WriteOnly);
         var captured = await Tree.Files.CaptureAsync(taskRunsOn: false, default);
         var lost = AppendAsync(log, "after the snapshot\n");
         Tree.Contents.HandOver();
@@ -86,7 +87,9 @@ public sealed class AppenderTests : CoreTests
             await AppendAsync(again, "on the second\n");
         }
 
-        await next.DrainAsync();
+        Assert.Empty(await next.Files.DrainAsync(includingOpen: true, default));
+        Assert.Equal("", Bucket.Text("empty"));
+        Tree.Files.Release(empty);
         Assert.Equal("on the first machine\non the second\n", Bucket.Text("log"));
     }
 

@@ -57,6 +57,19 @@ public sealed class AttributeTests : CoreTests
     }
 
     [Fact]
+    public async Task Read_LeavesTheAccessTime_AndThereIsAlwaysRoom()
+    {
+        Bucket.Put("f", "text");
+        var held = await Tree.FindAsync("f");
+        Time.Advance(TimeSpan.FromSeconds(100));
+        await Tree.ReadAsync("f");
+        Assert.Equal(held.Attributes.ATime, (await Tree.StatAsync("f")).ATime);
+        var room = Operations.ObjectFileSystem.StatFileSystem();
+        Assert.Equal(1UL << 60, room.AvailableBlocks * room.BlockSize);
+        Tree.Files.Forget(held.NodeId, 1);
+    }
+
+    [Fact]
     public async Task SetAttributes_Size_CutsTheObject()
     {
         Bucket.Put("f", "0123456789");

@@ -18,7 +18,7 @@ public sealed class CoreModelTests
     [InlineData(3)]
     public async Task RandomOperations_AreThoseOfALocalFolder(int block)
     {
-        var sequences = 500 * Soak.Factor;
+        var sequences = 250 * Soak.Factor;
         for (var i = 0; i < sequences; i++)
         {
             // A sequence takes milliseconds; one that hangs is named.

@@ -12,7 +12,7 @@ public sealed class MountModelTests
     [Fact]
     public async Task RandomOperations_OnAMount_AreThoseOfALocalFolder()
     {
-        var sequences = 100 * Soak.Factor;
+        var sequences = 60 * Soak.Factor;
         for (var seed = 10_001; seed <= 10_000 + sequences; seed++)
         {
             await RunAsync(seed);

@@ -39,6 +39,7 @@ def mapping(f, length, access):
     return mmap.mmap(f, length, mmap.MAP_SHARED, access)
 
 
+held = None
 fd, model = open_both()
 for step in range(steps):
     kind = rng.choice("WWWRRRMMmmTThSOA")
@@ -58,6 +59,8 @@ for step in range(steps):
     elif kind == "R":
         log.append(f"{step} read {offset}+{length}")
         same("a read", *both(lambda f: os.pread(f, length, offset)))
+        if held is not None:
+            same("a read of the other handle", os.pread(held, length, offset), os.pread(model, length, offset))
     elif kind in "Mm" and size > 0:
         offset = rng.randrange(size)
         length = min(length, size - offset)
@@ -83,8 +86,17 @@ for step in range(steps):
         log.append(f"{step} fsync")
         both(os.fsync)
     elif kind == "O":
-        log.append(f"{step} reopen")
+        # Synced, closed and opened for reading first: then the kernel may read the mount's local file itself.
+        hold = rng.random() < 0.5
+        log.append(f"{step} reopen {'behind a reader' if hold else ''}")
+        if held is not None:
+            os.close(held)
+            held = None
+        if hold:
+            os.fsync(fd)
         both(os.close)
+        if hold:
+            held = os.open(path, os.O_RDONLY)
         fd, model = open_both()
     same("the size", *both(lambda f: os.fstat(f).st_size))
 size = os.fstat(model).st_size

@@ -275,5 +275,6 @@ check("duplicated descriptors share an offset", lambda: (lambda f: (os.read(os.d
 check("fsync", lambda: os.fsync(os.open(p("m"), os.O_WRONLY)))
 check("fsync of a folder", lambda: os.fsync(os.open(root, os.O_RDONLY)))
 check("copy_file_range", lambda: (lambda a, b: (os.copy_file_range(a, b, 100), os.fstat(b).st_size)[1])(os.open(p("m"), os.O_RDONLY), os.open(p("copied"), os.O_CREAT | os.O_RDWR)))
+check("setting an attribute", lambda: os.setxattr(p("m"), "user.mine", b"x"))
 check("an attribute that is not there", lambda: os.getxattr(p("m"), "user.none"))
 check("names in the folder", names)

@@ -20,6 +20,7 @@ internal sealed class MountedFleet : IAsyncDisposable
 
     private readonly TestStore _store;
     private readonly List<Machine> _machines = [];
+    private int _runs;
 
     private MountedFleet(S3Double server)
     {
@@ -46,7 +47,7 @@ internal sealed class MountedFleet : IAsyncDisposable
         [Floe, "run", "--store", _store.Url, "--key", "task", "--notices=none", "--mount", Workload.WorkingDirectory,
             "--mount-root", $"s3://{S3Double.Bucket}/{Prefix}", .. options, "--",
             "/bin/sh", "-c", $"cd {Workload.WorkingDirectory} && exec \"$@\"", "sh", .. command],
-        _store.Environment, Token);
+        Environment(), Token);
 
     public Task<MachineProcess> RunScriptAsync(Machine machine, string script, params string[] options) =>
         RunAsync(machine, options, "/bin/bash", "-c", script);
@@ -68,6 +69,13 @@ internal sealed class MountedFleet : IAsyncDisposable
         await machine.DestroyAsync();
         return ended;
     }
+
+    /// <summary>Each run is a later attempt of the same job, so that it need not wait for the lease of one whose machine died.</summary>
+    private Dictionary<string, string> Environment() => new(_store.Environment)
+    {
+        ["SLURM_JOB_ID"] = "1",
+        ["SLURM_RESTART_COUNT"] = Interlocked.Increment(ref _runs).ToString(System.Globalization.CultureInfo.InvariantCulture),
+    };
 
     public static async Task<MachineResult> EndAsync(MachineProcess process)
     {

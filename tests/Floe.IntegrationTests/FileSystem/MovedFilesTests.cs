@@ -62,7 +62,7 @@ public sealed class MovedFilesTests
         var script = Gate + "exec 3>big; seq 1000000 6624999 >&3; echo half; gate /var/tmp/go; seq 6625000 6700000 >&3";
         var run = await fleet.RunScriptAsync(a, script);
         await UntilPrintedAsync(run, "half");
-        await UntilAsync(run, () => Parts(fleet) >= 5, "parts");
+        await UntilAsync(run, () => fleet.Server.OpenPartCount >= 5, "parts");
         await fleet.TakeAwayAsync(a, run);
         Assert.Equal(1, fleet.Server.OpenUploadCount);
         var (parts, received) = (Parts(fleet), fleet.Server.BytesReceived);
@@ -72,8 +72,9 @@ public sealed class MovedFilesTests
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);
         Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal(string.Concat(Enumerable.Range(1000000, 5700001).Select(i => $"{i}\n")), fleet.Text("big"));
-        Assert.Equal(1, Parts(fleet) - parts);
-        Assert.InRange(fleet.Server.BytesReceived - received, 1, 12_000_000);
+        // The last one, and perhaps one whose answer the snapshot did not wait for.
+        Assert.InRange(Parts(fleet) - parts, 1, 2);
+        Assert.InRange(fleet.Server.BytesReceived - received, 1, 20_000_000);
         Assert.Single(fleet.Server.Calls, c => c.Method == "POST" && c.Query.StartsWith("?uploads", StringComparison.Ordinal) && c.Key == "work/big");
         Assert.Equal(0, fleet.Server.OpenUploadCount);
     }
@@ -86,7 +87,7 @@ public sealed class MovedFilesTests
         var script = Gate + "exec 3>big; seq 1000000 6624999 >&3; echo half; gate /var/tmp/go; seq 6625000 6700000 >&3; exec 3>&-; sync big; echo closed; gate /var/tmp/end";
         var run = await fleet.RunScriptAsync(a, script);
         await UntilPrintedAsync(run, "half");
-        await UntilAsync(run, () => Parts(fleet) >= 5, "parts");
+        await UntilAsync(run, () => fleet.Server.OpenPartCount >= 5, "parts");
         await fleet.TakeAwayAsync(a, run);
 
         // The second life makes the object and dies without a snapshot.
@@ -100,7 +101,7 @@ public sealed class MovedFilesTests
         var c = await fleet.MachineAsync("machine-c");
         Open(c, "/var/tmp/go");
         Open(c, "/var/tmp/end");
-        var ended = await EndAsync(await fleet.RunScriptAsync(c, script, "--lease-wait", "120"));
+        var ended = await EndAsync(await fleet.RunScriptAsync(c, script));
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);
         Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal(string.Concat(Enumerable.Range(1000000, 5700001).Select(i => $"{i}\n")), fleet.Text("big"));
@@ -121,7 +122,7 @@ public sealed class MovedFilesTests
         var b = await fleet.MachineAsync("machine-b");
         Open(b, "/var/tmp/go");
         Open(b, "/var/tmp/end");
-        var ended = await EndAsync(await fleet.RunScriptAsync(b, script, "--lease-wait", "120"));
+        var ended = await EndAsync(await fleet.RunScriptAsync(b, script));
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);
         Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal(Lines(1, 600), fleet.Text("log"));

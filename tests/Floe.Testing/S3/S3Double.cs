@@ -60,6 +60,9 @@ public sealed class S3Double : IAsyncDisposable
     /// <summary>Uploads begun and neither completed nor aborted.</summary>
     public int OpenUploadCount => State.OpenUploadCount;
 
+    /// <summary>Parts that those uploads have.</summary>
+    public int OpenPartCount => State.OpenPartCount;
+
     public static async Task<S3Double> StartAsync(S3DoubleOptions? options = null)
     {
         var builder = WebApplication.CreateSlimBuilder();

@@ -37,8 +37,12 @@ internal sealed record S3DoubleAnswer(int Status)
         response.StatusCode = Status;
         foreach (var (name, value) in Headers)
         {
-            response.Headers[name] = name == "Content-Range" && fault?.Kind == S3DoubleFaultKind.WrongContentRange
-                ? "bytes 1" + value["bytes ".Length..] : value;
+            response.Headers[name] = (name, fault?.Kind) switch
+            {
+                ("Content-Range", S3DoubleFaultKind.WrongContentRange) => "bytes 1" + value["bytes ".Length..],
+                ("ETag", S3DoubleFaultKind.WrongETag) => "\"of-another-version\"",
+                _ => value,
+            };
         }
 
         response.ContentLength = HeadLength ?? (Status is 204 or 304 ? null : Length);
@@ -50,7 +54,12 @@ internal sealed record S3DoubleAnswer(int Status)
         var limit = fault?.Kind is S3DoubleFaultKind.ResetInAnswer or S3DoubleFaultKind.StallInAnswer ? Math.Min(fault.AfterBytes, Length) : Length;
         for (long done = 0; done < limit;)
         {
-            var piece = Piece(done, (int)Math.Min(limit - done, 256 << 10));
+            var piece = Piece(done, (int)Math.Min(limit - done, fault?.Kind == S3DoubleFaultKind.SlowAnswer ? 64 << 10 : 256 << 10));
+            if (fault?.Kind == S3DoubleFaultKind.SlowAnswer)
+            {
+                await Task.Delay(5, context.RequestAborted);
+            }
+
             if (fault?.Kind == S3DoubleFaultKind.CorruptAnswer && done == 0)
             {
                 var changed = piece.ToArray();

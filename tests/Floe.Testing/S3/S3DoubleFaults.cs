@@ -14,8 +14,12 @@ public enum S3DoubleFaultKind
     Stall,
     /// <summary>The answer stops for good after some bytes, the connection stays open.</summary>
     StallInAnswer,
+    /// <summary>The answer comes a little at a time.</summary>
+    SlowAnswer,
     /// <summary>Content-Range says another offset.</summary>
     WrongContentRange,
+    /// <summary>ETag says another version.</summary>
+    WrongETag,
     /// <summary>One byte of the answer's body is changed.</summary>
     CorruptAnswer,
     /// <summary>The request's body arrives changed: one byte differs from what was sent.</summary>

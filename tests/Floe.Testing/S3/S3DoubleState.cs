@@ -40,6 +40,17 @@ internal sealed class S3DoubleState(bool hashesBodies)
         }
     }
 
+    public int OpenPartCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _uploads.Values.Sum(u => u.Parts.Count);
+            }
+        }
+    }
+
     public S3DoubleObject? TryGet(string key)
     {
         lock (_lock)

@@ -1,0 +1,137 @@
+using System.Text;
+using Floe.FileSystem.Tests.Core;
+using Floe.FileSystem.Tests.Doubles;
+using Floe.Testing;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Mounts;
+
+/// <summary>Files that are whole in the cache, which the kernel reads by itself where it can (Linux 6.9).</summary>
+public sealed class PassthroughTests : IAsyncLifetime
+{
+    private const int Bytes = 300_000;
+
+    private readonly ScratchFolder _scratch = new();
+    private readonly MemoryBuckets _buckets = new(Tree.Bucket);
+    private TestMount _mount = null!;
+
+    private MemoryBucket Bucket => _buckets[Tree.Bucket];
+
+    private string Text { get; } = string.Concat(Enumerable.Range(0, Bytes / 10).Select(i => $"{i:d9}\n"));
+
+    public ValueTask InitializeAsync()
+    {
+        Bucket.Put("f", Text);
+        _mount = TestMount.Start(_scratch, _buckets);
+        return default;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mount.DisposeAsync();
+        _scratch.Dispose();
+    }
+
+    [Fact]
+    public async Task Read_WholeInTheCache_IsPinnedWhileOpen()
+    {
+        Assert.SkipUnless(_mount.Mount.MayPassThrough, "this kernel has no passthrough");
+        var pinned = _scratch["pinned"];
+        var reading = PythonAsync($"""
+            import os, time
+            open('f', 'rb').read()
+            with open('f', 'rb') as f:
+                f.read(1)
+                open('{pinned}', 'w').close()
+                while os.path.exists('{pinned}'): time.sleep(0.01)
+                print(len(f.read()))
+            """);
+        while (!File.Exists(pinned))
+        {
+            Assert.False(reading.IsCompleted);
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(Bytes, _mount.Mount.Contents.PinnedBytes);
+        File.Delete(pinned);
+        Assert.Equal($"{Bytes - 1}", await reading);
+        await EndAsync();
+        Assert.Equal(0, _mount.Mount.Contents.PinnedBytes);
+    }
+
+    [Fact]
+    public async Task Write_ThroughAMappingBesideAReader_ReachesTheBucketAndTheReader()
+    {
+        Assert.Equal("b'MAPPED' b'MAPPED'", await PythonAsync("""
+            import mmap
+            open('f', 'rb').read()
+            reader = open('f', 'rb', buffering=0)
+            with open('f', 'r+b') as f, mmap.mmap(f.fileno(), 0) as m:
+                m[70000:70006] = b'MAPPED'
+                reader.seek(70000)
+                first = reader.read(6)
+            reader.seek(70000)
+            print(first, reader.read(6))
+            """));
+        await EndAsync();
+        Assert.Equal(Text[..70000] + "MAPPED" + Text[70006..], Bucket.Text("f"));
+    }
+
+    [Fact]
+    public async Task Open_ForWritingBesideAReaderWithoutAWrite_LeavesTheObject()
+    {
+        await PythonAsync("""
+            import mmap
+            open('f', 'rb').read()
+            reader = open('f', 'rb')
+            with open('f', 'r+b') as f, mmap.mmap(f.fileno(), 0) as m:
+                m[0:10]
+            """);
+        await EndAsync();
+        Assert.DoesNotContain(Bucket.Calls, c => c.StartsWith("Put", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Write_BesideAReader_IsSeenByIt()
+    {
+        Assert.Equal($"b'000' b'XYZ' b'end' b'' {5000}", await PythonAsync($"""
+            import os
+            open('f', 'rb').read()
+            reader = os.open('f', os.O_RDONLY)
+            first = os.pread(reader, 3, 0)
+            writer = os.open('f', os.O_WRONLY)
+            os.pwrite(writer, b'XYZ', 0)
+            second = os.pread(reader, 3, 0)
+            os.pwrite(writer, b'end', {Bytes} + 100000)
+            third = os.pread(reader, 3, {Bytes} + 100000)
+            os.ftruncate(writer, 5000)
+            print(first, second, third, os.pread(reader, 3, 6000), os.fstat(reader).st_size)
+            """));
+        await EndAsync();
+        Assert.Equal("XYZ" + Text[3..5000], Bucket.Text("f"));
+    }
+
+    [Fact]
+    public async Task Unlink_BesideAReader_LeavesItItsBytes()
+    {
+        Assert.Equal($"{Bytes} 0", await PythonAsync("""
+            import os
+            open('f', 'rb').read()
+            with open('f', 'rb') as reader:
+                os.unlink('f')
+                print(len(reader.read()), os.fstat(reader.fileno()).st_nlink)
+            """));
+        await EndAsync();
+        Assert.Empty(Bucket.Keys);
+    }
+
+    private async Task<string> PythonAsync(string script)
+    {
+        await File.WriteAllTextAsync(_scratch["script.py"], script, new UTF8Encoding(false));
+        var (isOk, output) = await Scripts.ShellAsync(_scratch, $"cd {_mount.Path} && /usr/bin/python3 -I {_scratch["script.py"]}");
+        Assert.True(isOk, output);
+        return output.Trim();
+    }
+
+    private async Task EndAsync() => await _mount.UnmountAsync();
+}
