@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Floe.Cli.Console;
 
-/// <summary>Options that take an amount.</summary>
+/// <summary>Options that take an amount, or one of a few words, and that no variable gives.</summary>
 internal static class Amounts
 {
     /// <summary>A size in GiB: 64, 64GiB, 64G, 65536MiB, 1.5TiB. Null when not given.</summary>
@@ -46,6 +46,20 @@ internal static class Amounts
                 return null;
             },
         };
+        return option;
+    }
+
+    /// <summary>One of a few words.</summary>
+    public static Option<string> Word(string name, string[] words, string fallback, string description)
+    {
+        var option = new Option<string>(name) { HelpName = string.Join('|', words), Description = description, DefaultValueFactory = _ => fallback };
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string>() is { } word && !words.Contains(word))
+            {
+                result.AddError($"{name} takes {string.Join(", ", words)}; not '{word}'");
+            }
+        });
         return option;
     }
 

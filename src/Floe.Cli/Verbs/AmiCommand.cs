@@ -11,7 +11,7 @@ namespace Floe.Cli.Verbs;
 internal static class AmiCommand
 {
     private static readonly Option<string?> s_region = AwsOption.Region();
-    private static readonly Option<string> s_arch = EnvironmentOption.Choice("--arch", ["x86_64", "arm64"], "x86_64", "Architecture");
+    private static readonly Option<string> s_arch = Amounts.Word("--arch", ["x86_64", "arm64"], "x86_64", "Architecture");
     private static readonly Option<bool> s_json = new("--json") { Description = "Print JSON" };
 
     public static Command Build(Func<ILoggerFactory> log)

@@ -23,7 +23,7 @@ internal static class ForgeCreateCommand
     private static readonly Option<string[]> s_types = new("--type") { HelpName = "TYPE", Description = "Instance type of the work queue; may be repeated. Default: what 'floe plan' ranks first for --memory", DefaultValueFactory = static _ => [] };
     private static readonly Option<double?> s_memory = Amounts.Memory("--memory", "Memory of the largest task, to choose types by");
     private static readonly Option<double?> s_cpus = Amounts.Number("--cpus", "N", 1, 4096, "Processors of one task, to choose types by");
-    private static readonly Option<string> s_arch = EnvironmentOption.Choice("--arch", ["x86_64", "arm64"], "x86_64", "Architecture, to choose types by");
+    private static readonly Option<string> s_arch = Amounts.Word("--arch", ["x86_64", "arm64"], "x86_64", "Architecture, to choose types by");
     private static readonly Option<double?> s_maxCpus = Amounts.Number("--max-cpus", "N", 1, 1_000_000, "Most processors of the work environment; default 256");
     private static readonly Option<string[]> s_headTypes = new("--head-type") { HelpName = "TYPE", Description = "Instance type of the head queue; may be repeated", DefaultValueFactory = static _ => [] };
     private static readonly Option<double?> s_headCpus = Amounts.Number("--head-max-cpus", "N", 1, 1_000_000, "Most processors of the head environment; default 16");

@@ -12,7 +12,7 @@ internal static class ImageCommand
     private static readonly Argument<string> s_image = new("IMAGE") { Description = "An OCI image layout (a folder, changed in place) or a docker archive (a tar)" };
     private static readonly Option<string> s_layer = new("--layer") { HelpName = "FILE", Description = "The layer that 'floe layer build' wrote", Required = true };
     private static readonly Option<string?> s_out = new("--out") { HelpName = "FILE", Description = "The new docker archive; needed for an archive" };
-    private static readonly Option<string> s_arch = EnvironmentOption.Choice("--arch", ["amd64", "arm64"], "amd64", "Which image of a layout for several architectures");
+    private static readonly Option<string> s_arch = Amounts.Word("--arch", ["amd64", "arm64"], "amd64", "Which image of a layout for several architectures");
     private static readonly Option<bool> s_json = new("--json") { Description = "Print JSON" };
 
     public static Command Build()

@@ -12,7 +12,7 @@ namespace Floe.Cli.Verbs;
 internal static class LayerCommand
 {
     private static readonly Option<string> s_out = new("--out") { HelpName = "DIR", Description = "Folder for the files", Required = true };
-    private static readonly Option<string> s_arch = EnvironmentOption.Choice("--arch", ["amd64", "arm64"], "amd64", "Architecture");
+    private static readonly Option<string> s_arch = Amounts.Word("--arch", ["amd64", "arm64"], "amd64", "Architecture");
     private static readonly Option<string?> s_urlBase = new("--url-base") { HelpName = "URL", Description = "Where the files will be served from: https://…; without it only the tar is made" };
     private static readonly Option<string?> s_upload = new("--upload") { HelpName = "URL", Description = "Upload the files to s3://bucket/prefix" };
     private static readonly Option<string?> s_bundle = new("--bundle") { HelpName = "DIR", Description = "The bundle. Default: the one that this program runs from" };

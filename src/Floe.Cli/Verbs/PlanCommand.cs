@@ -22,12 +22,12 @@ internal static class PlanCommand
     private static readonly Option<double?> s_dirty = Amounts.Number("--dirty-rate", "MIB", 0, 1e6, "Memory that a task changes, MiB a second; default: 1 % of it a minute");
     private static readonly Option<double?> s_compress = Amounts.Number("--compressibility", "R", 1, 1000, "Bytes of memory for each byte sent, zero pages included; default 1, the worst case");
     private static readonly Option<string?> s_measured = new("--measured") { HelpName = "SOURCE", Description = "Take memory, dirty rate and compressibility from the traces of tasks that ran: a store, folder or trace.json" };
-    private static readonly Option<string> s_provider = EnvironmentOption.Choice("--provider", [.. Provider.All.Select(p => p.Name)], "aws", "Who takes the machine away: aws gives 120 s, google and azure 30");
+    private static readonly Option<string> s_provider = Amounts.Word("--provider", [.. Provider.All.Select(p => p.Name)], "aws", "Who takes the machine away: aws gives 120 s, google and azure 30");
     private static readonly Option<double?> s_notice = Amounts.Number("--notice", "SECONDS", 5, 86400, "Seconds between notice and end, when they are others than the provider's");
     private static readonly Option<double?> s_margin = Amounts.Number("--margin", "PERCENT", 0, 90, "Part of the notice that is kept free; default 15");
     private static readonly Option<double?> s_efficiency = Amounts.Number("--efficiency", "PERCENT", 1, 100, "Part of the guaranteed bandwidth that a snapshot gets through; default 63, as published of Fusion");
     private static readonly Option<double?> s_connections = Amounts.Number("--connections", "N", 1, 256, "TCP connections at once, 5 Gbps each at most; default 16");
-    private static readonly Option<string> s_arch = EnvironmentOption.Choice("--arch", ["x86_64", "arm64", "any"], "x86_64", "Architecture to rank");
+    private static readonly Option<string> s_arch = Amounts.Word("--arch", ["x86_64", "arm64", "any"], "x86_64", "Architecture to rank");
     private static readonly Option<string[]> s_family = new("--family") { HelpName = "PREFIX", Description = "Only types whose name begins so, like c6i. or r; may be repeated", DefaultValueFactory = static _ => [] };
     private static readonly Option<bool> s_nvme = new("--nvme") { Description = "Only types with local NVMe, as the object-store file system wants" };
     private static readonly Option<bool> s_previous = new("--previous") { Description = "Earlier generations too" };

@@ -103,8 +103,8 @@ internal static class ReportCommand
         }
 
         var totals = report.Totals;
-        System.Console.WriteLine($"{output}: {totals.Tasks} tasks, {totals.Survived} of {totals.Reclaims} reclaims survived, {totals.SavedSeconds / 3600:0.#} h of work carried over"
-            + (report.Skipped.Count > 0 ? $"; {report.Skipped.Count} files were no traces" : ""));
+        System.Console.WriteLine($"{output}: {totals.Tasks} task{(totals.Tasks == 1 ? "" : "s")}, {totals.Survived} of {totals.Reclaims} reclaims survived, {totals.SavedSeconds / 3600:0.#} h of work carried over"
+            + (report.Skipped.Count > 0 ? $"; {report.Skipped.Count} file{(report.Skipped.Count == 1 ? " was" : "s were")} no trace" : ""));
         if (totals.Tasks == 0)
         {
             System.Console.Error.WriteLine($"floe: no trace.json in {string.Join(", ", report.Sources)}: 'floe run' writes them into its store, or where --trace says");

@@ -219,6 +219,11 @@ public static class Diagnosis
                 : new Finding(missingIs, "role-store", $"{compute.Role} may not {string.Join(", ", missing)}{(facts.Bucket is { } b ? $" on s3://{b}" : " anywhere")}", "allow them on the bucket and its objects");
         }
 
+        if (missing.Count == 0 && !(facts.Bucket is null ? may.AllowsSomewhere("s3:PutObjectTagging") : may.Allows("s3:PutObjectTagging", arn + "/any")))
+        {
+            yield return new Finding(FindingStatus.Warn, "role-tags", $"{compute.Role} may not s3:PutObjectTagging: objects that the file system writes with Nextflow's tags are refused", "allow it on the bucket's objects, or set fusion.tags = false");
+        }
+
         if (may.Unreadable > 0)
         {
             yield return new Finding(FindingStatus.Warn, "role", $"{compute.Role}: {may.Unreadable} of its policies could not be read", "look at them in IAM");

@@ -41,13 +41,14 @@ public sealed class PolicySet
         return matching.Any(s => s.Allows) && !matching.Any(s => !s.Allows && !s.HasCondition);
     }
 
-    /// <summary>Whether any resource at all is allowed for the action.</summary>
+    /// <summary>Whether any resource at all is allowed for the action, and not all of them denied.</summary>
     public bool AllowsSomewhere(string action) =>
-        _statements.Any(s => s.Allows && s.NotActions != s.Actions.Any(pattern => Like(pattern, action, ignoreCase: true)));
+        _statements.Any(s => s.Allows && Matches(s, action)) && !_statements.Any(s => !s.Allows && !s.HasCondition && Matches(s, action) && !s.NotResources && s.Resources.Contains("*"));
+
+    private static bool Matches(Statement s, string action) => s.NotActions != s.Actions.Any(pattern => Like(pattern, action, ignoreCase: true));
 
     private static bool Matches(Statement s, string action, string resource) =>
-        s.NotActions != s.Actions.Any(pattern => Like(pattern, action, ignoreCase: true))
-        && s.NotResources != s.Resources.Any(pattern => Like(pattern, resource, ignoreCase: false));
+        Matches(s, action) && s.NotResources != s.Resources.Any(pattern => Like(pattern, resource, ignoreCase: false));
 
     private static Statement Read(JsonElement statement)
     {

@@ -43,8 +43,8 @@ public static partial class NextflowCheck
 
         foreach (var entry in config.Directive("executor"))
         {
-            yield return entry.Word == "awsbatch"
-                ? new Finding(FindingStatus.Pass, Check, $"{entry.Path} is awsbatch", null, entry.Line)
+            yield return entry.IsExpression ? WorkedOut(Check, entry, "process.executor = 'awsbatch'")
+                : entry.Word == "awsbatch" ? new Finding(FindingStatus.Pass, Check, $"{entry.Path} is awsbatch", null, entry.Line)
                 : new Finding(entry.Path == "process.executor" ? FindingStatus.Fail : FindingStatus.Warn, Check, $"{entry.Path} is '{entry.Word}': its tasks do not run on AWS Batch, and nothing takes snapshots of them there", "process.executor = 'awsbatch'", entry.Line);
         }
 
@@ -88,7 +88,7 @@ public static partial class NextflowCheck
 
         yield return entry.Number switch
         {
-            null when entry.IsExpression => new Finding(FindingStatus.Warn, "spot-attempts", $"{Path} is worked out by Nextflow ({entry.Text}); check the output of 'nextflow config -flat'", Fix, entry.Line),
+            null when entry.IsExpression => WorkedOut("spot-attempts", entry, Fix),
             0 => new Finding(FindingStatus.Fail, "spot-attempts", $"{Path} is 0: what that means differs between versions of Nextflow, and with most of them a reclaimed task is not started again", Fix, entry.Line),
             1 => new Finding(FindingStatus.Fail, "spot-attempts", $"{Path} is 1: the first attempt is all there is", Fix, entry.Line),
             > 1 and <= 10 and var attempts => new Finding(FindingStatus.Pass, "spot-attempts", $"{Path} is {attempts}: a task survives {attempts - 1} reclaims", null, entry.Line),
@@ -103,7 +103,7 @@ public static partial class NextflowCheck
             return new Finding(FindingStatus.Warn, "work-directory", "workDir is not set here", "workDir = 's3://bucket/work', or run with -work-dir s3://bucket/work");
         }
 
-        return entry.IsExpression ? new Finding(FindingStatus.Warn, "work-directory", $"workDir is worked out by Nextflow ({entry.Text}); check the output of 'nextflow config -flat'", "workDir = 's3://bucket/work'", entry.Line)
+        return entry.IsExpression ? WorkedOut("work-directory", entry, "workDir = 's3://bucket/work'")
             : entry.Word.StartsWith("s3://", StringComparison.Ordinal) && StoreUrl.TryParse(entry.Word, out _) is not null ? new Finding(FindingStatus.Pass, "work-directory", $"workDir is {entry.Word}", null, entry.Line)
             : new Finding(FindingStatus.Fail, "work-directory", $"workDir is '{entry.Word}', which is not in S3: tasks on AWS Batch cannot reach it", "workDir = 's3://bucket/work'", entry.Line);
     }
@@ -116,7 +116,8 @@ public static partial class NextflowCheck
             return new Finding(FindingStatus.Warn, "region", "aws.region is not set: it depends on the environment of whoever starts Nextflow", surroundings.BucketRegion is { } r ? $"aws.region = '{r}'" : "aws.region = '…', that of the work directory's bucket");
         }
 
-        return surroundings.BucketRegion is not { } region
+        return entry.IsExpression ? WorkedOut("region", entry, "aws.region = '…', that of the work directory's bucket")
+            : surroundings.BucketRegion is not { } region
             ? new Finding(FindingStatus.Warn, "region", $"aws.region is {entry.Word}; whether the work directory's bucket is there too could not be looked at{Because(surroundings)}", "compare with: aws s3api get-bucket-location --bucket NAME", entry.Line)
             : region == entry.Word
                 ? new Finding(FindingStatus.Pass, "region", $"aws.region is {region}, and so is the work directory's bucket's", null, entry.Line)
@@ -131,8 +132,8 @@ public static partial class NextflowCheck
             return Missing("fast-storage", $"{Path} is not set: the file system's cache lies on the root disk, which is slow and small", Fix, config, Path);
         }
 
-        return entry.Words.Any(v => v.Split(':') is [_, "/tmp", ..] or ["/tmp"])
-            ? new Finding(FindingStatus.Pass, "fast-storage", $"{Path} mounts {entry.Words.First(v => v.Split(':') is [_, "/tmp", ..] or ["/tmp"])}", null, entry.Line)
+        return entry.IsExpression ? WorkedOut("fast-storage", entry, Fix)
+            : entry.Words.Any(v => v.Split(':') is [_, "/tmp", ..] or ["/tmp"]) ? new Finding(FindingStatus.Pass, "fast-storage", $"{Path} mounts {entry.Words.First(v => v.Split(':') is [_, "/tmp", ..] or ["/tmp"])}", null, entry.Line)
             : new Finding(FindingStatus.Fail, "fast-storage", $"{Path} is '{entry.Word}', of which nothing is mounted at /tmp, where the cache lies", Fix, entry.Line);
     }
 
@@ -195,11 +196,16 @@ public static partial class NextflowCheck
             yield return new Finding(FindingStatus.Warn, "scratch", $"{entry.Path} is {entry.Word}: with Fusion tasks work in the mounted work directory, and a copy outside travels with every snapshot", "remove the line", entry.Line);
         }
 
-        foreach (var entry in config.Includes)
+        if (config.Includes is { Count: > 0 } includes)
         {
-            yield return new Finding(FindingStatus.Warn, "include", $"includeConfig {entry.Text} is not followed", "nextflow config -flat | floe nextflow check -", entry.Line);
+            var (first, more) = (includes[0], includes.Skip(1).ToList());
+            var others = more.Count == 0 ? "" : $", and {more.Count} more (line{(more.Count == 1 ? "" : "s")} {string.Join(", ", more.Take(8).Select(i => i.Line))}{(more.Count > 8 ? ", …" : "")}),";
+            yield return new Finding(FindingStatus.Warn, "include", $"includeConfig {first.Text}{others} {(more.Count == 0 ? "is" : "are")} not followed", "nextflow config -flat | floe nextflow check -", first.Line);
         }
     }
+
+    private static Finding WorkedOut(string check, ConfigEntry entry, string fix) =>
+        new(FindingStatus.Warn, check, $"{entry.Path} is worked out by Nextflow ({entry.Text.ReplaceLineEndings(" ")}); check the output of 'nextflow config -flat'", fix, entry.Line);
 
     private static Finding Nothing { get; } = new(FindingStatus.Pass, "", "");
 
@@ -207,7 +213,7 @@ public static partial class NextflowCheck
     {
         null => Missing(check, $"{path} is not set: {off}", $"{path} = true", config, path),
         { Truth: true } entry => new Finding(FindingStatus.Pass, check, $"{path} is true", null, entry.Line),
-        { IsExpression: true } entry => new Finding(FindingStatus.Warn, check, $"{path} is worked out by Nextflow ({entry.Text}); check the output of 'nextflow config -flat'", $"{path} = true", entry.Line),
+        { IsExpression: true } entry => WorkedOut(check, entry, $"{path} = true"),
         var entry => new Finding(FindingStatus.Fail, check, $"{path} is {entry.Word}: {off}", $"{path} = true", entry.Line),
     };
 

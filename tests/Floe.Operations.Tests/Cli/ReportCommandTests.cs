@@ -18,7 +18,7 @@ public sealed class ReportCommandTests(MotoFixture moto) : IDisposable
         Write("work/ab/trace.json");
         var said = await FloeProgram.RunAsync(["report", _folder["work"], "-o", _folder["r.html"], "--price", "0.5"]);
         Assert.Equal((0, ""), (said.Status, said.Error));
-        Assert.Contains("1 tasks, 1 of 1 reclaims survived, 1 h", said.Out, StringComparison.Ordinal);
+        Assert.Contains("1 task, 1 of 1 reclaims survived, 1 h", said.Out, StringComparison.Ordinal);
         var page = await File.ReadAllTextAsync(_folder["r.html"]);
         Assert.DoesNotContain("http://", page.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.DoesNotContain("https://", page, StringComparison.Ordinal);

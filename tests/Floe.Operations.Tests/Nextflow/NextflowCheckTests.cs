@@ -52,6 +52,9 @@ public sealed class NextflowCheckTests
     [InlineData("wave.enabled = true", "wave.enabled = true\nprocess.scratch = true", "scratch", FindingStatus.Warn)]
     [InlineData("wave.enabled = true", "wave.enabled = true\nincludeConfig 'x'", "include", FindingStatus.Warn)]
     [InlineData("wave.enabled = true", "wave.enabled = true\nprocess.'withName:X'.executor = 'local'", "executor", FindingStatus.Warn)]
+    [InlineData("'awsbatch'", "params.executor", "executor", FindingStatus.Warn)]
+    [InlineData("'eu-central-1'", "params.region", "region", FindingStatus.Warn)]
+    [InlineData("'/scratch/fusion:/tmp'", "params.volumes", "fast-storage", FindingStatus.Warn)]
     [InlineData("60 GB", "64 GB", "resource-limits", FindingStatus.Fail)]
     [InlineData("'60 GB'", "64.GB", "resource-limits", FindingStatus.Fail)]
     [InlineData("process.resourceLimits", "process.other", "resource-limits", FindingStatus.Warn)]
@@ -77,6 +80,15 @@ public sealed class NextflowCheckTests
         var failed = Assert.Single(findings, f => f is { Status: FindingStatus.Fail, Check: "instance-types" });
         Assert.Contains("r6id.8xlarge", failed.Detail, StringComparison.Ordinal);
         Assert.Contains("GB together", failed.Fix, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Run_ManyIncludes_AreOneFinding()
+    {
+        var text = Good + string.Concat(Enumerable.Range(0, 12).Select(i => $"\nincludeConfig 'conf/{i}.config'"));
+        var finding = Assert.Single(Check(text), f => f.Status != FindingStatus.Pass);
+        Assert.Equal(12, finding.Line);
+        Assert.Equal("includeConfig 'conf/0.config', and 11 more (lines 13, 14, 15, 16, 17, 18, 19, 20, …), are not followed", finding.Detail);
     }
 
     [Fact]
