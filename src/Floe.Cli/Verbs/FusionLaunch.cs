@@ -10,7 +10,7 @@ using Floe.Agent.Run;
 using Floe.Agent.Scheduler;
 using Floe.Cli.Console;
 using Floe.FileSystem.Content;
-using Floe.Linux.Processes;
+using Floe.Linux;
 using Floe.S3;
 using Microsoft.Extensions.Logging;
 
@@ -68,6 +68,12 @@ internal static class FusionLaunch
         if (PidNamespaceHost.IsInner)
         {
             PidNamespaceHost.MountProc();
+        }
+
+        if (Interop.geteuid() != 0)
+        {
+            // No set-user-id program of the layer's helps: it would make every user of the image root.
+            throw new FloeException(ExitCodes.StoreError, $"the container runs as user {Interop.geteuid()}, who may not mount {FusionLine.MountDirectory}; run it as root: USER root in the image, or process.containerOptions = '--user root' where the engine takes it");
         }
 
         using var place = ScratchPlace.Make(AgentDirectory.DefaultParent(), PidNamespaceHost.IsInner);

@@ -60,6 +60,12 @@ internal sealed class BatchJob : IAsyncDisposable
 
     public IReadOnlyList<MachineBind> Binds { get; init; } = [];
 
+    /// <summary>Where the machines have the bundle; null where <see cref="Prepare"/> brings it.</summary>
+    public string? BundleAt { get; init; } = "/opt/floe";
+
+    /// <summary>The launch line; null for Nextflow's.</summary>
+    public IReadOnlyList<string>? Line { get; set; }
+
     /// <summary>Done to each machine before the container starts.</summary>
     public Action<Machine> Prepare { get; set; } = static _ => { };
 
@@ -86,11 +92,16 @@ internal sealed class BatchJob : IAsyncDisposable
             {
                 HostName = $"ip-10-0-0-{attempt}",
                 RootFileSystem = RootFileSystem,
+                BundleAt = BundleAt,
                 Binds = [new(Repository.PathOf("tests/workloads"), Workload.Folder, ReadOnly: true), .. Binds],
             },
             Token);
-        Directory.CreateDirectory($"{machine.RootPath}/usr/bin");
-        File.CreateSymbolicLink($"{machine.RootPath}/usr/bin/fusion", "/opt/floe/bin/floe");
+        if (BundleAt is { } bundle)
+        {
+            Directory.CreateDirectory($"{machine.RootPath}/usr/bin");
+            File.CreateSymbolicLink($"{machine.RootPath}/usr/bin/fusion", $"{bundle}/bin/floe");
+        }
+
         Prepare(machine);
         var environment = new Dictionary<string, string>(Environment)
         {
@@ -108,7 +119,7 @@ internal sealed class BatchJob : IAsyncDisposable
             // The host's system folders are more than an image has, and listing them is most of the time of a short task.
             ["FLOE_EXCLUDE"] = "/usr:/var/lib",
         };
-        var process = await machine.StartAsync(["/usr/bin/fusion", "bash", $"{WorkDirectory}/.command.run"], environment, Token);
+        var process = await machine.StartAsync(Line ?? ["/usr/bin/fusion", "bash", $"{WorkDirectory}/.command.run"], environment, Token);
         var started = new BatchAttempt(machine, process, imds);
         _attempts.Add(started);
         return started;

@@ -74,8 +74,20 @@ public sealed class S3Double : IAsyncDisposable
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
             kestrel.Limits.MaxRequestBufferSize = 4 << 20;
-            kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                if (options?.Certificate is { } certificate)
+                {
+                    listen.UseHttps(certificate);
+                }
+            });
         });
+        if (options?.Certificate is not null)
+        {
+            builder.WebHost.UseKestrelHttpsConfiguration();
+        }
+
         var application = builder.Build();
         var server = new S3Double(application, options ?? new S3DoubleOptions());
         application.Run(server._requests.HandleAsync);
@@ -159,6 +171,9 @@ public sealed record S3DoubleOptions
 
     /// <summary>Off: DeleteObjects is answered with 501, as by services that lack it.</summary>
     public bool HasBatchDelete { get; init; } = true;
+
+    /// <summary>With one the double speaks TLS.</summary>
+    public System.Security.Cryptography.X509Certificates.X509Certificate2? Certificate { get; init; }
 
     /// <summary>How far the service's clock is ahead of this machine's.</summary>
     public TimeSpan ClockOffset { get; init; }
