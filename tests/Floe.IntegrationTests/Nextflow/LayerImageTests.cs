@@ -1,4 +1,5 @@
-using System.Diagnostics;
+using System.Formats.Tar;
+using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Floe.IntegrationTests.Bundle;
@@ -122,9 +123,8 @@ public sealed class LayerImageTests
 
     private static void Unpack(string layer, Machine machine)
     {
-        using var tar = Process.Start("tar", ["-xzf", layer, "-C", machine.RootPath]);
-        tar.WaitForExit();
-        Assert.Equal(0, tar.ExitCode);
+        using var tar = new GZipStream(File.OpenRead(layer), CompressionMode.Decompress);
+        TarFile.ExtractToDirectory(tar, machine.RootPath, overwriteFiles: true);
     }
 
     private static X509Certificate2 SelfSigned()
@@ -135,7 +135,7 @@ public sealed class LayerImageTests
         names.AddIpAddress(System.Net.IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        using var made = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var made = request.CreateSelfSigned(TimeProvider.System.GetUtcNow().AddDays(-1), TimeProvider.System.GetUtcNow().AddDays(1));
         return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pfx), null);
     }
 }
