@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Floe.Aws.Api;
 
 /// <summary>A service and how it is spoken to.</summary>
@@ -31,7 +33,7 @@ public sealed record AwsOptions
 
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>AWS_REGION, AWS_DEFAULT_REGION; AWS_ENDPOINT_URL_EC2 and so on, AWS_ENDPOINT_URL.</summary>
+    /// <summary>AWS_REGION, AWS_DEFAULT_REGION; AWS_ENDPOINT_URL_EC2 and so on, AWS_ENDPOINT_URL; AWS_MAX_ATTEMPTS.</summary>
     /// <exception cref="AwsException">A variable, or the region, makes no sense.</exception>
     public static AwsOptions FromEnvironment(Func<string, string?> variable, string? region)
     {
@@ -52,9 +54,15 @@ public sealed record AwsOptions
             endpoints[ending] = url;
         }
 
+        var attempts = new AwsOptions().MaxAttempts;
+        if (Set(variable("AWS_MAX_ATTEMPTS")) is { } tries && !(int.TryParse(tries, NumberStyles.None, CultureInfo.InvariantCulture, out attempts) && attempts is >= 1 and <= 100))
+        {
+            throw new AwsException(AwsErrorKind.Invalid, $"AWS_MAX_ATTEMPTS takes 1 to 100; not '{Clean(tries)}'");
+        }
+
         var chosen = region ?? Set(variable("AWS_REGION")) ?? Set(variable("AWS_DEFAULT_REGION"));
         return chosen is null || IsRegion(chosen)
-            ? new AwsOptions { Region = chosen, Endpoints = endpoints }
+            ? new AwsOptions { Region = chosen, Endpoints = endpoints, MaxAttempts = attempts }
             : throw new AwsException(AwsErrorKind.Region, $"'{Clean(chosen)}' is no AWS region; they are written like eu-central-1");
     }
 

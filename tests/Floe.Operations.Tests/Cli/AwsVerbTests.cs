@@ -46,9 +46,31 @@ public sealed class AwsVerbTests
     public async Task Ami_ThrottledForGood_SaysSo()
     {
         await using var aws = await AwsDouble.StartAsync((_, _) => new(400, """{"__type":"ThrottlingException","message":"Rate exceeded"}"""));
-        var said = await FloeProgram.RunAsync(["ami"], aws.Variables);
+        var said = await FloeProgram.RunAsync(["ami"], [.. aws.Variables, ("AWS_MAX_ATTEMPTS", "3")]);
         Assert.Equal((1, ""), (said.Status, said.Out));
-        Assert.Contains("slow down after 6 tries", OneLine(said), StringComparison.Ordinal);
+        Assert.Contains("slow down after 3 tries", OneLine(said), StringComparison.Ordinal);
+        Assert.Equal(3, aws.Asked.Count);
+    }
+
+    [Theory]
+    [InlineData("AWS_MAX_ATTEMPTS", "0")]
+    [InlineData("AWS_ENDPOINT_URL_SSM", "ftp://x")]
+    [InlineData("AWS_REGION", "Frankfurt")]
+    public async Task Verb_VariableThatMakesNoSense_IsNamed(string name, string value)
+    {
+        var said = await FloeProgram.RunAsync(["ami"], [.. s_keys, (name, value)]);
+        Assert.Equal((2, ""), (said.Status, said.Out));
+        Assert.Contains(name == "AWS_REGION" ? $"'{value}' is no AWS region" : name, OneLine(said), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task NextflowCheck_AwsDenied_ChecksTheRestAndSaysWhy()
+    {
+        await using var aws = await AwsDouble.StartAsync((_, _) => new(403, """{"__type":"AccessDeniedException"}"""));
+        var said = await FloeProgram.RunAsync(["nextflow", "check", "-"], aws.Variables, "workDir = 's3://my-bucket/work'\nprocess.queue = 'q'\naws.region = 'eu-central-1'\n");
+        Assert.Equal(1, said.Status);
+        Assert.Contains("could not be looked at (these credentials may not do batch:DescribeJobQueues", said.Out, StringComparison.Ordinal);
+        Assert.Contains("fusion.enabled is not set", said.Out, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -86,8 +86,8 @@ public sealed class TraceSourcesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("bucket/work/ab/cdef/.floe", "bucket/work/floe/tasks/one")]
-    [InlineData("bucket/work/floe/tasks/one", "bucket/work/ab/cdef/.floe")]
+    [InlineData("bucket/work/ab/cdef/.floe", "bucket/work/ab/cdef/.floe/tasks/one")]
+    [InlineData("bucket/work/ab/cdef/.floe/tasks/one", "bucket/work/ab/cdef/.floe")]
     public async Task ReadAsync_SameTaskInStoreAndWorkDirectory_CountsOnceWithWhatTellsMore(string more, string less)
     {
         var whole = Traces.Survivor("one");
