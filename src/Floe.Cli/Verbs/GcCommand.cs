@@ -2,10 +2,10 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Floe.Agent;
+using Floe.Agent.Collecting;
 using Floe.Cli.Console;
 using Floe.S3;
 using Floe.S3.Buckets;
-using Floe.Store;
 using Microsoft.Extensions.Logging;
 
 namespace Floe.Cli.Verbs;
@@ -27,8 +27,8 @@ internal static class GcCommand
     public static Command Build(Func<ILoggerFactory> log)
     {
         var command = new Command("gc", """
-            Remove what dead machines left under a prefix: unfinished uploads, and, where the prefix is a store, tasks
-            that no machine holds and whose newest snapshot is old.
+            Remove what dead machines left under a prefix: unfinished uploads, and tasks with their snapshots, in the
+            store that the prefix is, or in the work directories below it (.floe/), that no machine has touched since.
 
             Exit status: 0; 174 the bucket failed; 2 wrong usage.
 
@@ -58,60 +58,15 @@ internal static class GcCommand
         var buckets = BucketServices.Open(StoreOptions.FromEnvironment(), log);
         await using (buckets.ConfigureAwait(false))
         {
-            var bucket = buckets.Open(url.Container);
-            var prefix = url.Path.Length == 0 ? "" : url.Path + "/";
-            await foreach (var upload in bucket.ListUploadsAsync(prefix, cancellationToken).ConfigureAwait(false))
+            var collector = new LeftoverCollector(buckets, store => ObjectStores.Open(store, StoreOptions.FromEnvironment(), log), TimeProvider.System);
+            await foreach (var found in collector.CollectAsync(url, before, removes, cancellationToken).ConfigureAwait(false))
             {
-                if (upload.Initiated < before)
-                {
-                    if (removes)
-                    {
-                        await bucket.AbortUploadAsync(upload.Key, upload.UploadId, cancellationToken).ConfigureAwait(false);
-                    }
-
-                    rows.Add(new GcRow("upload", $"s3://{url.Container}/{upload.Key}", upload.Initiated, removes));
-                }
-            }
-
-            if (await bucket.HeadAsync(prefix + "floe.json", cancellationToken).ConfigureAwait(false) is not null)
-            {
-                await RemoveTasksAsync(url, before, removes, rows, log, cancellationToken).ConfigureAwait(false);
+                rows.Add(new GcRow(found.Kind == LeftoverKind.Upload ? "upload" : "task", found.What, found.Since, found.IsRemoved));
             }
         }
 
         Print(rows, parsed.GetValue(s_json), url);
         return 0;
-    }
-
-    private static async Task RemoveTasksAsync(
-        StoreUrl url, DateTimeOffset before, bool removes, List<GcRow> rows, ILoggerFactory log, CancellationToken cancellationToken)
-    {
-        await using var session = await StoreSession.OpenAsync(url.ToString(), log, cancellationToken).ConfigureAwait(false);
-        await foreach (var key in session.Store.ListTasksAsync(cancellationToken).ConfigureAwait(false))
-        {
-            var lease = await session.Store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
-            var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
-            if (lease is { State: LeaseState.Held } || snapshots.Count == 0 || snapshots.Any(s => s.Manifest is null || s.Manifest.CreatedAt >= before))
-            {
-                continue;
-            }
-
-            if (removes)
-            {
-                try
-                {
-                    var request = new LeaseRequest { HolderId = Guid.NewGuid().ToString("n"), Host = Environment.MachineName };
-                    await session.Store.DeleteTaskAsync(key, request, false, cancellationToken).ConfigureAwait(false);
-                }
-                catch (LeaseRefusedException)
-                {
-                    // Somebody took it up this moment.
-                    continue;
-                }
-            }
-
-            rows.Add(new GcRow("snapshots", $"{url}: {key}", snapshots.Max(s => s.Manifest!.CreatedAt), removes));
-        }
     }
 
     private static void Print(List<GcRow> rows, bool asJson, StoreUrl url)
@@ -147,5 +102,5 @@ internal static class GcCommand
     }
 }
 
-/// <summary>Something that a dead machine left. <paramref name="Kind"/>: upload or snapshots.</summary>
+/// <summary>Something that a dead machine left. <paramref name="Kind"/>: upload or task.</summary>
 internal sealed record GcRow(string Kind, string What, DateTimeOffset Since, bool IsRemoved);

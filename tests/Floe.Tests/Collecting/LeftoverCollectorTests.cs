@@ -1,0 +1,97 @@
+using Floe.Agent.Collecting;
+using Floe.S3;
+using Floe.S3.Buckets;
+using Floe.Store;
+using Floe.Testing.S3;
+using Xunit;
+
+namespace Floe.Tests.Collecting;
+
+public sealed class LeftoverCollectorTests : IAsyncLifetime
+{
+    private static readonly TimeSpan s_hour = TimeSpan.FromHours(1);
+
+    private S3Double _server = null!;
+    private IBucketService _buckets = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await S3Double.StartAsync(new S3DoubleOptions { MaxPageEntries = 3 });
+        _buckets = _server.OpenBuckets();
+        foreach (var store in (string[])["work/ab/one/.floe", "work/cd/two/.floe", "work/.floe"])
+        {
+            await using var objects = _server.Open(store);
+            var snapshots = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), true, Token);
+            Assert.True(TaskKey.TryParse("batch-1", out var key, out _));
+            await using var lease = await snapshots.AcquireLeaseAsync(key, new LeaseRequest { HolderId = "dead", Host = "machine" }, Token);
+            _server.Write($"{store}/tasks/batch-1/packs/1-1", "pack"u8.ToArray());
+            _server.Write($"{store}/tasks/batch-1/trace.json", "{}"u8.ToArray());
+            _server.Write($"{store}/tasks/ended/trace.json", "{}"u8.ToArray());
+            _server.Write($"{store}/trace.json", "{}"u8.ToArray());
+        }
+
+        foreach (var name in (string[])["work/ab/one/.command.run", "work/ab/one/out", "work/cd/two/tasks/batch-1/mine", "work/.floe-not/tasks/batch-1/x"])
+        {
+            _server.Write(name, "the user's"u8.ToArray());
+        }
+
+        await _buckets.Open(S3Double.Bucket).CreateUploadAsync("work/ab/one/big", ObjectHeaders.Empty, Token);
+        await _buckets.Open(S3Double.Bucket).CreateUploadAsync("elsewhere/big", ObjectHeaders.Empty, Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _buckets.DisposeAsync();
+        await _server.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Collect_DryRun_NamesAllAndRemovesNothing()
+    {
+        var before = _server.KeysBelow("");
+        var found = await CollectAsync("work", s_hour, removes: false);
+        Assert.Equal(
+            ["s3://floe-double/work/.floe/tasks/batch-1", "s3://floe-double/work/ab/one/.floe/tasks/batch-1", "s3://floe-double/work/ab/one/big", "s3://floe-double/work/cd/two/.floe/tasks/batch-1"],
+            found.Select(f => f.What).Order(StringComparer.Ordinal));
+        Assert.All(found, f => Assert.False(f.IsRemoved));
+        Assert.Equal(before, _server.KeysBelow(""));
+        Assert.Equal(2, _server.OpenUploadCount);
+    }
+
+    [Fact]
+    public async Task Collect_Old_OnlyTheDeadMachinesThingsAreGone()
+    {
+        Assert.Equal(4, (await CollectAsync("work", s_hour, removes: true)).Count);
+        Assert.Equal(
+            ["work/.floe-not/tasks/batch-1/x", "work/.floe/floe.json", "work/.floe/tasks/ended/trace.json", "work/.floe/trace.json",
+             "work/ab/one/.command.run", "work/ab/one/.floe/floe.json", "work/ab/one/.floe/tasks/ended/trace.json", "work/ab/one/.floe/trace.json", "work/ab/one/out",
+             "work/cd/two/.floe/floe.json", "work/cd/two/.floe/tasks/ended/trace.json", "work/cd/two/.floe/trace.json", "work/cd/two/tasks/batch-1/mine"],
+            _server.KeysBelow("work/").Order(StringComparer.Ordinal));
+        Assert.Equal(1, _server.OpenUploadCount);
+    }
+
+    [Fact]
+    public async Task Collect_TouchedSince_StaysAndSoDoesWhatIsNoStore()
+    {
+        Assert.Empty(await CollectAsync("work", -s_hour, removes: true));
+        _server.Write("plain/tasks/batch-1/file", "the user's"u8.ToArray());
+        Assert.Empty(await CollectAsync("plain", s_hour, removes: true));
+        Assert.NotNull(_server.Read("plain/tasks/batch-1/file"));
+    }
+
+    /// <param name="later">How long after everything was written it is looked at; all of that counts as old.</param>
+    private async Task<List<Leftover>> CollectAsync(string prefix, TimeSpan later, bool removes)
+    {
+        var time = new Floe.Testing.Time.FakeTimeProvider(TimeProvider.System.GetUtcNow() + later);
+        var collector = new LeftoverCollector(_buckets, url => _server.Open(url.Path), time);
+        var found = new List<Leftover>();
+        await foreach (var item in collector.CollectAsync(StoreUrl.TryParse($"s3://{S3Double.Bucket}/{prefix}", out _)!, time.GetUtcNow() - TimeSpan.FromMinutes(30), removes, Token))
+        {
+            found.Add(item);
+        }
+
+        return found;
+    }
+}
