@@ -6,7 +6,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT := 1
 
-.PHONY: help tools bundle check soak-filesystem bench demo clean
+.PHONY: help tools bundle check soak-filesystem soak-reclaims bench demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -24,6 +24,10 @@ check: ## run all tests: unit tests, then those that need root, real CRIU, machi
 soak-filesystem: ## run the file system's random tests twenty times as long (root; minutes)
 	@dotnet build tests/Floe.FileSystem.Tests -c Release -v q
 	@FLOE_SOAK=$${FLOE_SOAK:-20} artifacts/bin/Floe.FileSystem.Tests/release/Floe.FileSystem.Tests -noColor -noLogo -namespace 'Floe.FileSystem.Tests.M*'
+
+soak-reclaims: bundle ## reclaim tasks 200 times at random moments and look for lost or doubled lines (root; half an hour)
+	@dotnet build tests/Floe.IntegrationTests -c Release -v q
+	@FLOE_TEST_RECLAIMS=$${FLOE_TEST_RECLAIMS:-200} artifacts/bin/Floe.IntegrationTests/release/Floe.IntegrationTests -noColor -noLogo -method '*Task_ReclaimedAgainAndAgain_EveryLogIsWhole'
 
 bench: bundle ## run the benchmarks; one line each, and JSON in artifacts/bench.json (root)
 	@eng/tools bench
