@@ -6,7 +6,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT := 1
 
-.PHONY: help tools bundle check soak-filesystem soak-reclaims bench demo clean
+.PHONY: help tools bundle check check-slurm soak-filesystem soak-reclaims bench demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -20,6 +20,9 @@ bundle: ## build dist/floe: the program, CRIU with everything it needs, tini; ru
 
 check: ## run all tests: unit tests, then those that need root, real CRIU, machines and servers
 	@eng/check
+
+check-slurm: bundle ## jobs of a real Slurm are requeued in their middle and finish on another node (root; minutes)
+	@eng/check-slurm
 
 soak-filesystem: ## run the file system's random tests twenty times as long (root; minutes)
 	@dotnet build tests/Floe.FileSystem.Tests -c Release -v q

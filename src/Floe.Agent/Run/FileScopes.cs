@@ -6,11 +6,11 @@ namespace Floe.Agent.Run;
 /// <summary>Which files belong to the task of a run.</summary>
 internal static class FileScopes
 {
-    /// <summary>What the user chose, without what is Floe's own: its state, its program, a store that is a folder.</summary>
+    /// <summary>What the user chose, without what is Floe's own: its state, its program, its output, a store that is a folder.</summary>
     public static FileScope For(RunOptions options, Bundle bundle)
     {
         // CRIU keeps what it learned of the kernel in /run.
-        List<string> own = [options.StateDirectory, bundle.Root, "/run/criu.kdat"];
+        List<string> own = [options.StateDirectory, bundle.Root, "/run/criu.kdat", .. OwnOutput.Files("/proc/self/fd")];
         if (options.Store.Scheme == "file")
         {
             own.Add(options.Store.Path);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Floe.Agent.Control;
 using Floe.Agent.Run;
 using Floe.Agent.Tasks;
@@ -54,7 +55,8 @@ internal sealed partial class SnapshotTaker
             }
 
             var report = run.Report(outcome.Frozen, leaveRunning);
-            LogCommitted(report.Sequence, report.Processes, report.ReadBytes >> 20, report.SentBytes >> 20, report.FrozenMillis, deadline is { } end ? (end - _time.GetUtcNow()).TotalSeconds : null);
+            LogCommitted(report.Sequence, report.Processes, report.ReadBytes >> 20, report.SentBytes >> 20, report.FrozenMillis,
+                deadline is { } end ? string.Create(CultureInfo.InvariantCulture, $"; {(end - _time.GetUtcNow()).TotalSeconds:0.0} s left") : "");
             if (leaveRunning)
             {
                 _context.Mount?.Resume();
@@ -121,8 +123,8 @@ internal sealed partial class SnapshotTaker
     }
 
     [LoggerMessage(EventId = 4400, Level = LogLevel.Information,
-        Message = "Snapshot {Sequence} committed: {Processes} processes, {ReadMiB} MiB read, {SentMiB} MiB sent, frozen for {FrozenMillis} ms; seconds left: {SecondsLeft}")]
-    private partial void LogCommitted(long sequence, int processes, long readMiB, long sentMiB, long frozenMillis, double? secondsLeft);
+        Message = "Snapshot {Sequence} committed: {Processes} processes, {ReadMiB} MiB read, {SentMiB} MiB sent, frozen for {FrozenMillis} ms{TimeLeft}")]
+    private partial void LogCommitted(long sequence, int processes, long readMiB, long sentMiB, long frozenMillis, string timeLeft);
 
     [LoggerMessage(EventId = 4402, Level = LogLevel.Warning, Message = "Files changed while the task stood still, by something outside of it, and may be torn: {Files}")]
     private partial void LogChangedByOthers(string files);
