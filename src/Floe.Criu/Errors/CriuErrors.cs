@@ -57,7 +57,7 @@ internal static class CriuErrors
     private static readonly string[] s_harmless =
     [
         "Can't setup RLIMIT_NOFILE", "reported by netlink", "Unable to create a veth pair", "Unexpected error: -1(Operation not permitted)",
-        "One of more action scripts failed", "Dumping FAILED", "Restoring FAILED",
+        "One of more action scripts failed", "Dumping FAILED", "Restoring FAILED", "Unable to create tun",
     ];
 
     public static CriuException Translate(string operation, ExitStatus status, IReadOnlyList<string> errors, Exception? inner)

@@ -35,7 +35,7 @@ public sealed partial class FileContent
                 return null;
             }
 
-            lock (_fill)
+            using (_fill.Take())
             {
                 lock (_lock)
                 {

@@ -73,7 +73,7 @@ public sealed partial class FileContent
         }
 
         await _store.Space.ReserveAsync(absent * BlockMap.BlockBytes, cancellationToken).ConfigureAwait(false);
-        lock (_fill)
+        using (_fill.Take())
         {
             Local().Write(offset, bytes.Span);
             lock (_lock)
@@ -172,7 +172,7 @@ public sealed partial class FileContent
             throw Lost(state);
         }
 
-        lock (_fill)
+        using (_fill.Take())
         {
             lock (_lock)
             {

@@ -70,7 +70,7 @@ public sealed partial class FileContent
         await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            lock (_fill)
+            using (_fill.Take())
             {
                 lock (_lock)
                 {

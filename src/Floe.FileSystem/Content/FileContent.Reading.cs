@@ -375,7 +375,7 @@ public sealed partial class FileContent
     /// <summary>Takes a piece of whole blocks (the last may be short) into the local file, but for those that a writer or a cut took over meanwhile.</summary>
     private void Fill(Fetch fetch, long offset, ReadOnlySpan<byte> piece)
     {
-        lock (_fill)
+        using (_fill.Share())
         {
             var first = BlockMap.BlockOf(offset);
             var end = BlockMap.BlocksOf(offset + piece.Length);

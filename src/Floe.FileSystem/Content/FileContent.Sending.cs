@@ -318,7 +318,7 @@ public sealed partial class FileContent
         IBucketClient client, UploadSession session, int part, long bytes, CancellationToken cancellationToken)
     {
         LocalFile local;
-        lock (_fill)
+        using (_fill.Take())
         {
             // A file of nothing but zeros may not exist yet.
             local = Local();

@@ -146,7 +146,7 @@ public sealed partial class FileContent
     {
         var first = BlockMap.BlockOf(offset);
         var last = BlockMap.BlockOf(end - 1);
-        lock (_fill)
+        using (_fill.Take())
         {
             lock (_lock)
             {
@@ -193,7 +193,7 @@ public sealed partial class FileContent
     /// <summary>The new length: what lies behind it is gone, also from the object's bytes; what is put in its place reads as zeros.</summary>
     private void Cut(long size)
     {
-        lock (_fill)
+        using (_fill.Take())
         {
             long freed = 0;
             var isShorter = false;

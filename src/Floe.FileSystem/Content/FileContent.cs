@@ -10,7 +10,8 @@ namespace Floe.FileSystem.Content;
 /// </summary>
 /// <remarks>
 /// Who holds what: <c>_gate</c> (asynchronous) is held by whatever changes bytes or length, and for a moment by a publication, so that what is
-/// published is the file as it was at one instant. <c>_fill</c> is held while blocks change their place: filling, dropping, claiming for a write.
+/// published is the file as it was at one instant. <c>_fill</c> is held while blocks change their place: shared by fetches, which never fill
+/// the same block, alone for dropping and for claiming before a write.
 /// <c>_lock</c> guards the fields, for moments only. Order: gate, fill, lock. Bytes of a block are written to the local file before the block is
 /// called present, except by a writer, who calls it dirty first: dirty blocks are never dropped, and a reader may see either.
 /// </remarks>
@@ -20,7 +21,8 @@ public sealed partial class FileContent
 {
     private readonly ContentStore _store;
     private readonly Lock _lock = new();
-    private readonly Lock _fill = new();
+    private readonly FillLock _fill = new();
+    private readonly Lock _making = new();
     private readonly SemaphoreSlim _gate = new(1);
     private readonly BlockMap _blocks = new();
 
@@ -196,7 +198,7 @@ public sealed partial class FileContent
     /// </summary>
     public SafeFileHandle? TryPinLocalFile()
     {
-        lock (_fill)
+        using (_fill.Take())
         {
             lock (_lock)
             {
@@ -254,7 +256,7 @@ public sealed partial class FileContent
     /// <summary>The end: the local file goes, unless it holds what the bucket has not.</summary>
     internal void Drop(bool keepsFile)
     {
-        lock (_fill)
+        using (_fill.Take())
         {
             long held;
             lock (_lock)
@@ -280,16 +282,8 @@ public sealed partial class FileContent
     /// <param name="waits">Else a content that is being filled is passed over.</param>
     internal long Evict(long bytes, bool waits)
     {
-        if (waits)
-        {
-            _fill.Enter();
-        }
-        else if (!_fill.TryEnter())
-        {
-            return 0;
-        }
-
-        try
+        using var taken = waits ? _fill.Take() : _fill.TryTake();
+        if (taken.IsTaken)
         {
             long freed = 0;
             foreach (var chunk in _use.Oldest())
@@ -303,10 +297,8 @@ public sealed partial class FileContent
 
             return freed;
         }
-        finally
-        {
-            _fill.Exit();
-        }
+
+        return 0;
     }
 
     private long EvictChunk(long chunk)
@@ -359,7 +351,20 @@ public sealed partial class FileContent
         return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || IsSent(part));
     }
 
-    private LocalFile Local() => _local ??= LocalFile.Create(_store.NewPath());
+    private LocalFile Local()
+    {
+        if (Volatile.Read(ref _local) is { } there)
+        {
+            return there;
+        }
+
+        // Fetches that share the fill lock may want it at the same time.
+        lock (_making)
+        {
+            ObjectDisposedException.ThrowIf(_isDropped, this);
+            return _local ??= LocalFile.Create(_store.NewPath());
+        }
+    }
 
     private void Touch(long offset)
     {

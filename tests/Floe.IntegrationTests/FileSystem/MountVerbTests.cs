@@ -8,8 +8,8 @@ namespace Floe.IntegrationTests.FileSystem;
 /// <summary><c>floe mount</c> from its start to every kind of end.</summary>
 public sealed class MountVerbTests
 {
-    private const string Floe = "/opt/floe/bin/floe";
-    private const string Folder = "/data";
+    private const string Floe = MountingMachine.Floe;
+    private const string Folder = MountingMachine.Folder;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -98,28 +98,10 @@ public sealed class MountVerbTests
         Assert.Single(ended.Errors.Trim().Split('\n'));
     }
 
-    private static async Task<MachineProcess> StartAsync(Machine machine, S3Double server, string? root = "run")
-    {
-        string[] only = root is null ? [] : ["--store-root", $"s3://{S3Double.Bucket}/{root}"];
-        await ShellAsync(machine, server, $"mkdir -p {Folder} 2>/dev/null || true");
-        var mount = await machine.StartAsync([Floe, "mount", "--cache-folder", "/cache", .. only, Folder], Environment(server), Token);
-        await ShellAsync(machine, server, $"for i in $(seq 500); do mountpoint -q {Folder} && exit 0; sleep 0.02; done; exit 1");
-        return mount;
-    }
+    private static Task<MachineProcess> StartAsync(Machine machine, S3Double server, string? root = "run") =>
+        MountingMachine.StartAsync(machine, Environment(server), root is null ? null : $"s3://{S3Double.Bucket}/{root}");
 
-    private static async Task<string> ShellAsync(Machine machine, S3Double server, string script)
-    {
-        var result = await machine.RunAsync(["/bin/bash", "-euo", "pipefail", "-c", script], Environment(server), Token);
-        Assert.True(result.Status.Success, $"{script}: {result.Status}: {result.Errors}");
-        return result.Text;
-    }
+    private static Task<string> ShellAsync(Machine machine, S3Double server, string script) => MountingMachine.ShellAsync(machine, Environment(server), script);
 
-    private static Dictionary<string, string> Environment(S3Double server) => new()
-    {
-        ["AWS_ACCESS_KEY_ID"] = server.Keys.AccessKeyId,
-        ["AWS_SECRET_ACCESS_KEY"] = server.Keys.SecretAccessKey,
-        ["AWS_REGION"] = "us-east-1",
-        ["AWS_ENDPOINT_URL_S3"] = server.Endpoint.ToString().TrimEnd('/'),
-        ["FLOE_S3_MAX_ATTEMPTS"] = "3",
-    };
+    private static IReadOnlyDictionary<string, string> Environment(S3Double server) => MountingMachine.Environment(server.Endpoint, server.Keys);
 }
