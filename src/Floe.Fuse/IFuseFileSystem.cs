@@ -37,6 +37,9 @@ public interface IFuseFileSystem
     ValueTask RenameAsync(
         ulong parent, ReadOnlyMemory<byte> name, ulong newParent, ReadOnlyMemory<byte> newName, FuseRenameFlags flags, CancellationToken cancellationToken);
 
+    /// <summary>A hard link. EOPNOTSUPP where there are none.</summary>
+    ValueTask<FuseEntry> LinkAsync(ulong node, ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken);
+
     /// <param name="flags">Of open(2), O_TRUNC included, without O_CREAT and O_EXCL.</param>
     ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, CancellationToken cancellationToken);
 

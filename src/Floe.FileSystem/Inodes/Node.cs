@@ -33,6 +33,9 @@ internal sealed class Node(ulong ino, NodeKind kind)
     /// <summary>Removed, replaced, or never named (O_TMPFILE): alive for those who have it open.</summary>
     public bool IsUnlinked { get; set; }
 
+    /// <summary>Never in the bucket: what CRIU makes on its way to unlinked files that are open.</summary>
+    public bool IsGhost { get; set; }
+
     public long Lookups { get; set; }
 
     /// <summary>Open handles, and operations that must find it still there when they end.</summary>
@@ -94,7 +97,7 @@ internal sealed class Node(ulong ino, NodeKind kind)
     /// Whether this mount knows the name better than the bucket. For a file until <see cref="Listed"/> has followed its publication: an answer that
     /// was asked for before it would else pass for news.
     /// </summary>
-    public bool IsOwn => Kind == NodeKind.Special || Folder is { IsPinned: true } || (Content is { } content && (content.IsDirty || content.Version != Listed));
+    public bool IsOwn => Kind == NodeKind.Special || (IsGhost && !IsUnlinked) || Folder is { IsPinned: true } || (Content is { } content && (content.IsDirty || content.Version != Listed));
 
     /// <summary>Whether it must be kept though the kernel forgot it.</summary>
     public bool IsNeeded =>

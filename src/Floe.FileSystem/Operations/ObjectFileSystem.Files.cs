@@ -49,11 +49,13 @@ public sealed partial class ObjectFileSystem
             else
             {
                 var (bucket, key) = KeyOf(folder, Creatable(name));
+                var ghost = IsGhostName(name) ? await DetachedAsync(bucket.Bucket, key, cancellationToken).ConfigureAwait(false) : null;
                 lock (Gate)
                 {
                     node = Use(_inodes.Add(folder, name, NodeKind.File));
                     SetNew(node, folder, mode, caller);
-                    node.Content = NewContent(node, TargetOf(node, bucket.Bucket, key));
+                    node.IsGhost = ghost is not null;
+                    node.Content = ghost ?? NewContent(node, TargetOf(node, bucket.Bucket, key));
                     Changed(folder, name, isThere: true);
                     opened = Open(node, flags, keepsCache: false);
                 }
@@ -85,8 +87,7 @@ public sealed partial class ObjectFileSystem
 
         try
         {
-            var content = _contents.Create(new ContentTarget(bucket.Bucket, key));
-            await content.DetachAsync(cancellationToken).ConfigureAwait(false);
+            var content = await DetachedAsync(bucket.Bucket, key, cancellationToken).ConfigureAwait(false);
             lock (Gate)
             {
                 node.Content = content;
@@ -98,6 +99,14 @@ public sealed partial class ObjectFileSystem
         {
             Drop(node);
         }
+    }
+
+    /// <summary>A content that never goes to the bucket.</summary>
+    private async Task<FileContent> DetachedAsync(string bucket, string key, CancellationToken cancellationToken)
+    {
+        var content = _contents.Create(new ContentTarget(bucket, key));
+        await content.DetachAsync(cancellationToken).ConfigureAwait(false);
+        return content;
     }
 
     /// <summary>Bytes read; fewer than asked for only at the end.</summary>

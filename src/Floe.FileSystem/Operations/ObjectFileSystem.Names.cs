@@ -198,7 +198,7 @@ public sealed partial class ObjectFileSystem
     /// <summary>Takes a file's, link's or special file's bytes out of the bucket; whoever has it open keeps them.</summary>
     private async Task RemoveObjectAsync(Node folder, Node node, CancellationToken cancellationToken)
     {
-        if (node.Kind == NodeKind.Special)
+        if (node.Kind == NodeKind.Special || node.IsGhost)
         {
             return;
         }

@@ -116,6 +116,7 @@ public sealed partial class ObjectFileSystem
             }
 
             _inodes.Move(node, to, newName);
+            node.IsGhost = false;
             node.CTime = Clock;
             node.ValidUntil = After(_options.FileTtl);
             Changed(from, name, isThere: false);

@@ -33,6 +33,9 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
     public ValueTask<FuseEntry> SymLinkAsync(ulong parent, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> target, FuseCaller caller, CancellationToken cancellationToken) =>
         files.MakeLinkAsync(parent, Text(name), target, caller, cancellationToken);
 
+    public ValueTask<FuseEntry> LinkAsync(ulong node, ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken) =>
+        files.LinkGhostAsync(node, parent, Text(name), cancellationToken);
+
     public ValueTask<FuseEntry> MakeNodeAsync(ulong parent, ReadOnlyMemory<byte> name, uint mode, uint device, FuseCaller caller, CancellationToken cancellationToken) =>
         files.MakeNodeAsync(parent, Text(name), mode, caller, cancellationToken);
 

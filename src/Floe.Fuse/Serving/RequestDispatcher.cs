@@ -124,8 +124,8 @@ internal sealed partial class RequestDispatcher(
                 Rename(request, rename.NewParent, rename.Flags, ref message);
                 break;
             case FuseOpcode.Link:
-                request.Fail(Errno.EOPNOTSUPP);
-                Finish(request);
+                var linked = message.Read<ulong>();
+                Answer(request, files.LinkAsync(linked, request.NodeId, message.ReadName(), request.Token), ReplyEntry);
                 break;
             case FuseOpcode.Open:
                 Answer(request, files.OpenAsync(request.NodeId, message.Read<OpenIn>().Flags, request.Token), ReplyOpened);
