@@ -1,3 +1,5 @@
+using Floe.Linux.Processes;
+
 namespace Floe.Agent.Preflight;
 
 /// <summary>What this process may do.</summary>
@@ -9,6 +11,16 @@ internal static class PrivilegeChecks
         {
             yield return CheckResult.Fail("proc", $"{options.ProcRoot} cannot be read", "mount proc there.");
             yield break;
+        }
+
+        // user_namespaces(7): the machine's own namespace maps every id onto itself. In any other one all capabilities may be effective,
+        // and CRIU still cannot trace and restore.
+        if (ProcFiles.TryReadText(Path.Combine(options.ProcRoot, "self/uid_map")) is { } map)
+        {
+            yield return map.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is ["0", "0", "4294967295"]
+                ? CheckResult.Pass("user namespace", "the machine's own")
+                : CheckResult.Fail("user namespace", "not the machine's own: its root has no right to freeze or restore a task",
+                    "run Floe as the machine's root: no rootless container, no unshare --user, no hostUsers: false.");
         }
 
         // Without SYS_ADMIN, NET_ADMIN and SYS_TIME CRIU can only run unprivileged, which loses the monotonic clock across machines.

@@ -55,6 +55,17 @@ public sealed class MachinePreflightTests : IDisposable
         Assert.Contains($"--cap-add={name[4..]}", result.Fix, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("         0          0 4294967295\n", CheckStatus.Pass)]
+    [InlineData("         0      65534          1\n", CheckStatus.Fail)]
+    [InlineData("         0     100000      65536\n         65536 1 1\n", CheckStatus.Fail)]
+    public async Task Run_UserNamespace_OnlyTheMachinesOwnPasses(string map, CheckStatus expected)
+    {
+        File.WriteAllText(Path.Combine(proc.Root, "self", "uid_map"), map);
+
+        Assert.Equal(expected, (await OneAsync("user namespace")).Status);
+    }
+
     [Fact]
     public async Task Run_NoTimeNamespace_Fails()
     {
