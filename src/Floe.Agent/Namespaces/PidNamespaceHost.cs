@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Floe.Linux;
 using Floe.Linux.Processes;
+using Microsoft.Win32.SafeHandles;
 
 namespace Floe.Agent.Namespaces;
 
@@ -13,6 +14,10 @@ public static class PidNamespaceHost
 {
     /// <summary>Set for the inner process, so that a pid 1 knows whether the machine is its own or was made by this class.</summary>
     public const string InnerVariable = "FLOE_INNER";
+
+    // The inner process's end of the lifeline. The outer one's death, by whatever signal, ends it.
+    private const int Lifeline = 3;
+    private const int KilledStatus = 137;
 
     private static readonly PosixSignal[] s_forwarded =
         [PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT, (PosixSignal)Interop.SIGUSR1, (PosixSignal)Interop.SIGUSR2, PosixSignal.SIGWINCH];
@@ -27,6 +32,10 @@ public static class PidNamespaceHost
     /// <exception cref="LinuxException">EPERM: the namespaces may not be made.</exception>
     public static async Task<ExitStatus> RunAsync()
     {
+        // A death signal will not do: it comes when the thread ends that made the child.
+        var (read, write) = MakePipe();
+        using var life = write;
+        using var lifeline = read;
         var pid = NamespaceThread.Run(Interop.CLONE_NEWPID | Interop.CLONE_NEWNS | Interop.CLONE_NEWIPC, () =>
         {
             MakeMountsPrivate();
@@ -35,8 +44,10 @@ public static class PidNamespaceHost
                 Path = "/proc/self/exe"u8.ToArray(),
                 Arguments = ProcessStrings.Arguments(),
                 Environment = [.. ProcessStrings.Environment(), Encoding.UTF8.GetBytes($"{InnerVariable}=1")],
+                Descriptors = [(lifeline, Lifeline)],
             });
         });
+        lifeline.Dispose();
         var inner = ChildProcess.Adopt(pid);
 
         var registrations = s_forwarded.Select(signal => PosixSignalRegistration.Create(signal, context =>
@@ -57,13 +68,46 @@ public static class PidNamespaceHost
         }
     }
 
-    /// <summary>The inner process's own /proc, so that pids mean the same everywhere in it.</summary>
-    public static unsafe void MountProc()
+    /// <summary>
+    /// The inner process's first act: its own /proc, so that pids mean the same everywhere in it, and its end bound to the outer process's. Without
+    /// that, a task whose `floe run` was killed would run on where nobody sees it, and keep its lease.
+    /// </summary>
+    public static void EnterInner()
+    {
+        MountProc();
+        if (Interop.fcntl(Lifeline, Interop.F_SETFD, Interop.FD_CLOEXEC) != 0)
+        {
+            return;
+        }
+
+        new Thread(WatchLifeline, 64 * 1024) { IsBackground = true, Name = "lifeline" }.Start();
+    }
+
+    private static unsafe void MountProc()
     {
         if (Interop.mount("proc", "/proc", "proc", Interop.MS_NOSUID | Interop.MS_NODEV | Interop.MS_NOEXEC, null) != 0)
         {
             throw LinuxException.Last("mounting /proc");
         }
+    }
+
+    private static unsafe void WatchLifeline()
+    {
+        byte nothing;
+        while (Interop.read(Lifeline, &nothing, 1) != 0)
+        {
+            // Nothing is ever sent; what is no end is an interrupted call.
+        }
+
+        // The end of a pid 1 is the end of all that it started.
+        Interop._exit(KilledStatus);
+    }
+
+    private static unsafe (SafeFileHandle Read, SafeFileHandle Write) MakePipe()
+    {
+        var ends = stackalloc int[2];
+        return Interop.pipe2(ends, Interop.O_CLOEXEC) == 0
+            ? (new SafeFileHandle(ends[0], true), new SafeFileHandle(ends[1], true)) : throw LinuxException.Last("pipe2");
     }
 
     internal static int Number(PosixSignal signal) => signal switch

@@ -67,7 +67,7 @@ internal static class FusionLaunch
 
         if (PidNamespaceHost.IsInner)
         {
-            PidNamespaceHost.MountProc();
+            PidNamespaceHost.EnterInner();
         }
 
         if (Interop.geteuid() != 0)

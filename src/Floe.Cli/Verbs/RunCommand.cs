@@ -119,7 +119,7 @@ internal static class RunCommand
 
         if (PidNamespaceHost.IsInner)
         {
-            PidNamespaceHost.MountProc();
+            PidNamespaceHost.EnterInner();
         }
 
         return await TaskRun.RunAsync(options, TimeProvider.System, log, cancellationToken).ConfigureAwait(false);
