@@ -27,7 +27,7 @@ public sealed class RealGatewayMountTests(RadosGatewayFixture gateway) : IClassF
                   for i in $(seq 60); do echo $i > a/b/c/n$i; done
                   mv a/small a/b/moved; mv a/b z; rm a/large; echo more >> z/moved; truncate -s 9000000 "a/ü and more/copy"
                   printf MIDDLE | dd of="a/ü and more/copy" bs=1 seek=8388600 conv=notrunc status=none
-                  echo log > z/t.log; chmod 640 z/t.log
+                  (umask 027; echo log > z/t.log)
                 }
                 head -c 25000000 /dev/urandom > /tmp/random; mkdir /tmp/local
                 (cd /tmp/local; make); (cd /data; make)
