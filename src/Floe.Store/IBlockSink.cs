@@ -10,6 +10,12 @@ public interface IBlockSink : IDisposable
     /// <summary>Starts segment <paramref name="ordinal"/> (0, 1, 2, … without gaps in the end) of a stream.</summary>
     void BeginSegment(StreamId stream, int ordinal);
 
+    /// <summary>
+    /// Memory to read the next blocks into, at most <see cref="BlockFormat.MaxReservedBytes"/>: appended from there, in order, most of them are where
+    /// they belong already and are not copied. Valid until the last of them is appended; nothing else may be appended meanwhile.
+    /// </summary>
+    Span<byte> Reserve(int byteCount);
+
     /// <summary>Adds one block of 1 to <see cref="BlockFormat.MaxBlockBytes"/> bytes. The span is borrowed for the call.</summary>
     void Append(ReadOnlySpan<byte> block);
 
@@ -27,4 +33,7 @@ public static class BlockFormat
 {
     public const int MaxBlockBytes = 16 * 1024;
     public const int MaxFrameBytes = 256 * 1024;
+
+    /// <summary>Not of the format: far less than a frame, so that no two frames are closed while blocks wait in reserved memory.</summary>
+    public const int MaxReservedBytes = 64 * 1024;
 }

@@ -53,7 +53,20 @@ public sealed class AgentDirectory
     }
 
     /// <summary>Makes the folder of an agent, mode 0700, empty of what an agent that died may have left.</summary>
+    /// <exception cref="FloeException">It may not be made.</exception>
     public static AgentDirectory Create(string parent, AgentRecord record)
+    {
+        try
+        {
+            return CreateIn(parent, record);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new FloeException(ExitCodes.Usage, $"the agent's folder cannot be made: {e.Message.TrimEnd('.')}; name another in FLOE_STATE_DIR", e);
+        }
+    }
+
+    private static AgentDirectory CreateIn(string parent, AgentRecord record)
     {
         Directory.CreateDirectory(parent, Owner | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
         var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{record.Store}\n{record.Key}")).AsSpan(0, 8));

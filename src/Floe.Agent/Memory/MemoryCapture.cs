@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Floe.Criu.Images;
 using Floe.Store;
 
@@ -16,8 +15,8 @@ namespace Floe.Agent.Memory;
 internal static class MemoryCapture
 {
     private const int SegmentBytes = 8 * 1024 * 1024;
-    // What is read is hashed and copied on at once: small enough to be still in the processor's second-level cache beside the frames.
-    private const int ReadBytes = 64 * 1024;
+    // What is read is hashed at once: small enough to be still in the processor's second-level cache.
+    private const int ReadBytes = BlockFormat.MaxReservedBytes;
 
     /// <param name="processes">What CRIU says of each process: its present pages and the image that holds them.</param>
     /// <param name="threads">How many threads read and hash at the same time.</param>
@@ -38,9 +37,8 @@ internal static class MemoryCapture
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    private static unsafe void Work(ISnapshotContent content, SegmentQueue segments, CancellationTokenSource stop)
+    private static void Work(ISnapshotContent content, SegmentQueue segments, CancellationTokenSource stop)
     {
-        var buffer = (byte*)NativeMemory.AlignedAlloc(ReadBytes, 4096);
         ProcessMemory? memory = null;
         var memoryPid = 0;
         try
@@ -63,7 +61,7 @@ internal static class MemoryCapture
                 {
                     pieces.Clear();
                     var bytes = cursor.Take(pieces, Math.Min(left, ReadBytes));
-                    var span = new Span<byte>(buffer, bytes);
+                    var span = sink.Reserve(bytes);
                     memory.Read(pieces, span);
                     AppendBlocks(sink, pieces, span);
                     left -= bytes;
@@ -81,7 +79,6 @@ internal static class MemoryCapture
         finally
         {
             memory?.Dispose();
-            NativeMemory.AlignedFree(buffer);
         }
     }
 

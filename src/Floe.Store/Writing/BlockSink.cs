@@ -47,6 +47,14 @@ internal sealed class BlockSink : IBlockSink
         _runs.Begin();
     }
 
+    public Span<byte> Reserve(int byteCount)
+    {
+        CheckInSegment();
+        ArgumentOutOfRangeException.ThrowIfNegative(byteCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(byteCount, BlockFormat.MaxReservedBytes);
+        return _frames.Reserve(byteCount);
+    }
+
     public void Append(ReadOnlySpan<byte> block)
     {
         CheckInSegment();

@@ -1,4 +1,6 @@
 using System.IO.Hashing;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Floe.Store.Blocks;
 using Floe.Store.Packs;
 using Floe.Store.Zstd;
@@ -19,8 +21,11 @@ internal sealed class FrameBuilder : IDisposable
     private readonly KnownBlocks _known;
     private readonly PackAssembler _packs;
     private readonly Func<int?> _nextLevel;
-    private readonly NativeBuffer _scratch = new(BlockFormat.MaxFrameBytes);
-    private readonly NativeBuffer _staging = new(BatchBytes + BlockFormat.MaxFrameBytes);
+    private const int StagingBytes = BatchBytes + BlockFormat.MaxFrameBytes;
+
+    // Behind each there is room for what is reserved beyond the end of a frame.
+    private readonly NativeBuffer _scratch = new(BlockFormat.MaxFrameBytes + BlockFormat.MaxReservedBytes);
+    private readonly NativeBuffer _staging = new(StagingBytes + BlockFormat.MaxReservedBytes);
     private readonly ZstdCompressor _zstd = new();
     private readonly CompressibilityProbe _probe = new();
     private readonly FrameBatch _batch = new();
@@ -58,11 +63,26 @@ internal sealed class FrameBuilder : IDisposable
         return new BlockLocation(_frame, _blockCount);
     }
 
+    /// <summary>The memory behind the last block of the open frame.</summary>
+    public Span<byte> Reserve(int byteCount)
+    {
+        if (!_isOpen)
+        {
+            OpenFrame();
+        }
+
+        return Behind(byteCount);
+    }
+
     /// <summary>Puts a block at the place that <see cref="PlaceFor"/> gave last.</summary>
     public void Add(in BlockId id, ReadOnlySpan<byte> block)
     {
-        var start = _inPlace ? _batch.StoredBytes + _rawBytes : _rawBytes;
-        block.CopyTo((_inPlace ? _staging : _scratch).Span[start..]);
+        var target = Behind(block.Length);
+        if (!Unsafe.AreSame(ref MemoryMarshal.GetReference(target), ref MemoryMarshal.GetReference(block)))
+        {
+            block.CopyTo(target);
+        }
+
         _blocks[_blockCount++] = id;
         _rawBytes += block.Length;
     }
@@ -84,6 +104,9 @@ internal sealed class FrameBuilder : IDisposable
         ((IDisposable)_staging).Dispose();
         _zstd.Dispose();
     }
+
+    private Span<byte> Behind(int byteCount) =>
+        _inPlace ? _staging.Span.Slice(_batch.StoredBytes + _rawBytes, byteCount) : _scratch.Span.Slice(_rawBytes, byteCount);
 
     private void OpenFrame()
     {
@@ -134,7 +157,7 @@ internal sealed class FrameBuilder : IDisposable
         _known.Frames.Set(_frame, FrameTable.Open, _blockCount);
         PackFormat.WriteEntry(_batch.Entries, _frame, codec, storedBytes, checksum, _blocks.AsSpan(0, _blockCount));
         _batch.Add(_frame, _blockCount, storedBytes);
-        if (_batch.StoredBytes >= BatchBytes || _staging.Length - _batch.StoredBytes < BlockFormat.MaxFrameBytes)
+        if (_batch.StoredBytes >= BatchBytes || StagingBytes - _batch.StoredBytes < BlockFormat.MaxFrameBytes)
         {
             FlushBatch();
         }

@@ -93,6 +93,8 @@ internal sealed class MemorySnapshot : ISnapshotContent, ISnapshotSource
             Assert.True(owner._streams[stream.Value].Segments.TryAdd(ordinal, _segment));
         }
 
+        public Span<byte> Reserve(int byteCount) => new byte[byteCount];
+
         public void Append(ReadOnlySpan<byte> block)
         {
             Assert.InRange(block.Length, 1, BlockFormat.MaxBlockBytes);
