@@ -19,14 +19,14 @@ namespace Floe.Agent.Run;
 /// </summary>
 internal sealed partial class Supervisor : IAsyncDisposable
 {
-    // Another try makes sense only while a small snapshot could still be committed.
-    private static readonly TimeSpan s_leastTimeForSnapshot = TimeSpan.FromSeconds(3);
+    // A try costs nothing but time that is lost anyway; with less than this even a small snapshot cannot be committed.
+    private static readonly TimeSpan s_leastTimeForSnapshot = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_suspicion = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_pauseBetweenTries = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_pauseBetweenTries = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan s_outputPatience = TimeSpan.FromSeconds(10);
 
     // Without a deadline (a request, SIGTERM) a snapshot is tried this often.
-    private const int MaxTriesWithoutDeadline = 2;
+    private const int MaxTriesWithoutDeadline = 3;
 
     private readonly RunOptions _options;
     private readonly RunningTask _task;

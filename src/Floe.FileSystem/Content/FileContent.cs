@@ -174,11 +174,19 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>The first byte at or after the offset that is data (SEEK_DATA) or a hole (SEEK_HOLE); null: none.</summary>
+    /// <summary>
+    /// The first byte at or after the offset that is data (SEEK_DATA) or a hole (SEEK_HOLE); null: none. With a writer about, everything is data:
+    /// what was written through a mapping lies in the kernel's pages, which it does not hand over before it asks.
+    /// </summary>
     public long? Seek(long offset, bool data)
     {
         lock (_lock)
         {
+            if (_writers > 0)
+            {
+                return offset >= _size ? null : data ? offset : _size;
+            }
+
             for (var at = offset; at < _size; at = (BlockMap.BlockOf(at) + 1) * BlockMap.BlockBytes)
             {
                 var block = BlockMap.BlockOf(at);

@@ -12,11 +12,10 @@ namespace Floe.IntegrationTests.FileSystem;
 public sealed class MovedWorkloadTests
 {
     /// <summary>
-    /// Without those that need what no bucket has: named pipes, sockets, other users' limits. All of them with FLOE_SOAK set; open-files then shows
-    /// what docs/semantics.md names as missing: bytes of a file that is mapped and has neither a name nor a descriptor any more.
+    /// Without those that need what no bucket has: named pipes, sockets, other users' limits. All of them with FLOE_SOAK set.
     /// </summary>
     public static TheoryData<string> Names => Environment.GetEnvironmentVariable("FLOE_SOAK") is null
-        ? ["shell-pipelines", "python-multiprocessing"]
+        ? ["shell-pipelines", "open-files"]
         : ["shell-pipelines", "perl", "python-multiprocessing", "open-files", "bwa-samtools", "node", "java", "r"];
 
     [Theory]

@@ -97,8 +97,15 @@ public sealed class ReclaimStoryTests
         await using var job = new BatchJob(server.Endpoint, server.Keys, S3Double.Bucket);
         job.Environment["FLOE_LEASE_WAIT"] = "1";
         // 80 MB that do not compress, so that there is a while to cut it off in.
-        const string Script = "head -c 40000000 /dev/urandom > /dev/shm/ballast; perl -e '$|=1; open F, \"/dev/shm/ballast\"; read F, $x, 40000000; print \"ready\\n\"; for (1..30) { print \"$_\\n\"; select undef,undef,undef,0.1 } print length($x), \"\\n\"'; echo done";
+        const string Script = "head -c 40000000 /dev/urandom > /dev/shm/ballast; perl -e '$|=1; open F, \"/dev/shm/ballast\"; read F, $x, 40000000; print \"ready\\n\"; for (1..30) { print \"$_\\n\"; select undef,undef,undef,0.02 } until (-e \"/run/open\") { select undef,undef,undef,0.02 } print length($x), \"\\n\"'; echo done";
         await job.SubmitAsync(Script, false);
+        job.Prepare = machine =>
+        {
+            if (job.Attempts == (hasOneBefore ? 3 : 2))
+            {
+                File.WriteAllText($"{machine.RootPath}/run/open", "");
+            }
+        };
         if (hasOneBefore)
         {
             var zeroth = await job.StartAsync();
@@ -130,7 +137,7 @@ public sealed class ReclaimStoryTests
         {
             await using var job = new BatchJob(server.Endpoint, server.Keys, S3Double.Bucket);
             var lines = 400;
-            await job.SubmitAsync($"for i in $(seq 1 {lines}); do echo \"out $i\"; echo \"err $i\" >&2; echo \"$i\" >> numbers; printf 'x%.0s' $(seq $((i % 50))); echo; sleep 0.02; done", s_random.Value.Next(2) == 0);
+            await job.SubmitAsync($"for i in $(seq 1 {lines}); do echo \"out $i\"; echo \"err $i\" >&2; echo \"$i\" >> numbers; x=$(printf 'x%.0s' $(seq $((i % 50)))); echo $x; sleep 0.02; done", s_random.Value.Next(2) == 0);
             var moments = new List<Func<BatchAttempt, Task>>();
             for (var i = 0; i < Math.Min(left, 5); i++)
             {
