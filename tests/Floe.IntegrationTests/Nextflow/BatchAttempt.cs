@@ -19,12 +19,18 @@ internal sealed class BatchAttempt(Machine machine, MachineProcess process, Imds
 
     public void GiveNotice(TimeSpan left) => imds.SetSpotNotice("terminate", TimeProvider.System.GetUtcNow() + left);
 
-    /// <summary>A notice, then the end of the machine once the task is safe and the agent waits.</summary>
-    public async Task ReclaimAsync()
+    /// <summary>A notice, then the end of the machine once the task is safe and the agent waits. False: the task was done before, and is not run again.</summary>
+    public async Task<bool> ReclaimAsync()
     {
         GiveNotice(TimeSpan.FromSeconds(120));
         await UntilAsync(() => process.HasExited || process.Errors.Contains("waiting for the machine to end", StringComparison.Ordinal), "snapshot");
+        if (process.HasExited)
+        {
+            return false;
+        }
+
         await machine.DestroyAsync();
+        return true;
     }
 
     public Task UntilLoggedAsync(string text) => UntilAsync(() => process.Errors.Contains(text, StringComparison.Ordinal), $"'{text}' in the log");

@@ -133,13 +133,10 @@ internal sealed class BatchJob : IAsyncDisposable
         {
             var attempt = await StartAsync();
             await moment(attempt);
-            if (attempt.Process.HasExited)
+            if (attempt.Process.HasExited || !await attempt.ReclaimAsync())
             {
-                // It was done before its machine was taken.
                 return await attempt.EndAsync();
             }
-
-            await attempt.ReclaimAsync();
         }
 
         return await (await StartAsync()).EndAsync();

@@ -91,11 +91,11 @@ public sealed class LaunchLineTests
         await using var server = await S3Double.StartAsync();
         await using var job = new BatchJob(server.Endpoint, server.Keys, S3Double.Bucket);
         job.Environment["FLOE_LEASE_WAIT"] = "1";
-        await job.SubmitAsync("echo one > early; echo ready; sleep 3; set -C; echo two > late; echo wrote; sleep 4; cat early late", false);
+        await job.SubmitAsync("echo one > early; echo ready; sleep 5; set -C; echo two > late; echo wrote; sleep 4; cat early late", false);
         var first = await job.StartAsync();
         await first.UntilPrintedAsync("ready\n");
         await job.UntilAsync(first, () => job.ExistsAsync("early"), "early");
-        await first.ReclaimAsync();
+        Assert.True(await first.ReclaimAsync());
         // The second life writes a file that must not be there yet, and dies without a snapshot.
         var second = await job.StartAsync();
         await second.UntilPrintedAsync("wrote\n");
@@ -152,10 +152,10 @@ public sealed class LaunchLineTests
     {
         await using var server = await S3Double.StartAsync();
         await using var job = new BatchJob(server.Endpoint, server.Keys, S3Double.Bucket);
-        await job.SubmitAsync("echo begun; sleep 2; echo ended", false);
+        await job.SubmitAsync("echo begun; sleep 5; echo ended", false);
         var first = await job.StartAsync();
         await first.UntilPrintedAsync("begun\n");
-        await first.ReclaimAsync();
+        Assert.True(await first.ReclaimAsync());
         job.Id = Guid.NewGuid().ToString();
         var ended = await (await job.StartAsync()).EndAsync();
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);

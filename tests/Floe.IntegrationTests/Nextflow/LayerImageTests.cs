@@ -14,7 +14,7 @@ namespace Floe.IntegrationTests.Nextflow;
 /// <summary>The layer as Wave adds it: unpacked over an image's root, and the launch line run there.</summary>
 public sealed class LayerImageTests
 {
-    private const string Script = "i=0; while [ $i -lt 40 ]; do echo line $i; i=$((i+1)); sleep 0.05; done; echo end > result";
+    private const string Script = "i=0; while [ $i -lt 40 ]; do echo line $i; i=$((i+1)); sleep 0.15; done; echo end > result";
 
     /// <summary>debian: with glibc and bash; busybox: no glibc, no bash, no certification authorities.</summary>
     [Theory]
@@ -87,13 +87,13 @@ public sealed class LayerImageTests
         await using var second = new BatchJob(server.Endpoint, server.Keys, S3Double.Bucket) { Binds = [new(disk, "/tmp")] };
         foreach (var (job, name) in ((BatchJob, string)[])[(first, "one"), (second, "two")])
         {
-            await job.SubmitAsync($"echo {name} > /tmp/mine; echo ready; sleep 2; ls /tmp; cat /tmp/mine; stat -c %a /tmp; head -c 20000000 /dev/zero > zeros", false);
+            await job.SubmitAsync($"echo {name} > /tmp/mine; echo ready; sleep 5; ls /tmp; cat /tmp/mine; stat -c %a /tmp; head -c 20000000 /dev/zero > zeros", false);
         }
 
         var a = await first.StartAsync();
         var b = await second.StartAsync();
         await a.UntilPrintedAsync("ready\n");
-        await a.ReclaimAsync();
+        Assert.True(await a.ReclaimAsync());
         var again = await (await first.StartAsync()).EndAsync();
         Assert.True(again.Status.ShellCode == 0, again.Errors);
         Assert.Equal("ready\nmine\none\n1777\n", await first.TextAsync(".command.out"));

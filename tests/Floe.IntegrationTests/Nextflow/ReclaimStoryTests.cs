@@ -53,9 +53,17 @@ public sealed class ReclaimStoryTests
         await using var server = await S3Double.StartAsync();
         await using var job = new BatchJob(server.Endpoint, server.Keys, S3Double.Bucket);
         job.Environment["STAGE_SECONDS"] = moment == "staging" ? "2" : "0";
-        job.Environment["UNSTAGE_SECONDS"] = moment == "unstaging" ? "2" : "0";
+        job.Environment["UNSTAGE_SECONDS"] = moment == "unstaging" ? "6" : "0";
         // 40 MB that do not repeat, written slowly enough that parts go up meanwhile.
-        await job.SubmitAsync("mkdir out; echo begun; for i in 1 2 3 4 5; do seq ${i}000000 $((i * 1000000 + 999999)); sleep 0.3; done > out/big; md5sum < out/big; echo done", false, Inputs);
+        await job.SubmitAsync("mkdir out; echo begun; for i in 1 2 3 4 5; do seq ${i}000000 $((i * 1000000 + 999999)); sleep 0.3; done > out/big; while [ -e /run/gated ]; do sleep 0.05; done; md5sum < out/big; echo done", false, Inputs);
+        // It must not be done before the notice is seen.
+        job.Prepare = machine =>
+        {
+            if (moment != "unstaging" && job.Attempts == 1)
+            {
+                File.WriteAllText($"{machine.RootPath}/run/gated", "");
+            }
+        };
         var first = await job.StartAsync();
         await (moment switch
         {
@@ -73,7 +81,7 @@ public sealed class ReclaimStoryTests
         }
         else
         {
-            await first.ReclaimAsync();
+            Assert.True(await first.ReclaimAsync(), "the task was done before its machine was taken");
         }
 
         var ended = await (await job.StartAsync()).EndAsync();
@@ -110,7 +118,7 @@ public sealed class ReclaimStoryTests
         {
             var zeroth = await job.StartAsync();
             await zeroth.UntilPrintedAsync("ready\n");
-            await zeroth.ReclaimAsync();
+            Assert.True(await zeroth.ReclaimAsync());
         }
 
         var first = await job.StartAsync();

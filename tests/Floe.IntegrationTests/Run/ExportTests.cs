@@ -10,6 +10,7 @@ public sealed class ExportTests
     {
         const string script = Fleet.Gate + "echo kept >/var/tmp/file; exec 3</var/tmp/file; rm /usr/share/common-licenses/BSD; echo before; gate /run/go; cat <&3; echo after";
         await using var fleet = new Fleet();
+        fleet.Environment.Remove(Fleet.Exclude);
         var a = await fleet.MachineAsync("machine-a");
         var run = await fleet.RunScriptAsync(a, script);
         await Fleet.UntilPrintedAsync(run, "before\n");

@@ -32,6 +32,7 @@ public sealed class FileScopeTests
     public async Task Run_EveryKindOfChange_IsThereOnTheNextMachine()
     {
         await using var fleet = new Fleet();
+        fleet.Environment.Remove(Fleet.Exclude);
         const string script = Fleet.Gate + """
             set -e
             mkdir -p /srv-data/deep/er /var/tmp/d /tmp/d /dev/shm/d
@@ -72,6 +73,7 @@ public sealed class FileScopeTests
     public async Task Run_LogGrewAfterTheSnapshot_NothingOfItLeaks()
     {
         await using var fleet = new Fleet();
+        fleet.Environment.Remove(Fleet.Exclude);
         fleet.Environment["AWS_BATCH_JOB_ID"] = "job-log";
         fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "1";
         const string script = Fleet.Gate + "exec 3>>/var/tmp/log; for i in {1..500}; do echo $i >&3; [ $i -ne 100 ] || { echo hundred; gate /run/one; }; [ $i -ne 200 ] || { echo two hundred; gate /run/two; }; done";
@@ -99,6 +101,7 @@ public sealed class FileScopeTests
     public async Task Run_IncludeAndExclude_DecideWhatTravels(MachineKind kind)
     {
         await using var fleet = new Fleet { Kind = kind };
+        fleet.Environment.Remove(Fleet.Exclude);
         const string script = Fleet.Gate + """
             cd /tmp
             echo kept >/data/kept; rm /data/removed; mkdir /data/scratch /tmp/cache; echo left >/data/scratch/left; echo left >/tmp/cache/left; echo kept >/tmp/kept

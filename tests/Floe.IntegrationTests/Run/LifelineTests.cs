@@ -7,7 +7,7 @@ namespace Floe.IntegrationTests.Run;
 public sealed class LifelineTests
 {
     [Fact]
-    public async Task Run_KilledOnAPlainHost_NothingOfTheTaskIsLeftAndItCanBeStartedAgain()
+    public async Task Run_KilledOnAPlainHost_NothingOfTheTaskIsLeft()
     {
         await using var fleet = new Fleet { Kind = MachineKind.Host };
         var host = await fleet.MachineAsync("host");
@@ -18,6 +18,5 @@ public sealed class LifelineTests
         await Fleet.EndAsync(run);
         var gone = await fleet.ShellAsync(host, "while pgrep -f ^floe-lifeline-test; do sleep 0.05; done; echo gone");
         Assert.EndsWith("gone\n", gone.Text, StringComparison.Ordinal);
-        Fleet.AssertStatus(0, await Fleet.EndAsync(await fleet.RunScriptAsync(host, "exit 0")));
     }
 }

@@ -33,7 +33,11 @@ internal sealed class WorkloadRun(Workload workload, TestStore store, MachineKin
         TestContext.Current.TestOutputHelper?.WriteLine(story);
 
         await using var imds = await ImdsDouble.StartAsync();
-        var environment = new Dictionary<string, string>(store.Environment) { ["FLOE_IMDS_ENDPOINT"] = imds.Endpoint.ToString().TrimEnd('/') };
+        var environment = new Dictionary<string, string>(store.Environment)
+        {
+            ["FLOE_IMDS_ENDPOINT"] = imds.Endpoint.ToString().TrimEnd('/'),
+            [Run.Fleet.Exclude] = Run.Fleet.SystemFolders,
+        };
         byte[] before;
         await using (var a = await CreateAsync("machine-a", cancellationToken))
         {
