@@ -9,6 +9,8 @@ namespace Floe.Testing;
 public sealed class ScratchFolder : IDisposable
 {
     private static readonly string s_parent = System.IO.Path.Combine(System.IO.Path.GetTempPath(), "floe-tests");
+    // Between making a folder and removing the one around it when it is empty.
+    private static readonly Lock s_gate = new();
     private static int s_last;
 
     static ScratchFolder() => RemoveThoseOfTheDead();
@@ -17,7 +19,10 @@ public sealed class ScratchFolder : IDisposable
     {
         var owner = $"{Environment.ProcessId}-{StartTime(Environment.ProcessId)}";
         Path = System.IO.Path.Combine(s_parent, owner, Interlocked.Increment(ref s_last).ToString(CultureInfo.InvariantCulture));
-        Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        lock (s_gate)
+        {
+            Make(Path);
+        }
     }
 
     public string Path { get; }
@@ -30,8 +35,28 @@ public sealed class ScratchFolder : IDisposable
     public void Dispose()
     {
         Directory.Delete(Path, recursive: true);
-        TryRemoveEmpty(System.IO.Path.GetDirectoryName(Path)!);
-        TryRemoveEmpty(s_parent);
+        lock (s_gate)
+        {
+            TryRemoveEmpty(System.IO.Path.GetDirectoryName(Path)!);
+            TryRemoveEmpty(s_parent);
+        }
+    }
+
+    /// <summary>Another program may remove the folder of them all, which it finds empty, while the ones below it are made.</summary>
+    private static void Make(string path)
+    {
+        const int MaxTries = 10;
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                return;
+            }
+            catch (DirectoryNotFoundException) when (attempt < MaxTries)
+            {
+            }
+        }
     }
 
     private static void RemoveThoseOfTheDead()
