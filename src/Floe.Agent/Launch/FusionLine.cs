@@ -41,7 +41,7 @@ public sealed record FusionLine
 
         if (command.Count == 0)
         {
-            throw new FloeException(ExitCodes.Usage, $"no command given; write: {ProgramName} COMMAND [ARG…], for instance {ProgramName} bash {BucketsPrefix}BUCKET/work/ab/cdef{Script}");
+            throw new FloeException(ExitCodes.Usage, $"no command given; write: {ProgramName} COMMAND [ARG…], for instance {ProgramName} bash {BucketsPrefix}BUCKET/runs/ab/cdef{Script}");
         }
 
         // The command's own directory counts first: FUSION_WORK is of no use if it names another one.

@@ -268,7 +268,8 @@ internal sealed partial class TaskMount : IAsyncDisposable
         }
     }
 
-    private async Task TakeDownAsync()
+    /// <summary>Ends the mount, if there is one, with all that goes on in it: nothing more is written to the bucket.</summary>
+    public async Task TakeDownAsync()
     {
         if (_mount is { } mount)
         {

@@ -152,8 +152,8 @@ public sealed partial class TaskRun
     private ITraceTarget TraceTarget(Place place) => _options switch
     {
         { TraceFile: { } file } => new FileTraceTarget(file),
-        { OwnsStore: true } => new OwnStoreTraceTarget(place.Objects),
-        _ => new StoreTraceTarget(place.Store, place.Key),
+        { OwnsStore: true } => ObjectTraceTarget.OfStore(place.Objects),
+        _ => ObjectTraceTarget.OfTask(place.Store, place.Key),
     };
 
     private async Task<Departure> RunAsync(SnapshotContext context, Bundle bundle, AgentControlPoint point, bool isBack, CancellationToken cancellationToken)
@@ -172,7 +172,7 @@ public sealed partial class TaskRun
             context = context with { CpuBaseline = restored.Manifest.Machine.CpuBaseline };
         }
 
-        await using var task = restored?.Task ?? await StartAsync(context, bundle, cancellationToken).ConfigureAwait(false);
+        await using var task = restored?.Task ?? await new TaskStarter(_logger).StartAsync(context, bundle, cancellationToken).ConfigureAwait(false);
         var snapshots = new SnapshotTaker(context, _time, _logger);
         var supervisor = new Supervisor(_options, task, snapshots, context.Trace, _time, _logger);
         var runningAt = _time.GetUtcNow();
@@ -190,70 +190,6 @@ public sealed partial class TaskRun
             var status = await FinishAsync(context, outcome, cancellationToken).ConfigureAwait(false);
             return outcome is TaskOutcome.TakenAway && _options.After == AfterSnapshot.Stay && supervisor.ReclaimDeadline is { } deadline
                 ? new Departure(status, deadline + _options.ReturnAfter) : new Departure(status);
-        }
-    }
-
-    private async Task<RunningTask> StartAsync(SnapshotContext context, Bundle bundle, CancellationToken cancellationToken)
-    {
-        var earlier = await context.Store.ListSnapshotsAsync(context.Lease.Key, cancellationToken).ConfigureAwait(false);
-        if (earlier.Count == 0 && _options.Scheduler is { Attempt: > 1 } again)
-        {
-            LogNoSnapshot(again.Attempt);
-        }
-
-        if (earlier.Count > 0)
-        {
-            if (_options.OnRestoreFailure == RestoreFailurePolicy.Fail)
-            {
-                throw new FloeException(ExitCodes.RestoreFailed, $"no snapshot of '{_options.Key}' can be restored here; they are kept. Fix what the log names, or start clean with --on-restore-failure=restart");
-            }
-
-            LogCleanStart(earlier.Count);
-            try
-            {
-                await FilePutBack.RevertAsync(context.Scope, context.Baseline, cancellationToken).ConfigureAwait(false);
-            }
-            catch (FileStateException e)
-            {
-                throw new FloeException(ExitCodes.RestoreFailed, $"the failed restore changed files here, so the command cannot start clean: {e.Message}", e);
-            }
-        }
-
-        IOutputCopy? copy = null;
-        if (context.Mount is { } mount)
-        {
-            await PrepareWorkAsync(context, mount, cancellationToken).ConfigureAwait(false);
-            await mount.StartAsync().ConfigureAwait(false);
-            copy = await mount.OpenOutputCopyAsync(goesOn: false, cancellationToken).ConfigureAwait(false);
-        }
-
-        return RunningTask.Start(
-            new TaskStart(Encoding.UTF8.GetBytes(bundle.InitPath), _options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(_options.WorkingDirectory)), copy);
-    }
-
-    /// <summary>The first attempt notes what the work folder holds; a later one that starts from the beginning goes back to that.</summary>
-    private static async Task PrepareWorkAsync(SnapshotContext context, TaskMount mount, CancellationToken cancellationToken)
-    {
-        if (mount.Work is not { } work)
-        {
-            return;
-        }
-
-        try
-        {
-            if (await context.Store.ReadStartAsync(context.Lease.Key, cancellationToken).ConfigureAwait(false) is { } start)
-            {
-                await work.CleanAsync(WorkListing.Parse(start.Content), cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                var listing = await work.ListAsync(cancellationToken).ConfigureAwait(false);
-                await context.Store.WriteStartAsync(context.Lease, listing.ToBytes(), cancellationToken).ConfigureAwait(false);
-            }
-        }
-        catch (WorkFolderException e)
-        {
-            throw new FloeException(ExitCodes.StoreError, e.Message, e);
         }
     }
 
@@ -365,14 +301,6 @@ public sealed partial class TaskRun
         }
     }
 
-    /// <summary>What this agent was started with, for the task; what is between Floe's own processes left out.</summary>
-    private static IReadOnlyList<byte[]> OwnEnvironment(SnapshotContext context)
-    {
-        var inner = Encoding.UTF8.GetBytes(Namespaces.PidNamespaceHost.InnerVariable + "=");
-        var own = ProcessStrings.Environment().Where(entry => !entry.AsSpan().StartsWith(inner)).ToList();
-        return TaskEnvironment.Compose(own, context.CpuBaseline is { } name ? CpuBaseline.TryParse(name, out _) : null);
-    }
-
     private static CpuBaseline? CpuBaselineOf(RunOptions options)
     {
         if (options.CpuBaseline is not { } name)
@@ -390,9 +318,6 @@ public sealed partial class TaskRun
     [LoggerMessage(EventId = 4604, Level = LogLevel.Warning, Message = "Snapshots will fail here: {Name}: {Detail}; {Fix}")]
     private partial void LogMachine(string name, string detail, string fix);
 
-    [LoggerMessage(EventId = 4601, Level = LogLevel.Warning, Message = "None of the {Count} snapshots can be restored here: the command starts from the beginning")]
-    private partial void LogCleanStart(int count);
-
     [LoggerMessage(EventId = 4605, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote is in the bucket")]
     private partial void LogNotUploaded(int status);
 
@@ -404,9 +329,6 @@ public sealed partial class TaskRun
 
     [LoggerMessage(EventId = 4607, Level = LogLevel.Warning, Message = "The task does not go on here: {Reason}")]
     private partial void LogTaskIsElsewhere(string reason);
-
-    [LoggerMessage(EventId = 4608, Level = LogLevel.Warning, Message = "This is attempt {Attempt}, but there is no snapshot to go on from: the command starts from the beginning")]
-    private partial void LogNoSnapshot(int attempt);
 
     [LoggerMessage(EventId = 4603, Level = LogLevel.Warning, Message = "The store could not be told that the task is done here: {Reason}")]
     private partial void LogLeaveFailed(string reason);

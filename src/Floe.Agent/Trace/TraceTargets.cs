@@ -13,14 +13,30 @@ internal interface ITraceTarget
     Task<bool> TryWriteAsync(byte[] content, CancellationToken cancellationToken);
 }
 
-/// <summary>Beside the task's snapshots in its store.</summary>
-internal sealed class StoreTraceTarget(SnapshotStore store, TaskKey key) : ITraceTarget
+/// <summary>An object that is replaced only while it is the one that was read.</summary>
+internal sealed class ObjectTraceTarget : ITraceTarget
 {
+    private readonly Func<CancellationToken, Task<SmallObject?>> _read;
+    private readonly Func<byte[], PutCondition, CancellationToken, Task<ETag>> _write;
     private ETag? _seen;
+
+    private ObjectTraceTarget(Func<CancellationToken, Task<SmallObject?>> read, Func<byte[], PutCondition, CancellationToken, Task<ETag>> write) =>
+        (_read, _write) = (read, write);
+
+    /// <summary>Beside the task's snapshots in its store.</summary>
+    public static ObjectTraceTarget OfTask(SnapshotStore store, TaskKey key) => new(
+        token => store.ReadTraceAsync(key, token), (content, condition, token) => store.WriteTraceAsync(key, content, condition, token));
+
+    /// <summary>At the top of a store that is one task's alone.</summary>
+    public static ObjectTraceTarget OfStore(IObjectStore objects)
+    {
+        var key = new ObjectKey("trace.json");
+        return new(token => objects.GetAsync(key, TraceLimits.MaxBytes, token), (content, condition, token) => objects.PutAsync(key, content, condition, token));
+    }
 
     public async Task<byte[]?> ReadAsync(CancellationToken cancellationToken)
     {
-        var found = await store.ReadTraceAsync(key, cancellationToken).ConfigureAwait(false);
+        var found = await _read(cancellationToken).ConfigureAwait(false);
         _seen = found?.ETag;
         return found?.Content;
     }
@@ -29,34 +45,7 @@ internal sealed class StoreTraceTarget(SnapshotStore store, TaskKey key) : ITrac
     {
         try
         {
-            _seen = await store.WriteTraceAsync(key, content, _seen is { } seen ? PutCondition.IfMatch(seen) : PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
-            return true;
-        }
-        catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound)
-        {
-            return false;
-        }
-    }
-}
-
-/// <summary>At the top of a store that is one task's alone.</summary>
-internal sealed class OwnStoreTraceTarget(IObjectStore objects) : ITraceTarget
-{
-    private static readonly ObjectKey s_key = new("trace.json");
-    private ETag? _seen;
-
-    public async Task<byte[]?> ReadAsync(CancellationToken cancellationToken)
-    {
-        var found = await objects.GetAsync(s_key, TraceLimits.MaxBytes, cancellationToken).ConfigureAwait(false);
-        _seen = found?.ETag;
-        return found?.Content;
-    }
-
-    public async Task<bool> TryWriteAsync(byte[] content, CancellationToken cancellationToken)
-    {
-        try
-        {
-            _seen = await objects.PutAsync(s_key, content, _seen is { } seen ? PutCondition.IfMatch(seen) : PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+            _seen = await _write(content, _seen is { } seen ? PutCondition.IfMatch(seen) : PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound)

@@ -27,7 +27,7 @@ internal static class FusionLaunch
         task's work directory; .command.log there holds what the command prints.
 
         Usage:
-          fusion bash /fusion/s3/BUCKET/work/ab/cdef/.command.run
+          fusion bash /fusion/s3/BUCKET/runs/ab/cdef/.command.run
 
         Variables:
           FUSION_WORK                      the work directory, if the command does not name it

@@ -81,7 +81,7 @@ internal static class RunCommand
             Examples:
               floe run -- ./train.sh --epochs 100
               floe run --store s3://bucket/floe --key job-17 -- bash .command.run
-              floe run --store s3://bucket/floe --key job-18 --mount /fusion -- bash /fusion/s3/bucket/work/ab/12/.command.run
+              floe run --store s3://bucket/floe --key job-18 --mount /fusion -- bash /fusion/s3/bucket/runs/ab/12/.command.run
             """);
         foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_notices, s_noticeFile, s_poll])
         {

@@ -64,38 +64,38 @@ public sealed class TraceSourcesTests : IDisposable
     [Fact]
     public async Task ReadAsync_BucketPrefix_IsListedThrough()
     {
-        Write("bucket/work/ab/cd/trace.json", Traces.Survivor("one"));
-        Write("bucket/work/ab/cd/xtrace.json", "{}");
-        await _sources.ReadAsync("s3://bucket/work", default);
+        Write("bucket/runs/ab/cd/trace.json", Traces.Survivor("one"));
+        Write("bucket/runs/ab/cd/xtrace.json", "{}");
+        await _sources.ReadAsync("s3://bucket/runs", default);
         Assert.Equal("one", Assert.Single(_sources.Found).Key);
     }
 
     [Fact]
     public async Task ReadAsync_WorkDirectoryOfNextflow_FindsTheTracesBelowItsTasks()
     {
-        foreach (var place in (string[])["bucket/work", "local"])
+        foreach (var place in (string[])["bucket/runs", "local"])
         {
             Write($"{place}/ab/cdef01/.floe/trace.json", Traces.Survivor($"{place}-1"));
             Write($"{place}/ab/cdef01/.command.run", "#!/bin/bash");
             Write($"{place}/cd/ef0123/.floe/trace.json", Traces.Survivor($"{place}-2"));
         }
 
-        await _sources.ReadAsync("s3://bucket/work", default);
+        await _sources.ReadAsync("s3://bucket/runs", default);
         await _sources.ReadAsync(_folder["local"], default);
-        Assert.Equal(["bucket/work-1", "bucket/work-2", "local-1", "local-2"], _sources.Found.Select(t => t.Key).Order());
+        Assert.Equal(["bucket/runs-1", "bucket/runs-2", "local-1", "local-2"], _sources.Found.Select(t => t.Key).Order());
     }
 
     [Theory]
-    [InlineData("bucket/work/ab/cdef/.floe", "bucket/work/ab/cdef/.floe/tasks/one")]
-    [InlineData("bucket/work/ab/cdef/.floe/tasks/one", "bucket/work/ab/cdef/.floe")]
+    [InlineData("bucket/runs/ab/cdef/.floe", "bucket/runs/ab/cdef/.floe/tasks/one")]
+    [InlineData("bucket/runs/ab/cdef/.floe/tasks/one", "bucket/runs/ab/cdef/.floe")]
     public async Task ReadAsync_SameTaskInStoreAndWorkDirectory_CountsOnceWithWhatTellsMore(string more, string less)
     {
         var whole = Traces.Survivor("one");
         Write($"{more}/trace.json", whole);
         Write($"{less}/trace.json", whole with { Attempts = [whole.Attempts[0]] });
-        Write("bucket/work/gh/1/.floe/trace.json", Traces.Survivor("two"));
-        await _sources.ReadAsync("s3://bucket/work", default);
-        await _sources.ReadAsync("s3://bucket/work", default);
+        Write("bucket/runs/gh/1/.floe/trace.json", Traces.Survivor("two"));
+        await _sources.ReadAsync("s3://bucket/runs", default);
+        await _sources.ReadAsync("s3://bucket/runs", default);
         Assert.Equal([("one", 2), ("two", 2)], _sources.Found.Select(t => (t.Key, t.Attempts.Count)).Order());
     }
 

@@ -20,7 +20,7 @@ internal static class Traces
             Key = key,
             Store = "s3://bucket/floe",
             Command = ["bash", ".command.run"],
-            WorkingDirectory = "/work/ab/cdef",
+            WorkingDirectory = "/runs/ab/cdef",
             Attempts =
             [
                 new TraceAttempt

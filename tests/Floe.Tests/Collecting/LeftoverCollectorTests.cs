@@ -20,7 +20,7 @@ public sealed class LeftoverCollectorTests : IAsyncLifetime
     {
         _server = await S3Double.StartAsync(new S3DoubleOptions { MaxPageEntries = 3 });
         _buckets = _server.OpenBuckets();
-        foreach (var store in (string[])["work/ab/one/.floe", "work/cd/two/.floe", "work/.floe"])
+        foreach (var store in (string[])["runs/ab/one/.floe", "runs/cd/two/.floe", "runs/.floe"])
         {
             await using var objects = _server.Open(store);
             var snapshots = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), true, Token);
@@ -32,12 +32,12 @@ public sealed class LeftoverCollectorTests : IAsyncLifetime
             _server.Write($"{store}/trace.json", "{}"u8.ToArray());
         }
 
-        foreach (var name in (string[])["work/ab/one/.command.run", "work/ab/one/out", "work/cd/two/tasks/batch-1/mine", "work/.floe-not/tasks/batch-1/x"])
+        foreach (var name in (string[])["runs/ab/one/.command.run", "runs/ab/one/out", "runs/cd/two/tasks/batch-1/mine", "runs/.floe-not/tasks/batch-1/x"])
         {
             _server.Write(name, "the user's"u8.ToArray());
         }
 
-        await _buckets.Open(S3Double.Bucket).CreateUploadAsync("work/ab/one/big", ObjectHeaders.Empty, Token);
+        await _buckets.Open(S3Double.Bucket).CreateUploadAsync("runs/ab/one/big", ObjectHeaders.Empty, Token);
         await _buckets.Open(S3Double.Bucket).CreateUploadAsync("elsewhere/big", ObjectHeaders.Empty, Token);
     }
 
@@ -51,9 +51,9 @@ public sealed class LeftoverCollectorTests : IAsyncLifetime
     public async Task Collect_DryRun_NamesAllAndRemovesNothing()
     {
         var before = _server.KeysBelow("");
-        var found = await CollectAsync("work", s_hour, removes: false);
+        var found = await CollectAsync("runs", s_hour, removes: false);
         Assert.Equal(
-            ["s3://floe-double/work/.floe/tasks/batch-1", "s3://floe-double/work/ab/one/.floe/tasks/batch-1", "s3://floe-double/work/ab/one/big", "s3://floe-double/work/cd/two/.floe/tasks/batch-1"],
+            ["s3://floe-double/runs/.floe/tasks/batch-1", "s3://floe-double/runs/ab/one/.floe/tasks/batch-1", "s3://floe-double/runs/ab/one/big", "s3://floe-double/runs/cd/two/.floe/tasks/batch-1"],
             found.Select(f => f.What).Order(StringComparer.Ordinal));
         Assert.All(found, f => Assert.False(f.IsRemoved));
         Assert.Equal(before, _server.KeysBelow(""));
@@ -63,19 +63,19 @@ public sealed class LeftoverCollectorTests : IAsyncLifetime
     [Fact]
     public async Task Collect_Old_OnlyTheDeadMachinesThingsAreGone()
     {
-        Assert.Equal(4, (await CollectAsync("work", s_hour, removes: true)).Count);
+        Assert.Equal(4, (await CollectAsync("runs", s_hour, removes: true)).Count);
         Assert.Equal(
-            ["work/.floe-not/tasks/batch-1/x", "work/.floe/floe.json", "work/.floe/tasks/ended/trace.json", "work/.floe/trace.json",
-             "work/ab/one/.command.run", "work/ab/one/.floe/floe.json", "work/ab/one/.floe/tasks/ended/trace.json", "work/ab/one/.floe/trace.json", "work/ab/one/out",
-             "work/cd/two/.floe/floe.json", "work/cd/two/.floe/tasks/ended/trace.json", "work/cd/two/.floe/trace.json", "work/cd/two/tasks/batch-1/mine"],
-            _server.KeysBelow("work/").Order(StringComparer.Ordinal));
+            ["runs/.floe-not/tasks/batch-1/x", "runs/.floe/floe.json", "runs/.floe/tasks/ended/trace.json", "runs/.floe/trace.json",
+             "runs/ab/one/.command.run", "runs/ab/one/.floe/floe.json", "runs/ab/one/.floe/tasks/ended/trace.json", "runs/ab/one/.floe/trace.json", "runs/ab/one/out",
+             "runs/cd/two/.floe/floe.json", "runs/cd/two/.floe/tasks/ended/trace.json", "runs/cd/two/.floe/trace.json", "runs/cd/two/tasks/batch-1/mine"],
+            _server.KeysBelow("runs/").Order(StringComparer.Ordinal));
         Assert.Equal(1, _server.OpenUploadCount);
     }
 
     [Fact]
     public async Task Collect_TouchedSince_StaysAndSoDoesWhatIsNoStore()
     {
-        Assert.Empty(await CollectAsync("work", -s_hour, removes: true));
+        Assert.Empty(await CollectAsync("runs", -s_hour, removes: true));
         _server.Write("plain/tasks/batch-1/file", "the user's"u8.ToArray());
         Assert.Empty(await CollectAsync("plain", s_hour, removes: true));
         Assert.NotNull(_server.Read("plain/tasks/batch-1/file"));

@@ -66,7 +66,7 @@ public sealed class FusionLineTests
     }
 
     [Theory]
-    [InlineData("/fusion/gs/bucket/work/.command.run", "in no S3 bucket")]
+    [InlineData("/fusion/gs/bucket/runs/.command.run", "in no S3 bucket")]
     [InlineData("/fusion/s3/bucket/.command.run", "no folder of a bucket")]
     [InlineData("/fusion/s3/bucket/a/../b/.command.run", "no folder of a bucket")]
     [InlineData("/fusion/s3//a/.command.run", "no folder of a bucket")]
