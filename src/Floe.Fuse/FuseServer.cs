@@ -18,7 +18,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     private readonly FuseServerOptions _options;
     private readonly ILogger _logger;
     private readonly Negotiation _settled;
-    private readonly NativeBufferPool _buffers;
+    private readonly RequestBufferPool _buffers;
     private readonly PendingRequests _pending;
     private readonly SemaphoreSlim _slots;
     private readonly SafeFileHandle _stop;
@@ -28,7 +28,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     private int _isDisposed;
 
     private FuseServer(
-        string directory, IFuseFileSystem files, FuseServerOptions options, TimeProvider time, ILogger logger, FuseChannel main, NativeBufferPool buffers, Negotiation settled,
+        string directory, IFuseFileSystem files, FuseServerOptions options, TimeProvider time, ILogger logger, FuseChannel main, RequestBufferPool buffers, Negotiation settled,
         SafeFileHandle stop)
     {
         Directory = directory;
@@ -62,7 +62,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     {
         var device = FuseChannel.OpenDevice();
         var main = new FuseChannel(device);
-        var buffers = new NativeBufferPool(options.MaxBufferBytes, options.MaxTransferBytes + 4096);
+        var buffers = new RequestBufferPool(options.MaxBufferBytes, options.MaxTransferBytes + 4096);
         var stop = new SafeFileHandle(Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK), ownsHandle: true);
         var isMounted = false;
         try
@@ -175,7 +175,7 @@ public sealed partial class FuseServer : IAsyncDisposable
         }
     }
 
-    private static Negotiation Initialise(FuseChannel channel, NativeBufferPool buffers, SafeFileHandle stop, FuseServerOptions options)
+    private static Negotiation Initialise(FuseChannel channel, RequestBufferPool buffers, SafeFileHandle stop, FuseServerOptions options)
     {
         var buffer = buffers.Rent(options.MaxTransferBytes + 4096);
         try
@@ -218,7 +218,7 @@ public sealed partial class FuseServer : IAsyncDisposable
 
     private void Serve(FuseChannel channel, RequestDispatcher dispatcher)
     {
-        NativeBuffer? buffer = null;
+        RequestBuffer? buffer = null;
         try
         {
             while (true)

@@ -107,3 +107,18 @@ public interface IFuseDirectoryBuffer
     /// <summary>The same with a whole entry, which then counts as a lookup (not for "." and "..").</summary>
     bool TryAdd(ReadOnlySpan<byte> name, in FuseEntry entry, ulong nextOffset);
 }
+
+/// <summary>What a read gives: so many bytes of the destination, or bytes from elsewhere, which are given back once they are sent.</summary>
+public readonly struct FuseBytes
+{
+    public FuseBytes(int count) => Count = count;
+
+    public FuseBytes(ReadOnlyMemory<byte> lent, IDisposable lender) => (Count, Lent, Lender) = (lent.Length, lent, lender);
+
+    public int Count { get; }
+
+    public ReadOnlyMemory<byte> Lent { get; }
+
+    /// <summary>Disposed by who sends the bytes; null: they are in the destination.</summary>
+    public IDisposable? Lender { get; }
+}

@@ -50,7 +50,7 @@ public interface IFuseFileSystem
     ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateUnnamedAsync(ulong parent, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken);
 
     /// <summary>Bytes read; fewer than asked for only at the end of the file.</summary>
-    ValueTask<int> ReadAsync(ulong node, ulong handle, ulong offset, Memory<byte> destination, CancellationToken cancellationToken);
+    ValueTask<FuseBytes> ReadAsync(ulong node, ulong handle, ulong offset, Memory<byte> destination, CancellationToken cancellationToken);
 
     /// <summary>Bytes written.</summary>
     /// <param name="killsPrivileges">Whether the write takes off set-user-id and set-group-id.</param>

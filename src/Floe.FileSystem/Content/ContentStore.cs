@@ -66,6 +66,8 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     internal CacheSpace Space { get; }
 
+    internal StreamMemory Streams { get; } = new();
+
     /// <summary>Reading ahead of one reader never pushes out what another has just fetched.</summary>
     internal long MaxReadAheadBytes => Math.Min(Options.MaxReadAheadBytes, Space.MaxBytes / 4);
 
@@ -148,6 +150,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         }
 
         await _stop.CancelAsync().ConfigureAwait(false);
+        Streams.Dispose();
         foreach (var content in Contents())
         {
             await content.SettleAsync().ConfigureAwait(false);

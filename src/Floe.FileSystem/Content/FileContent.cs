@@ -160,15 +160,21 @@ public sealed partial class FileContent
     /// <summary>The end of a handle. With the last writer the upload is finished in the background.</summary>
     public void Close(bool canRead, bool canWrite)
     {
-        bool isDone;
+        bool isRead, isWritten;
         lock (_lock)
         {
             _readers -= canRead ? 1 : 0;
             _writers -= canWrite ? 1 : 0;
-            isDone = canWrite && _writers == 0;
+            isRead = canRead && _readers == 0;
+            isWritten = canWrite && _writers == 0;
         }
 
-        if (isDone)
+        if (isRead)
+        {
+            DropWritten();
+        }
+
+        if (isWritten)
         {
             PublishInBackground();
         }
@@ -264,6 +270,7 @@ public sealed partial class FileContent
     /// <summary>The end: the local file goes, unless it holds what the bucket has not.</summary>
     internal void Drop(bool keepsFile)
     {
+        DropWritten();
         using (_fill.Take())
         {
             long held;

@@ -113,8 +113,17 @@ public sealed partial class ObjectFileSystem
     public ValueTask<int> ReadAsync(ulong handle, long offset, Memory<byte> destination, CancellationToken cancellationToken)
     {
         var file = FileOf(handle);
-        return file.CanRead ? file.Content.ReadAsync(offset, destination, cancellationToken) : throw new FuseException(Errno.EBADF, "the file is not open for reading");
+        return file.CanRead ? file.Content.ReadAsync(offset, destination, cancellationToken) : throw NotForReading();
     }
+
+    /// <summary>The same, but bytes that lie in memory are lent and not copied.</summary>
+    public ValueTask<FileBytes> ReadOrLendAsync(ulong handle, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        var file = FileOf(handle);
+        return file.CanRead ? file.Content.ReadOrLendAsync(offset, destination, cancellationToken) : throw NotForReading();
+    }
+
+    private static FuseException NotForReading() => new(Errno.EBADF, "the file is not open for reading");
 
     public ValueTask WriteAsync(ulong handle, long offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken cancellationToken)
     {

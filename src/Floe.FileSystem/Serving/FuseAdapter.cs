@@ -1,4 +1,5 @@
 using System.Text;
+using Floe.FileSystem.Content;
 using Floe.FileSystem.Names;
 using Floe.FileSystem.Operations;
 using Floe.Fuse;
@@ -69,8 +70,15 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
         return (entry, (await _opens.Task.ConfigureAwait(false)).Opened(entry.NodeId, opened, flags));
     }
 
-    public ValueTask<int> ReadAsync(ulong node, ulong handle, ulong offset, Memory<byte> destination, CancellationToken cancellationToken) =>
-        files.ReadAsync(handle, Offset(offset), destination, cancellationToken);
+    public ValueTask<FuseBytes> ReadAsync(ulong node, ulong handle, ulong offset, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        var task = files.ReadOrLendAsync(handle, Offset(offset), destination, cancellationToken);
+        return task.IsCompletedSuccessfully ? ValueTask.FromResult(BytesOf(task.Result)) : AwaitAsync(task);
+
+        static async ValueTask<FuseBytes> AwaitAsync(ValueTask<FileBytes> reading) => BytesOf(await reading.ConfigureAwait(false));
+
+        static FuseBytes BytesOf(FileBytes bytes) => bytes.Loan is { } loan ? new FuseBytes(loan.Bytes, loan) : new FuseBytes(bytes.Count);
+    }
 
     public ValueTask<int> WriteAsync(ulong node, ulong handle, ulong offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken cancellationToken)
     {

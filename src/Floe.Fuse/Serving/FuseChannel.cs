@@ -45,7 +45,7 @@ internal sealed unsafe class FuseChannel(SafeFileHandle device) : IDisposable
 
     /// <summary>The next request, waited for. 0: the connection is gone, or <paramref name="stop"/> was signalled.</summary>
     /// <param name="stop">An eventfd.</param>
-    public int Receive(NativeBuffer buffer, SafeFileHandle stop)
+    public int Receive(RequestBuffer buffer, SafeFileHandle stop)
     {
         var descriptors = stackalloc Interop.PollFd[2];
         while (true)
@@ -84,15 +84,20 @@ internal sealed unsafe class FuseChannel(SafeFileHandle device) : IDisposable
     }
 
     /// <summary>The errno of a message that was refused, 0 for one that arrived. Errors mean that nobody waits any more (killed, unmounted).</summary>
-    public int TrySend(ReadOnlySpan<byte> message)
+    /// <param name="body">Sent behind the message.</param>
+    public int TrySend(ReadOnlySpan<byte> message, ReadOnlySpan<byte> body = default)
     {
-        // SAFETY: pinned for the call.
-        fixed (byte* bytes = message)
+        var vectors = stackalloc Interop.IoVec[2];
+        // SAFETY: pinned for the call, with their exact lengths.
+        fixed (byte* head = message)
+        fixed (byte* tail = body)
         {
+            vectors[0] = new Interop.IoVec { Base = head, Length = (nuint)message.Length };
+            vectors[1] = new Interop.IoVec { Base = tail, Length = (nuint)body.Length };
             nint written;
             do
             {
-                written = Interop.write(Descriptor, bytes, (nuint)message.Length);
+                written = Interop.writev(Descriptor, vectors, body.IsEmpty ? 1 : 2);
             }
             while (written < 0 && Marshal.GetLastPInvokeError() == Errno.EINTR);
             return written < 0 ? Marshal.GetLastPInvokeError() : 0;

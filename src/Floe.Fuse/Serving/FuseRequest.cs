@@ -20,7 +20,7 @@ internal sealed class FuseRequest(FuseChannel channel, in InHeader header) : IDi
     public CancellationToken Token => _cancellation.Token;
 
     /// <summary>Memory that the request holds on to until it is answered.</summary>
-    public NativeBuffer? Buffer { get; set; }
+    public RequestBuffer? Buffer { get; set; }
 
     public void Cancel() => _cancellation.Cancel();
 
@@ -47,6 +47,13 @@ internal sealed class FuseRequest(FuseChannel channel, in InHeader header) : IDi
 
     /// <summary>Sends the first bytes of the buffer's body, which begins behind the header.</summary>
     public bool ReplyBuffer(int bodyBytes) => Send(Buffer!.GetSpan()[..(FuseChannel.HeaderBytes + bodyBytes)], 0);
+
+    /// <summary>Sends bytes from where they are.</summary>
+    public bool ReplyLent(ReadOnlySpan<byte> body)
+    {
+        var header = new OutHeader { Length = (uint)(FuseChannel.HeaderBytes + body.Length), Unique = Unique };
+        return channel.TrySend(MemoryMarshal.AsBytes(new ReadOnlySpan<OutHeader>(in header)), body) == 0;
+    }
 
     public void Dispose()
     {

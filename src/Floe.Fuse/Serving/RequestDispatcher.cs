@@ -10,12 +10,12 @@ namespace Floe.Fuse.Serving;
 /// took the message; the rest is answered when it is known, and the thread takes the next message meanwhile.
 /// </summary>
 internal sealed partial class RequestDispatcher(
-    IFuseFileSystem files, NativeBufferPool buffers, PendingRequests pending, int maxTransferBytes, Action finished, ILogger logger)
+    IFuseFileSystem files, RequestBufferPool buffers, PendingRequests pending, int maxTransferBytes, Action finished, ILogger logger)
 {
     private static readonly int s_headerBytes = Marshal.SizeOf<InHeader>();
 
     /// <summary>Answers a message now or later. True: the buffer belongs to the request from now on.</summary>
-    public bool Dispatch(FuseChannel channel, NativeBuffer buffer, int length)
+    public bool Dispatch(FuseChannel channel, RequestBuffer buffer, int length)
     {
         var bytes = buffer.GetSpan()[..length];
         if (!MemoryMarshal.TryRead<InHeader>(bytes, out var header) || header.Length != length || header.ExtensionLength * 8 > length - s_headerBytes)
@@ -205,10 +205,16 @@ internal sealed partial class RequestDispatcher(
         var size = TransferSize(read.Size);
         request.Buffer = buffers.Rent(FuseChannel.HeaderBytes + size);
         var destination = request.Buffer.Memory.Slice(FuseChannel.HeaderBytes, size);
-        Answer(request, files.ReadAsync(request.NodeId, read.Handle, read.Offset, destination, request.Token), static (r, count) => r.ReplyBuffer(count));
+        Answer(request, files.ReadAsync(request.NodeId, read.Handle, read.Offset, destination, request.Token), static (r, bytes) =>
+        {
+            using (bytes.Lender)
+            {
+                return bytes.Lender is null ? r.ReplyBuffer(bytes.Count) : r.ReplyLent(bytes.Lent.Span);
+            }
+        });
     }
 
-    private bool Write(FuseRequest request, ref FuseMessage message, NativeBuffer buffer)
+    private bool Write(FuseRequest request, ref FuseMessage message, RequestBuffer buffer)
     {
         var write = message.Read<TransferIn>();
         if (write.Size > message.Remaining)

@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
+using Floe.Linux;
 using Floe.S3;
 using Floe.Store.Blocks;
 

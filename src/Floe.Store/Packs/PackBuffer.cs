@@ -1,3 +1,4 @@
+using Floe.Linux;
 using Floe.Store.Blocks;
 using Floe.Store.Coding;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.IO.Hashing;
+using Floe.Linux;
 using Floe.S3;
 using Floe.Store.Blocks;
 using Floe.Store.Packs;

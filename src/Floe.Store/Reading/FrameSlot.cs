@@ -1,3 +1,4 @@
+using Floe.Linux;
 using Floe.Store.Blocks;
 
 namespace Floe.Store.Reading;

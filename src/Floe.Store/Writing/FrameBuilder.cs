@@ -1,6 +1,7 @@
 using System.IO.Hashing;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Floe.Linux;
 using Floe.Store.Blocks;
 using Floe.Store.Packs;
 using Floe.Store.Zstd;

@@ -4,11 +4,11 @@ using System.Runtime.InteropServices;
 namespace Floe.Fuse.Serving;
 
 /// <summary>A piece of native memory that system calls fill and that managed code sees as <see cref="Memory{T}"/>. Returned by disposal.</summary>
-internal sealed unsafe class NativeBuffer : MemoryManager<byte>
+internal sealed unsafe class RequestBuffer : MemoryManager<byte>
 {
-    private readonly NativeBufferPool _pool;
+    private readonly RequestBufferPool _pool;
 
-    public NativeBuffer(NativeBufferPool pool, int length)
+    public RequestBuffer(RequestBufferPool pool, int length)
     {
         _pool = pool;
         Length = length;

@@ -1,13 +1,13 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 
-namespace Floe.Store.Blocks;
+namespace Floe.Linux;
 
 /// <summary>
 /// Memory outside the garbage-collected heap, given back the moment its owner disposes it. The owner must have waited for all
 /// I/O on it before. Pages are touched only where something is written.
 /// </summary>
-internal sealed unsafe class NativeBuffer : MemoryManager<byte>
+public sealed unsafe class NativeBuffer : MemoryManager<byte>
 {
     private byte* _start;
 

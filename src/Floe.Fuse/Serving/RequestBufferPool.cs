@@ -4,16 +4,16 @@ namespace Floe.Fuse.Serving;
 /// Buffers of three sizes within one budget. Who finds it used up waits: requests queue in the kernel then.
 /// Free buffers count; those of another size are given up when the budget is short.
 /// </summary>
-internal sealed class NativeBufferPool(long maxBytes, int largestBytes) : IDisposable
+internal sealed class RequestBufferPool(long maxBytes, int largestBytes) : IDisposable
 {
     private readonly int[] _sizes = [16 << 10, (128 << 10) + 4096, largestBytes];
-    private readonly Stack<NativeBuffer>[] _free = [new(), new(), new()];
+    private readonly Stack<RequestBuffer>[] _free = [new(), new(), new()];
     private readonly object _gate = new();
     private long _allocated;
     private bool _isClosed;
 
     /// <exception cref="ObjectDisposedException">The pool was closed, perhaps while waiting.</exception>
-    public NativeBuffer Rent(int bytes)
+    public RequestBuffer Rent(int bytes)
     {
         var size = Array.FindIndex(_sizes, s => s >= bytes);
         lock (_gate)
@@ -29,7 +29,7 @@ internal sealed class NativeBufferPool(long maxBytes, int largestBytes) : IDispo
                 if (_allocated + _sizes[size] <= maxBytes || GiveUp(_sizes[size]))
                 {
                     _allocated += _sizes[size];
-                    return new NativeBuffer(this, _sizes[size]);
+                    return new RequestBuffer(this, _sizes[size]);
                 }
 
                 Monitor.Wait(_gate);
@@ -37,7 +37,7 @@ internal sealed class NativeBufferPool(long maxBytes, int largestBytes) : IDispo
         }
     }
 
-    public void Return(NativeBuffer buffer)
+    public void Return(RequestBuffer buffer)
     {
         lock (_gate)
         {
@@ -82,7 +82,7 @@ internal sealed class NativeBufferPool(long maxBytes, int largestBytes) : IDispo
         return _allocated + bytes <= maxBytes;
     }
 
-    private void Free(NativeBuffer buffer)
+    private void Free(RequestBuffer buffer)
     {
         _allocated -= buffer.Length;
         buffer.Free();
