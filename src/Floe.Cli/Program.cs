@@ -12,6 +12,16 @@ using Floe.Linux.Processes;
 using Floe.S3;
 using Floe.Store;
 
+// In a container layer the program is set-user-id root: nothing may come before this.
+var user = SetUserId.Settle();
+var words = ProcessStrings.Arguments();
+var isFusion = words.Count > 0 && FusionLine.IsName(words[0]);
+if (user is { } starter && !isFusion)
+{
+    // Only a task's launch needs root.
+    SetUserId.GiveUp(starter);
+}
+
 // CRIU runs this same program as its action script.
 if (ActionHook.RunIfInvoked() is { } verdict)
 {
@@ -19,8 +29,6 @@ if (ActionHook.RunIfInvoked() is { } verdict)
 }
 
 SystemCertificates.UseOurOwnIfThereAreNone();
-var words = ProcessStrings.Arguments();
-var isFusion = words.Count > 0 && FusionLine.IsName(words[0]);
 using var log = isFusion ? StderrLog.FromFusionEnvironment(TimeProvider.System) : StderrLog.FromEnvironment(TimeProvider.System);
 var root = new RootCommand("""
     Floe freezes a running task, carries it to another machine through an object store, and thaws it there.
@@ -63,7 +71,7 @@ try
 {
     if (isFusion)
     {
-        return await FusionLaunch.RunAsync(words, log, CancellationToken.None);
+        return await FusionLaunch.RunAsync(words, user, log, CancellationToken.None);
     }
 
     // Without a replacer, '@name' is a word like any other.

@@ -25,6 +25,9 @@ public sealed record FileSystemOptions
 
     public uint Gid { get; init; }
 
+    /// <summary>A name that, with all below it, belongs to root and that nobody makes, renames or removes through the mount; null: none.</summary>
+    public string? RootOnlyName { get; init; }
+
     /// <summary>Taken off 0777 for what carries no permissions; executable, since a script in a bucket has no other way to be one.</summary>
     public uint UMask { get; init; } = 0x12; // 022
 

@@ -10,10 +10,13 @@ internal static class S3Transport
     /// A bare invoker: no buffering, cookies, redirects or decompression, answers are handed over when their headers are there.
     /// A proxy is used only where the environment names one.
     /// </summary>
-    public static HttpMessageInvoker Create(int maxConnections, TimeSpan connectTimeout)
+    public static HttpMessageInvoker Create(int maxConnections, TimeSpan connectTimeout) => new(Handler(maxConnections, connectTimeout));
+
+    /// <summary>What <see cref="Create"/> invokes, for who has a client of another kind.</summary>
+    public static SocketsHttpHandler Handler(int maxConnections, TimeSpan connectTimeout)
     {
         var next = -1;
-        return new HttpMessageInvoker(new SocketsHttpHandler
+        return new SocketsHttpHandler
         {
             MaxConnectionsPerServer = maxConnections,
             ConnectTimeout = connectTimeout,
@@ -25,7 +28,7 @@ internal static class S3Transport
             ActivityHeadersPropagator = null,
             MaxResponseDrainSize = 256 << 10,
             ConnectCallback = (context, cancellationToken) => ConnectAsync(context.DnsEndPoint, (uint)Interlocked.Increment(ref next), cancellationToken),
-        });
+        };
     }
 
     /// <summary>S3 answers a name with several addresses, each a different front end: connections take them in turn.</summary>

@@ -11,7 +11,8 @@ internal sealed class AgentControlPoint : IAsyncDisposable
     private readonly TaskCompletionSource<AgentControl> _control = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ControlServer _server;
 
-    public AgentControlPoint(string socketPath, AgentRecord record, ILogger logger)
+    /// <param name="owner">Who may ask besides root; null: whoever the agent runs as.</param>
+    public AgentControlPoint(string socketPath, AgentRecord record, uint? owner, ILogger logger)
     {
         _server = new ControlServer(
             socketPath,
@@ -27,7 +28,8 @@ internal sealed class AgentControlPoint : IAsyncDisposable
                 var control = await _control.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
                 await control.HandleAsync(request, reply, cancellationToken).ConfigureAwait(false);
             },
-            logger);
+            logger,
+            owner);
     }
 
     /// <summary>The task runs: requests are answered from here on.</summary>

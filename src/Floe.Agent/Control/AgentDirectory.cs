@@ -13,6 +13,8 @@ public sealed class AgentDirectory
 {
     private const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    private const string RootParent = "/run/floe";
+
     private AgentDirectory(string path) => Root = path;
 
     public string Root { get; }
@@ -46,19 +48,23 @@ public sealed class AgentDirectory
 
         if (Interop.geteuid() == 0)
         {
-            return "/run/floe";
+            return RootParent;
         }
 
         return Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") ?? Path.Combine(Path.GetTempPath(), $"floe-{Interop.geteuid()}"), "floe");
     }
 
+    /// <summary>Where agents may be that this user may ask: <see cref="DefaultParent"/>, and root's, which may run a task for this user.</summary>
+    public static IReadOnlyList<string> Parents() => DefaultParent() is var own && Interop.geteuid() == 0 ? [own] : [own, RootParent];
+
     /// <summary>Makes the folder of an agent, mode 0700, empty of what an agent that died may have left.</summary>
+    /// <param name="isForOtherUser">The task is another user's, who may reach the control socket: mode 0711.</param>
     /// <exception cref="FloeException">It may not be made.</exception>
-    public static AgentDirectory Create(string parent, AgentRecord record)
+    public static AgentDirectory Create(string parent, AgentRecord record, bool isForOtherUser = false)
     {
         try
         {
-            return CreateIn(parent, record);
+            return CreateIn(parent, record, isForOtherUser);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
@@ -66,7 +72,7 @@ public sealed class AgentDirectory
         }
     }
 
-    private static AgentDirectory CreateIn(string parent, AgentRecord record)
+    private static AgentDirectory CreateIn(string parent, AgentRecord record, bool isForOtherUser)
     {
         Directory.CreateDirectory(parent, Owner | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
         var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{record.Store}\n{record.Key}")).AsSpan(0, 8));
@@ -76,7 +82,7 @@ public sealed class AgentDirectory
             Directory.Delete(directory.Root, true);
         }
 
-        Directory.CreateDirectory(directory.Root, Owner);
+        Directory.CreateDirectory(directory.Root, Owner | (isForOtherUser ? UnixFileMode.GroupExecute | UnixFileMode.OtherExecute : UnixFileMode.None));
         File.WriteAllText(directory.Record, JsonSerializer.Serialize(record, ControlJson.Default.AgentRecord));
         return directory;
     }

@@ -17,14 +17,14 @@ public sealed class ControlClient : IDisposable
 
     /// <summary>The control socket of the agent that runs <paramref name="key"/>, or of the only agent when it is null.</summary>
     /// <exception cref="FloeException">There is none, or more than one.</exception>
-    public static string Find(string parent, string? key)
+    public static string Find(IReadOnlyList<string> parents, string? key)
     {
-        var agents = AgentDirectory.List(parent).Where(a => key is null || a.Record.Key == key).ToList();
+        var agents = parents.SelectMany(AgentDirectory.List).Where(a => key is null || a.Record.Key == key).ToList();
         return agents.Count switch
         {
             1 => agents[0].ControlSocket,
-            0 when key is null => throw new FloeException(ExitCodes.Usage, $"no agent runs here (none in {parent}); start a task with 'floe run'"),
-            0 => throw new FloeException(ExitCodes.Usage, $"no agent runs task '{key}' here (none in {parent})"),
+            0 when key is null => throw new FloeException(ExitCodes.Usage, $"no agent runs here (none in {string.Join(", ", parents)}); start a task with 'floe run'"),
+            0 => throw new FloeException(ExitCodes.Usage, $"no agent runs task '{key}' here (none in {string.Join(", ", parents)})"),
             _ => throw new FloeException(ExitCodes.Usage, $"several agents run here; say which with --key: {string.Join(", ", agents.Select(a => a.Record.Key).Distinct())}"),
         };
     }

@@ -18,19 +18,27 @@ public sealed partial class ControlServer : IAsyncDisposable
 
     private readonly Socket _listener;
     private readonly Func<ControlRequest, Func<ControlReply, Task>, CancellationToken, Task> _handler;
+    private readonly uint _owner;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _slots = new(MaxConnections);
     private readonly Task _accepting;
 
     /// <param name="handler">Answers one request by calling its second argument any number of times; the last reply is Done or Error.</param>
-    public ControlServer(string path, Func<ControlRequest, Func<ControlReply, Task>, CancellationToken, Task> handler, ILogger logger)
+    /// <param name="owner">Who may ask besides root; null: whoever this process runs as.</param>
+    public ControlServer(string path, Func<ControlRequest, Func<ControlReply, Task>, CancellationToken, Task> handler, ILogger logger, uint? owner = null)
     {
+        _owner = owner ?? Interop.geteuid();
         _handler = handler;
         _logger = logger;
         _listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         _listener.Bind(new UnixDomainSocketEndPoint(path));
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        if (owner is { } other)
+        {
+            GiveTo(other, path);
+        }
+
         _listener.Listen(MaxConnections);
         _accepting = AcceptAsync(_stop.Token);
     }
@@ -82,7 +90,7 @@ public sealed partial class ControlServer : IAsyncDisposable
             Task Reply(ControlReply reply) => stream.WriteAsync(
                 Encoding.UTF8.GetBytes(JsonSerializer.Serialize(reply, ControlJson.Default.ControlReply) + "\n"), cancellationToken).AsTask();
 
-            if (PeerUid(connection) is var uid && uid != 0 && uid != Interop.geteuid())
+            if (PeerUid(connection) is var uid && uid != 0 && uid != _owner)
             {
                 await Reply(new ControlReply { Event = "error", Message = "only the owner of the task may control it" }).ConfigureAwait(false);
                 return;
@@ -145,6 +153,19 @@ public sealed partial class ControlServer : IAsyncDisposable
         }
 
         return null;
+    }
+
+    private static unsafe void GiveTo(uint owner, string path)
+    {
+        const uint SameGroup = uint.MaxValue;
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            // SAFETY: zero-terminated and pinned for the call.
+            if (Interop.fchownat(Interop.AT_FDCWD, name, owner, SameGroup, 0) != 0)
+            {
+                throw LinuxException.Last($"giving {path} to user {owner}");
+            }
+        }
     }
 
     /// <summary>struct ucred {pid, uid, gid} of unix(7).</summary>

@@ -28,7 +28,7 @@ internal static class PrivilegeChecks
         yield return Check(status, Capability.SysPtrace, CheckStatus.Fail, "the memory of the task cannot be read");
         yield return Check(status, Capability.NetAdmin, CheckStatus.Fail, "CRIU cannot restore sockets");
         yield return Check(status, Capability.SysTime, CheckStatus.Fail, "the task's clocks cannot be restored");
-        yield return Check(status, Capability.SysResource, CheckStatus.Warn, "no task of another user can be restored, and pipes stay small");
+        yield return Check(status, Capability.SysResource, options.IsForOtherUser ? CheckStatus.Fail : CheckStatus.Warn, "no task of another user can be restored, and pipes stay small");
         yield return status.SeccompMode switch
         {
             0 => CheckResult.Pass("seccomp", "no filter on Floe"),

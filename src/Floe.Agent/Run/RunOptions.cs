@@ -1,5 +1,6 @@
 using Floe.Agent.Files;
 using Floe.Agent.Notices;
+using Floe.Linux.Processes;
 using Floe.S3;
 
 namespace Floe.Agent.Run;
@@ -55,6 +56,9 @@ public sealed record RunOptions
     public required IReadOnlyList<byte[]> Command { get; init; }
 
     public required string WorkingDirectory { get; init; }
+
+    /// <summary>Who runs the command, and may ask this agent for snapshots besides root; null: whoever runs the agent.</summary>
+    public UserIds? User { get; init; }
 
     public IReadOnlyList<string> Include { get; init; } = [];
 

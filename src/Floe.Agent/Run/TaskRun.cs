@@ -69,7 +69,7 @@ public sealed partial class TaskRun
         await using var log = _options is { OwnsStore: true, Log: { } lines }
             ? new LogUpload(lines, objects, LogUpload.Key(_options.Scheduler?.Attempt ?? 1), _time, _logger) : null;
         var record = new AgentRecord(_options.Key, _options.Store.ToString(), Environment.MachineName);
-        var directory = AgentDirectory.Create(_options.StateDirectory, record);
+        var directory = AgentDirectory.Create(_options.StateDirectory, record, isForOtherUser: _options.User is not null);
         try
         {
             var place = new Place(objects, store, key, criu, bundle, directory, record, baseline?.Name);
@@ -110,7 +110,7 @@ public sealed partial class TaskRun
         await using var held = lease.ConfigureAwait(false);
         await using var trace = new TaskTrace(
             TraceTarget(place), TraceEntries.Header(_options), TraceEntries.Attempt(lease, _options.Scheduler, _time.GetUtcNow()), _time, _logger);
-        await using var control = new AgentControlPoint(place.Directory.ControlSocket, place.Record, _logger);
+        await using var control = new AgentControlPoint(place.Directory.ControlSocket, place.Record, _options.User?.Uid, _logger);
         await using var mount = _options.Mount is { } request
             ? new TaskMount(request, BucketServices.Open(StoreOptions.FromEnvironment(), _loggers, _time), _loggers, _time) : null;
         try
@@ -260,7 +260,7 @@ public sealed partial class TaskRun
     /// <summary>What `floe check` would say of this machine: better at the start than at the notice. The task runs all the same.</summary>
     private async Task WarnOfMachineAsync(CancellationToken cancellationToken)
     {
-        foreach (var check in await MachinePreflight.RunAsync(new PreflightOptions { StateDirectory = _options.StateDirectory }, cancellationToken).ConfigureAwait(false))
+        foreach (var check in await MachinePreflight.RunAsync(new PreflightOptions { StateDirectory = _options.StateDirectory, IsForOtherUser = _options.User is not null }, cancellationToken).ConfigureAwait(false))
         {
             if (check.Status == CheckStatus.Fail)
             {

@@ -53,7 +53,7 @@ internal sealed partial class TaskStarter(ILogger logger)
         }
 
         return RunningTask.Start(
-            new TaskStart(Encoding.UTF8.GetBytes(bundle.InitPath), options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(options.WorkingDirectory)), copy);
+            new TaskStart(Encoding.UTF8.GetBytes(bundle.InitPath), options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(options.WorkingDirectory), options.User), copy);
     }
 
     /// <summary>The first attempt notes what the work folder holds; a later one that starts from the beginning goes back to that.</summary>
@@ -86,7 +86,7 @@ internal sealed partial class TaskStarter(ILogger logger)
     private static IReadOnlyList<byte[]> OwnEnvironment(SnapshotContext context)
     {
         var inner = Encoding.UTF8.GetBytes(Namespaces.PidNamespaceHost.InnerVariable + "=");
-        var own = ProcessStrings.Environment().Where(entry => !entry.AsSpan().StartsWith(inner)).ToList();
+        var own = ProcessStrings.Environment(withThoseWithheld: context.Options.User is not null).Where(entry => !entry.AsSpan().StartsWith(inner)).ToList();
         return TaskEnvironment.Compose(own, context.CpuBaseline is { } name ? CpuBaseline.TryParse(name, out _) : null);
     }
 

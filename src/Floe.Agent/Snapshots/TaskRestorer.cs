@@ -96,6 +96,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         var output = TaskOutput.Create(
             reader.TryGetSmallImage(SnapshotNames.StdoutBacklog)?.ToArray() ?? [],
             reader.TryGetSmallImage(SnapshotNames.StderrBacklog)?.ToArray() ?? [],
+            context.Options.User,
             separate: stdio.Stdout != stdio.Stderr,
             copy);
         try

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Floe.Linux;
+using Floe.Linux.Processes;
 using Microsoft.Win32.SafeHandles;
 
 namespace Floe.Agent.Stdio;
@@ -39,8 +40,9 @@ internal sealed class OutputRelay : IDisposable
 
     /// <param name="output">The agent's descriptor to write to; borrowed.</param>
     /// <param name="backlog">Written before anything from the pipe.</param>
+    /// <param name="user">Whose the pipe is; null: the agent's.</param>
     /// <param name="copy">Gets all that comes from the pipe; the backlog it got on the machine that read it.</param>
-    public unsafe OutputRelay(int output, byte[] backlog, IOutputCopy? copy = null)
+    public unsafe OutputRelay(int output, byte[] backlog, UserIds? user = null, IOutputCopy? copy = null)
     {
         _output = output;
         _copy = copy;
@@ -55,6 +57,11 @@ internal sealed class OutputRelay : IDisposable
 
         _read = new SafeFileHandle(ends[0], true);
         WriteEnd = new SafeFileHandle(ends[1], true);
+        if (user is { } ids && Interop.fchown(ends[1], ids.Uid, ids.Gid) != 0)
+        {
+            throw LinuxException.Last("giving the pipe to the task's user");
+        }
+
         PipeName = ProcLinks.TryRead($"/proc/self/fd/{ends[0]}") ?? throw LinuxException.Last("reading the pipe's name");
         // A larger pipe is a faster one; the limit for unprivileged users may refuse it.
         _ = Interop.fcntl(ends[0], Interop.F_SETPIPE_SZ, MoveBytes);

@@ -1,4 +1,5 @@
 using Floe.Linux;
+using Floe.Linux.Processes;
 
 namespace Floe.Agent.Stdio;
 
@@ -23,13 +24,14 @@ internal sealed class TaskOutput : IAsyncDisposable
     public Task Ended => Task.WhenAll(Stdout.Ended, Stderr.Ended);
 
     /// <param name="stdoutBacklog">Written first: what an earlier machine could not pass on.</param>
+    /// <param name="user">Whose the pipes are: a task opens /dev/stderr by name too. Null: the agent's.</param>
     /// <param name="separate">False to follow the agent's own descriptors; true for a restored task that has two pipes.</param>
     /// <param name="copy">Gets what both streams carry; null for none.</param>
-    public static TaskOutput Create(byte[] stdoutBacklog, byte[] stderrBacklog, bool? separate = null, IOutputCopy? copy = null)
+    public static TaskOutput Create(byte[] stdoutBacklog, byte[] stderrBacklog, UserIds? user = null, bool? separate = null, IOutputCopy? copy = null)
     {
-        var stdout = new OutputRelay(1, stdoutBacklog, copy);
+        var stdout = new OutputRelay(1, stdoutBacklog, user, copy);
         var one = !(separate ?? !SameFile(1, 2));
-        return new TaskOutput(stdout, one ? stdout : new OutputRelay(2, stderrBacklog, copy));
+        return new TaskOutput(stdout, one ? stdout : new OutputRelay(2, stderrBacklog, user, copy));
     }
 
     /// <summary>"pipe:[INODE]" of the two write ends, as CRIU names them.</summary>

@@ -25,7 +25,7 @@ internal sealed class RunningTask : IAsyncDisposable
     public static RunningTask Start(TaskStart start, IOutputCopy? copy)
     {
         PidFloor.RaiseTo(PidFloor.FirstTaskPid - 1);
-        var output = TaskOutput.Create([], [], copy: copy);
+        var output = TaskOutput.Create([], [], start.User, copy: copy);
         using var nothing = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.Read);
         var options = new ChildProcessOptions
         {
@@ -40,6 +40,12 @@ internal sealed class RunningTask : IAsyncDisposable
         {
             // CRIU cannot carry io_uring: programs that find it missing fall back by themselves.
             _ = IoUringBlock.TryInstallOnThisThread();
+            if (start.User is { } user)
+            {
+                // Last, since the filter and the namespace take root. The thread ends with this body and does nothing else as that user.
+                SetUserId.BecomeOnThisThread(user);
+            }
+
             return ChildProcess.Spawn(options);
         });
         var root = ChildProcess.Adopt(pid);
@@ -63,5 +69,6 @@ internal sealed class RunningTask : IAsyncDisposable
 
 /// <param name="Init">Path of tini.</param>
 /// <param name="Command">The user's command and its arguments.</param>
+/// <param name="User">Who runs it; null: whoever runs the agent.</param>
 internal sealed record TaskStart(
-    byte[] Init, IReadOnlyList<byte[]> Command, IReadOnlyList<byte[]> Environment, byte[] WorkingDirectory);
+    byte[] Init, IReadOnlyList<byte[]> Command, IReadOnlyList<byte[]> Environment, byte[] WorkingDirectory, UserIds? User = null);

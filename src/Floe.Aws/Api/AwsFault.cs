@@ -1,43 +1,49 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using System.Xml;
 using System.Xml.Linq;
+using Amazon.Runtime;
 
 namespace Floe.Aws.Api;
 
 /// <summary>
-/// One failed attempt, and the only place that knows permanent from transient and which code means what. Shapes of errors: EC2's XML
-/// (Response/Errors/Error), that of the other Query services (ErrorResponse/Error), the JSON services' __type, REST-JSON's x-amzn-ErrorType.
+/// One failed attempt, and the only place that knows permanent from transient and which code means what, whoever made the call. Errors come as
+/// the SDK's exceptions, or from <see cref="SignedCalls"/> as XML (ErrorResponse/Error), the JSON services' __type or REST-JSON's x-amzn-ErrorType.
 /// </summary>
+/// <param name="Status">Null: there was no answer.</param>
 internal sealed record AwsFault(HttpStatusCode? Status, string Code, string Message)
 {
-    public static AwsFault Of(HttpStatusCode status, byte[] body, string? errorType)
-    {
-        var (code, message) = Read(body);
-        if (errorType is { Length: > 0 })
-        {
-            code = errorType.Split(':')[0];
-        }
+    /// <summary>What the SDK says where the service said nothing; the body follows, whatever it is.</summary>
+    private const string NoMessage = "The service returned an error";
 
-        code = code[(code.LastIndexOf('#') + 1)..];
-        return new AwsFault(status, AwsOptions.Clean(code), AwsOptions.Clean(message));
-    }
-
-    /// <summary>No answer at all.</summary>
-    public static AwsFault Of(Exception e) => new(null, "", AwsOptions.Clean((e.InnerException ?? e).Message))
+    /// <summary>Null for what is no failed call but a defect.</summary>
+    public static AwsFault? Of(Exception e) => e switch
     {
-        NoSuchHost = e is HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.HostNotFound } },
+        RefusedException refused => Of(refused.Status, refused.Body, refused.Type),
+
+        // An error that cannot be read is a proxy's page: the status has to do. A success that cannot be read: the SDK lets its parsers'
+        // exceptions through as they are.
+        AmazonUnmarshallingException { StatusCode: >= HttpStatusCode.Ambiguous and var status } => new AwsFault(status, "", ""),
+        AmazonUnmarshallingException or XmlException or JsonException or FormatException or OverflowException or ArgumentOutOfRangeException or InvalidOperationException =>
+            new AwsFault(HttpStatusCode.OK, "MalformedAnswer", AwsOptions.Clean((e.InnerException ?? e).Message)) { Known = AwsErrorKind.Malformed },
+        AmazonServiceException { StatusCode: not 0 } said => Of(said.StatusCode, said.ErrorCode ?? "", said.Message.StartsWith(NoMessage, StringComparison.Ordinal) ? "" : said.Message),
+        HttpRequestException or IOException or SocketException or TimeoutException or WebException => Unreachable(e),
+        AmazonServiceException or AmazonClientException when e.InnerException is { } inner && Of(inner) is { } fault => fault,
+
+        // The SDK did not even ask: its settings, as in a profile, make no sense to it.
+        AmazonServiceException or AmazonClientException => new AwsFault(null, "", AwsOptions.Clean(e.Message)) { Known = AwsErrorKind.Invalid },
+        _ => null,
     };
 
-    /// <summary>A success that cannot be read.</summary>
-    public bool Malformed { get; init; }
+    public static AwsFault Timeout(TimeSpan limit) => new(null, "", $"nothing within {limit.TotalSeconds:0} s");
 
-    /// <summary>The name service knows no such host: each region has names of its own.</summary>
-    public bool NoSuchHost { get; init; }
+    /// <summary>What it is when neither status nor code says so.</summary>
+    public AwsErrorKind? Known { get; init; }
 
     public bool IsTransient => Kind is AwsErrorKind.Throttled or AwsErrorKind.Unavailable or AwsErrorKind.Unreachable or AwsErrorKind.Malformed;
 
-    public AwsErrorKind Kind => Malformed ? AwsErrorKind.Malformed : NoSuchHost ? AwsErrorKind.Region : Status is null ? AwsErrorKind.Unreachable : Code switch
+    public AwsErrorKind Kind => Known is { } known ? known : Status is null ? AwsErrorKind.Unreachable : Code switch
     {
         "Throttling" or "ThrottlingException" or "ThrottledException" or "RequestThrottled" or "RequestThrottledException" or "RequestLimitExceeded"
             or "TooManyRequestsException" or "SlowDown" or "PriorRequestNotComplete" or "BandwidthLimitExceeded" => AwsErrorKind.Throttled,
@@ -83,6 +89,21 @@ internal sealed record AwsFault(HttpStatusCode? Status, string Code, string Mess
         return new AwsException(Kind, text, Code);
     }
 
+    private static AwsFault Of(HttpStatusCode status, byte[] body, string? errorType)
+    {
+        var (code, message) = Read(body);
+        return Of(status, errorType is { Length: > 0 } ? errorType.Split(':')[0] : code, message);
+    }
+
+    private static AwsFault Of(HttpStatusCode status, string code, string message) =>
+        new(status, AwsOptions.Clean(code[(code.LastIndexOf('#') + 1)..]), AwsOptions.Clean(message));
+
+    /// <summary>Each region has names of its own, so a name that nobody knows is that of a region that is none.</summary>
+    private static AwsFault Unreachable(Exception e) => new(null, "", AwsOptions.Clean((e.InnerException ?? e).Message))
+    {
+        Known = (e as SocketException ?? e.InnerException as SocketException)?.SocketErrorCode == SocketError.HostNotFound ? AwsErrorKind.Region : null,
+    };
+
     private static (string Code, string Message) Read(byte[] body)
     {
         var start = body.AsSpan().TrimStart((byte)' ');
@@ -101,7 +122,7 @@ internal sealed record AwsFault(HttpStatusCode? Status, string Code, string Mess
                 return (root.Text("__type") ?? root.Text("code") ?? "", root.Text("message") ?? root.Text("Message") ?? "");
             }
         }
-        catch (Exception e) when (e is System.Xml.XmlException or JsonException or InvalidOperationException)
+        catch (Exception e) when (e is XmlException or JsonException or InvalidOperationException)
         {
             // A proxy's page: the status has to do.
         }

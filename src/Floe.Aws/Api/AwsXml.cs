@@ -9,31 +9,41 @@ internal static class AwsXml
 {
     public static XElement Parse(byte[] body)
     {
-        using var reader = XmlReader.Create(new MemoryStream(body), new XmlReaderSettings
-        {
-            DtdProcessing = DtdProcessing.Prohibit,
-            XmlResolver = null,
-            MaxCharactersInDocument = AwsClient.MaxAnswerBytes,
-            MaxCharactersFromEntities = 1,
-            IgnoreComments = true,
-            IgnoreProcessingInstructions = true,
-        });
+        using var reader = Reader(new MemoryStream(body));
         return XElement.Load(reader);
     }
+
+    /// <param name="body">Stays open.</param>
+    public static XmlReader Reader(Stream body) => XmlReader.Create(body, new XmlReaderSettings
+    {
+        DtdProcessing = DtdProcessing.Prohibit,
+        XmlResolver = null,
+        MaxCharactersInDocument = AwsTransport.MaxAnswerBytes,
+        MaxCharactersFromEntities = 1,
+        IgnoreComments = true,
+        IgnoreProcessingInstructions = true,
+    });
 
     public static XElement? Child(this XElement element, string name) => element.Elements().FirstOrDefault(e => e.Name.LocalName == name);
 
     /// <summary>Text of a child; null when it is missing or empty.</summary>
     public static string? Text(this XElement element, string name) => element.Child(name)?.Value.Trim() is { Length: > 0 } text ? text : null;
 
-    /// <summary>The entries of a list: EC2 calls them "item", the others "member".</summary>
-    public static IEnumerable<XElement> Items(this XElement element, string list) =>
-        element.Child(list)?.Elements().Where(e => e.Name.LocalName is "item" or "member") ?? [];
+    /// <summary>The entries of a list.</summary>
+    public static IEnumerable<XElement> Items(this XElement element, string list) => element.Child(list)?.Elements().Where(e => e.Name.LocalName == "member") ?? [];
 }
 
 /// <summary>Answers of the JSON services: a member of another type than documented counts as missing.</summary>
 internal static class AwsJson
 {
+    /// <summary>An object; no answer at all counts as an empty one.</summary>
+    /// <exception cref="JsonException">It is none.</exception>
+    public static JsonElement Parse(byte[] body)
+    {
+        using var document = JsonDocument.Parse(body.Length == 0 ? "{}"u8.ToArray() : body);
+        return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone() : throw new JsonException("no object");
+    }
+
     public static JsonElement? Member(this JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 

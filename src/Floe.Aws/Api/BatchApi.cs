@@ -23,8 +23,6 @@ public sealed record BatchJob(string Id, string Name, string Status, int Attempt
 /// <summary>AWS Batch. REST-JSON API.</summary>
 public sealed class BatchApi(AwsClient client)
 {
-    private const int MaxPages = 1000;
-
     /// <param name="names">Null for all; names or ARNs. Those that do not exist are missing in the answer.</param>
     public async Task<IReadOnlyList<BatchQueue>> DescribeQueuesAsync(IReadOnlyList<string>? names, CancellationToken cancellationToken) =>
         [.. (await PagesAsync("DescribeJobQueues", "/v1/describejobqueues", "jobQueues", names, cancellationToken).ConfigureAwait(false)).Select(q => new BatchQueue(
@@ -80,33 +78,24 @@ public sealed class BatchApi(AwsClient client)
 
     private async Task<IReadOnlyList<JsonElement>> PagesAsync(string action, string path, string list, IReadOnlyList<string>? names, CancellationToken cancellationToken)
     {
-        var found = new List<JsonElement>();
-        string? token = null;
-        for (var page = 0; page < MaxPages; page++)
-        {
-            var input = new JsonObject();
-            if (names is not null)
+        var pages = await AwsPages.ReadAsync(
+            token =>
             {
-                input[list] = Array(names);
-            }
+                var input = new JsonObject();
+                if (names is not null)
+                {
+                    input[list] = Array(names);
+                }
 
-            if (token is not null)
-            {
-                input["nextToken"] = token;
-            }
+                if (token is not null)
+                {
+                    input["nextToken"] = token;
+                }
 
-            var answer = await client.RestAsync(AwsService.Batch, action, path, input, cancellationToken).ConfigureAwait(false);
-            found.AddRange(answer.Items(list));
-            var next = answer.Text("nextToken");
-            if (string.IsNullOrEmpty(next) || next == token)
-            {
-                break;
-            }
-
-            token = next;
-        }
-
-        return found;
+                return client.RestAsync(AwsService.Batch, action, path, input, cancellationToken);
+            },
+            page => page.Text("nextToken")).ConfigureAwait(false);
+        return [.. pages.SelectMany(p => p.Items(list))];
     }
 
     private static BatchEnvironment Read(JsonElement e)

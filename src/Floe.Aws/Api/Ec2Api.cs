@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
-using System.Xml.Linq;
+using Amazon.EC2;
+using Amazon.EC2.Model;
 
 namespace Floe.Aws.Api;
 
@@ -13,12 +13,9 @@ public sealed record Ec2SpotPrice(string InstanceType, string Zone, DateTimeOffs
 
 public sealed record Ec2Image(string Id, string Name, string Description, string Architecture, string State, string Owner, string CreationDate);
 
-/// <summary>EC2's part of an environment: types, prices, images. Query API, version 2016-11-15.</summary>
+/// <summary>EC2's part of an environment: types, prices, images. What the SDK leaves null was not in the answer.</summary>
 public sealed partial class Ec2Api(AwsClient client)
 {
-    private const string Version = "2016-11-15";
-    private const int MaxPages = 1000;
-
     /// <param name="names">Null for all; names, or families as c6id.* (names that do not exist are missing in the answer).</param>
     public async Task<IReadOnlyList<Ec2InstanceType>> DescribeInstanceTypesAsync(IReadOnlyList<string>? names, CancellationToken cancellationToken)
     {
@@ -27,11 +24,15 @@ public sealed partial class Ec2Api(AwsClient client)
         // EC2 takes at most 200 values for a filter.
         foreach (var chunk in names is null ? [[]] : names.Chunk(200))
         {
-            (string, string)[] parameters = names is null ? [("MaxResults", "100")] : [("Filter.1.Name", "instance-type"), .. chunk.Select((name, i) => ($"Filter.1.Value.{i + 1}", name))];
-            await foreach (var page in PagesAsync("DescribeInstanceTypes", parameters, cancellationToken).ConfigureAwait(false))
-            {
-                types.AddRange(page.Items("instanceTypeSet").Select(ReadType).OfType<Ec2InstanceType>());
-            }
+            var pages = await AwsPages.ReadAsync(
+                token =>
+                {
+                    var request = names is null ? new DescribeInstanceTypesRequest { MaxResults = 100 } : new DescribeInstanceTypesRequest { Filters = [Filter("instance-type", chunk)] };
+                    request.NextToken = token;
+                    return client.Ec2Async("DescribeInstanceTypes", (ec2, limited) => ec2.DescribeInstanceTypesAsync(request, limited), cancellationToken);
+                },
+                page => page.NextToken).ConfigureAwait(false);
+            types.AddRange(pages.SelectMany(p => p.InstanceTypes ?? []).Select(ReadType).OfType<Ec2InstanceType>());
         }
 
         return types;
@@ -41,20 +42,22 @@ public sealed partial class Ec2Api(AwsClient client)
     public async Task<IReadOnlyList<Ec2SpotPrice>> DescribeSpotPricesAsync(
         IReadOnlyList<string> types, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellationToken)
     {
-        var parameters = types.Select((type, i) => ($"InstanceType.{i + 1}", type))
-            .Append(("ProductDescription.1", "Linux/UNIX"))
-            .Append(("StartTime", Time(from))).Append(("EndTime", Time(to)));
-        var prices = new List<Ec2SpotPrice>();
-        await foreach (var page in PagesAsync("DescribeSpotPriceHistory", [.. parameters], cancellationToken).ConfigureAwait(false))
-        {
-            foreach (var item in page.Items("spotPriceHistorySet"))
+        var pages = await AwsPages.ReadAsync(
+            token =>
             {
-                if (item.Text("instanceType") is { } type && item.Text("availabilityZone") is { } zone
-                    && DateTimeOffset.TryParse(item.Text("timestamp"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
-                    && Number(item.Text("spotPrice")) is > 0 and < 100_000 and var price)
+                var request = new DescribeSpotPriceHistoryRequest
                 {
-                    prices.Add(new Ec2SpotPrice(type, zone, at, price));
-                }
+                    InstanceTypes = [.. types], ProductDescriptions = ["Linux/UNIX"], StartTime = from.UtcDateTime, EndTime = to.UtcDateTime, NextToken = token,
+                };
+                return client.Ec2Async("DescribeSpotPriceHistory", (ec2, limited) => ec2.DescribeSpotPriceHistoryAsync(request, limited), cancellationToken);
+            },
+            page => page.NextToken).ConfigureAwait(false);
+        var prices = new List<Ec2SpotPrice>();
+        foreach (var item in pages.SelectMany(p => p.SpotPriceHistory ?? []))
+        {
+            if (Text(item.InstanceType?.Value) is { } type && Text(item.AvailabilityZone) is { } zone && item.Timestamp is { } at && Number(item.Price) is > 0 and < 100_000 and var price)
+            {
+                prices.Add(new Ec2SpotPrice(type, zone, at.ToUniversalTime(), price));
             }
         }
 
@@ -66,10 +69,10 @@ public sealed partial class Ec2Api(AwsClient client)
     {
         try
         {
-            var answer = await client.QueryAsync(AwsService.Ec2, Version, "DescribeImages", ids.Select((id, i) => ($"ImageId.{i + 1}", id)), cancellationToken).ConfigureAwait(false);
-            return [.. answer.Items("imagesSet").Where(i => i.Text("imageId") is not null).Select(i => new Ec2Image(
-                i.Text("imageId")!, i.Text("name") ?? "", i.Text("description") ?? "", i.Text("architecture") ?? "", i.Text("imageState") ?? "",
-                i.Text("imageOwnerAlias") ?? i.Text("imageOwnerId") ?? "", i.Text("creationDate") ?? ""))];
+            var request = new DescribeImagesRequest { ImageIds = [.. ids] };
+            var answer = await client.Ec2Async("DescribeImages", (ec2, limited) => ec2.DescribeImagesAsync(request, limited), cancellationToken).ConfigureAwait(false);
+            return [.. (answer.Images ?? []).Where(i => Text(i.ImageId) is not null).Select(i => new Ec2Image(
+                i.ImageId, i.Name ?? "", i.Description ?? "", i.Architecture?.Value ?? "", i.State?.Value ?? "", Text(i.ImageOwnerAlias) ?? i.OwnerId ?? "", i.CreationDate ?? ""))];
         }
         catch (AwsException e) when (e.Kind == AwsErrorKind.NotFound)
         {
@@ -77,58 +80,35 @@ public sealed partial class Ec2Api(AwsClient client)
         }
     }
 
-    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-
-    private async IAsyncEnumerable<XElement> PagesAsync(
-        string action, IReadOnlyList<(string, string)> parameters, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        string? token = null;
-        for (var page = 0; page < MaxPages; page++)
-        {
-            var answer = await client.QueryAsync(
-                AwsService.Ec2, Version, action, token is null ? parameters : parameters.Append(("NextToken", token)), cancellationToken).ConfigureAwait(false);
-            yield return answer;
-            var next = answer.Text("nextToken");
-            if (next is null || next == token)
-            {
-                yield break;
-            }
-
-            token = next;
-        }
-    }
-
     /// <summary>Null for a type without the figures that count.</summary>
-    private static Ec2InstanceType? ReadType(XElement item)
+    private static Ec2InstanceType? ReadType(InstanceTypeInfo item)
     {
-        if (item.Text("instanceType") is not { } name || Number(item.Child("memoryInfo")?.Text("sizeInMiB")) is not { } memory
-            || Number(item.Child("vCpuInfo")?.Text("defaultVCpus")) is not { } cpus)
+        if (Text(item.InstanceType?.Value) is not { } name || item.MemoryInfo?.SizeInMiB is not { } memory || item.VCpuInfo?.DefaultVCpus is not { } cpus)
         {
             return null;
         }
 
-        var network = item.Child("networkInfo");
-        var headline = network?.Text("networkPerformance") ?? "";
+        var headline = item.NetworkInfo?.NetworkPerformance ?? "";
         var cap = Headline(headline) ?? double.PositiveInfinity;
-        var cards = network?.Items("networkCards").ToList() ?? [];
+        var cards = item.NetworkInfo?.NetworkCards ?? [];
         return new Ec2InstanceType(
             name,
-            [.. item.Child("processorInfo")?.Items("supportedArchitectures").Select(a => a.Value) ?? []],
-            (int)cpus,
-            (long)memory,
-            Math.Min(cap, cards.Sum(c => Number(c.Text("baselineBandwidthInGbps")) ?? 0)),
-            Math.Min(cap, cards.Sum(c => Number(c.Text("peakBandwidthInGbps")) ?? 0)),
+            item.ProcessorInfo?.SupportedArchitectures ?? [],
+            cpus,
+            memory,
+            Math.Min(cap, cards.Sum(c => c.BaselineBandwidthInGbps ?? 0)),
+            Math.Min(cap, cards.Sum(c => c.PeakBandwidthInGbps ?? 0)),
             headline,
-            Nvme(item.Child("instanceStorageInfo")),
-            (int)(item.Child("gpuInfo")?.Items("gpus").Sum(g => Number(g.Text("count")) ?? 0) ?? 0),
-            item.Items("supportedUsageClasses").Any(c => c.Value == "spot"),
-            item.Text("currentGeneration") == "true",
-            item.Text("bareMetal") == "true");
+            Nvme(item.InstanceStorageInfo),
+            item.GpuInfo?.Gpus?.Sum(g => g.Count ?? 0) ?? 0,
+            item.SupportedUsageClasses?.Contains("spot") == true,
+            item.CurrentGeneration == true,
+            item.BareMetal == true);
     }
 
     /// <summary>GB of NVMe: neither disks that turn (d3en has such, as NVMe devices) nor SSDs of another kind.</summary>
-    private static long Nvme(XElement? storage) =>
-        storage is null || storage.Text("nvmeSupport") == "unsupported" || storage.Items("disks").Any(d => d.Text("type") == "hdd") ? 0 : (long)(Number(storage.Text("totalSizeInGB")) ?? 0);
+    private static long Nvme(InstanceStorageInfo? storage) =>
+        storage is null || storage.NvmeSupport == EphemeralNvmeSupport.Unsupported || storage.Disks?.Any(d => d.Type == DiskType.Hdd) == true ? 0 : storage.TotalSizeInGB ?? 0;
 
     /// <summary>"12.5 Gigabit", "Up to 40 Gigabit", "8x 100 Gigabit"; null for words like "Moderate".</summary>
     internal static double? Headline(string text)
@@ -142,6 +122,11 @@ public sealed partial class Ec2Api(AwsClient client)
 
         return at >= 2 && words[at - 2].EndsWith('x') && Number(words[at - 2][..^1]) is { } cards ? cards * gbps : gbps;
     }
+
+    private static Filter Filter(string name, IEnumerable<string> values) => new() { Name = name, Values = [.. values] };
+
+    /// <summary>An element that is there and empty says as little as one that is missing.</summary>
+    private static string? Text(string? text) => string.IsNullOrEmpty(text) ? null : text;
 
     private static double? Number(string? text) =>
         double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) ? number : null;

@@ -1,5 +1,6 @@
 using System.Text;
-using System.Xml.Linq;
+using Amazon.EC2;
+using Amazon.EC2.Model;
 
 namespace Floe.Aws.Api;
 
@@ -9,6 +10,12 @@ public sealed record Ec2LaunchTemplate(string Id, string Name, long DefaultVersi
 /// <param name="HopLimit">Of the metadata service's answers; null when not set (1 on most images, 2 on newer accounts).</param>
 /// <param name="RootVolumeGB">Of the first volume; null when not set.</param>
 public sealed record Ec2LaunchTemplateVersion(long Version, string Description, string UserData, string? ImageId, int? HopLimit, string? HttpTokens, long? RootVolumeGB);
+
+/// <summary>What a version of a template is made of.</summary>
+/// <param name="UserData">Not encoded.</param>
+/// <param name="RootDevice">Name of the first volume, an encrypted gp3 that goes with its machine.</param>
+/// <param name="Tags">Of the machines.</param>
+public sealed record Ec2LaunchTemplateData(string UserData, string HttpTokens, int HopLimit, string RootDevice, int RootVolumeGB, IReadOnlyDictionary<string, string> Tags);
 
 public sealed record Ec2Subnet(string Id, string VpcId, string Zone, bool PublicAddresses);
 
@@ -20,9 +27,11 @@ public sealed partial class Ec2Api
     {
         try
         {
-            var answer = await client.QueryAsync(AwsService.Ec2, Version, "DescribeLaunchTemplates", [(IsTemplateId(idOrName) ? "LaunchTemplateId.1" : "LaunchTemplateName.1", idOrName)], cancellationToken).ConfigureAwait(false);
-            return answer.Items("launchTemplates").Select(t => new Ec2LaunchTemplate(
-                t.Text("launchTemplateId") ?? "", t.Text("launchTemplateName") ?? "", (long)(Number(t.Text("defaultVersionNumber")) ?? 1), (long)(Number(t.Text("latestVersionNumber")) ?? 1), Tags(t))).FirstOrDefault();
+            var request = IsTemplateId(idOrName) ? new DescribeLaunchTemplatesRequest { LaunchTemplateIds = [idOrName] } : new DescribeLaunchTemplatesRequest { LaunchTemplateNames = [idOrName] };
+            var answer = await client.Ec2Async("DescribeLaunchTemplates", (ec2, limited) => ec2.DescribeLaunchTemplatesAsync(request, limited), cancellationToken).ConfigureAwait(false);
+            return answer.LaunchTemplates is [var found, ..]
+                ? new Ec2LaunchTemplate(found.LaunchTemplateId ?? "", found.LaunchTemplateName ?? "", found.DefaultVersionNumber ?? 1, found.LatestVersionNumber ?? 1, Tags(found.Tags))
+                : null;
         }
         catch (AwsException e) when (e.Kind == AwsErrorKind.NotFound)
         {
@@ -35,19 +44,18 @@ public sealed partial class Ec2Api
     {
         try
         {
-            var answer = await client.QueryAsync(AwsService.Ec2, Version, "DescribeLaunchTemplateVersions",
-                [(IsTemplateId(idOrName) ? "LaunchTemplateId" : "LaunchTemplateName", idOrName), ("LaunchTemplateVersion.1", version)], cancellationToken).ConfigureAwait(false);
-            if (answer.Items("launchTemplateVersionSet").FirstOrDefault() is not { } found)
+            var request = IsTemplateId(idOrName) ? new DescribeLaunchTemplateVersionsRequest { LaunchTemplateId = idOrName } : new DescribeLaunchTemplateVersionsRequest { LaunchTemplateName = idOrName };
+            request.Versions = [version];
+            var answer = await client.Ec2Async("DescribeLaunchTemplateVersions", (ec2, limited) => ec2.DescribeLaunchTemplateVersionsAsync(request, limited), cancellationToken).ConfigureAwait(false);
+            if (answer.LaunchTemplateVersions is not [var found, ..])
             {
                 return null;
             }
 
-            var data = found.Child("launchTemplateData");
-            var metadata = data?.Child("metadataOptions");
+            var data = found.LaunchTemplateData;
             return new Ec2LaunchTemplateVersion(
-                (long)(Number(found.Text("versionNumber")) ?? 1), found.Text("versionDescription") ?? "", Decode(data?.Text("userData")), data?.Text("imageId"),
-                (int?)Number(metadata?.Text("httpPutResponseHopLimit")), metadata?.Text("httpTokens"),
-                (long?)Number(data?.Items("blockDeviceMappingSet").FirstOrDefault()?.Child("ebs")?.Text("volumeSize")));
+                found.VersionNumber ?? 1, found.VersionDescription ?? "", Decode(data?.UserData), Text(data?.ImageId), data?.MetadataOptions?.HttpPutResponseHopLimit,
+                Text(data?.MetadataOptions?.HttpTokens?.Value), data?.BlockDeviceMappings?.FirstOrDefault()?.Ebs?.VolumeSize);
         }
         catch (AwsException e) when (e.Kind == AwsErrorKind.NotFound)
         {
@@ -55,65 +63,84 @@ public sealed partial class Ec2Api
         }
     }
 
-    /// <param name="data">Members of LaunchTemplateData, flattened as the Query API has them: "UserData", "MetadataOptions.HttpTokens".</param>
-    public async Task CreateLaunchTemplateAsync(
-        string name, string description, IReadOnlyList<(string Name, string Value)> data, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken) =>
-        await client.QueryAsync(AwsService.Ec2, Version, "CreateLaunchTemplate",
-            [("LaunchTemplateName", name), ("VersionDescription", description), .. Data(data), .. TagSpecification("launch-template", tags)], cancellationToken).ConfigureAwait(false);
-
-    public async Task<long> CreateLaunchTemplateVersionAsync(
-        string name, string description, IReadOnlyList<(string Name, string Value)> data, CancellationToken cancellationToken)
+    public async Task CreateLaunchTemplateAsync(string name, string description, Ec2LaunchTemplateData data, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken)
     {
-        var answer = await client.QueryAsync(AwsService.Ec2, Version, "CreateLaunchTemplateVersion",
-            [("LaunchTemplateName", name), ("VersionDescription", description), .. Data(data)], cancellationToken).ConfigureAwait(false);
-        return (long)(Number(answer.Child("launchTemplateVersion")?.Text("versionNumber"))
-            ?? throw new AwsException(AwsErrorKind.Malformed, "EC2 CreateLaunchTemplateVersion answered without a version number"));
+        var request = new CreateLaunchTemplateRequest
+        {
+            ClientToken = Guid.NewGuid().ToString(),
+            LaunchTemplateName = name,
+            VersionDescription = description,
+            LaunchTemplateData = Data(data),
+            TagSpecifications = [new TagSpecification { ResourceType = ResourceType.LaunchTemplate, Tags = Tags(tags) }],
+        };
+        await client.Ec2Async("CreateLaunchTemplate", (ec2, limited) => ec2.CreateLaunchTemplateAsync(request, limited), cancellationToken).ConfigureAwait(false);
     }
 
-    public async Task DeleteLaunchTemplateAsync(string name, CancellationToken cancellationToken) =>
-        await client.QueryAsync(AwsService.Ec2, Version, "DeleteLaunchTemplate", [("LaunchTemplateName", name)], cancellationToken).ConfigureAwait(false);
+    public async Task<long> CreateLaunchTemplateVersionAsync(string name, string description, Ec2LaunchTemplateData data, CancellationToken cancellationToken)
+    {
+        var request = new CreateLaunchTemplateVersionRequest { ClientToken = Guid.NewGuid().ToString(), LaunchTemplateName = name, VersionDescription = description, LaunchTemplateData = Data(data) };
+        var answer = await client.Ec2Async("CreateLaunchTemplateVersion", (ec2, limited) => ec2.CreateLaunchTemplateVersionAsync(request, limited), cancellationToken).ConfigureAwait(false);
+        return answer.LaunchTemplateVersion?.VersionNumber ?? throw new AwsException(AwsErrorKind.Malformed, "EC2 CreateLaunchTemplateVersion answered without a version number");
+    }
+
+    public async Task DeleteLaunchTemplateAsync(string name, CancellationToken cancellationToken)
+    {
+        var request = new DeleteLaunchTemplateRequest { LaunchTemplateName = name };
+        await client.Ec2Async("DeleteLaunchTemplate", (ec2, limited) => ec2.DeleteLaunchTemplateAsync(request, limited), cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Subnets of the default network, one or more a zone; empty where the account has none.</summary>
-    public async Task<IReadOnlyList<Ec2Subnet>> DefaultSubnetsAsync(CancellationToken cancellationToken) =>
-        await SubnetsAsync([("Filter.1.Name", "default-for-az"), ("Filter.1.Value.1", "true")], cancellationToken).ConfigureAwait(false);
+    public Task<IReadOnlyList<Ec2Subnet>> DefaultSubnetsAsync(CancellationToken cancellationToken) => SubnetsAsync(Filter("default-for-az", ["true"]), cancellationToken);
 
     /// <summary>Those of the subnets that exist.</summary>
-    public async Task<IReadOnlyList<Ec2Subnet>> DescribeSubnetsAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) =>
-        await SubnetsAsync([.. ids.Select((id, i) => ($"Filter.1.Value.{i + 1}", id)), ("Filter.1.Name", "subnet-id")], cancellationToken).ConfigureAwait(false);
+    public Task<IReadOnlyList<Ec2Subnet>> DescribeSubnetsAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => SubnetsAsync(Filter("subnet-id", ids), cancellationToken);
 
     /// <summary>The security group that a network has from its start; null when it is gone.</summary>
     public async Task<string?> DefaultSecurityGroupAsync(string vpcId, CancellationToken cancellationToken)
     {
-        var answer = await client.QueryAsync(AwsService.Ec2, Version, "DescribeSecurityGroups",
-            [("Filter.1.Name", "vpc-id"), ("Filter.1.Value.1", vpcId), ("Filter.2.Name", "group-name"), ("Filter.2.Value.1", "default")], cancellationToken).ConfigureAwait(false);
-        return answer.Items("securityGroupInfo").Select(g => g.Text("groupId")).FirstOrDefault();
+        var request = new DescribeSecurityGroupsRequest { Filters = [Filter("vpc-id", [vpcId]), Filter("group-name", ["default"])] };
+        var answer = await client.Ec2Async("DescribeSecurityGroups", (ec2, limited) => ec2.DescribeSecurityGroupsAsync(request, limited), cancellationToken).ConfigureAwait(false);
+        return answer.SecurityGroups is [var group, ..] ? Text(group.GroupId) : null;
     }
 
-    private async Task<IReadOnlyList<Ec2Subnet>> SubnetsAsync(IReadOnlyList<(string, string)> parameters, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Ec2Subnet>> SubnetsAsync(Filter filter, CancellationToken cancellationToken)
     {
-        var subnets = new List<Ec2Subnet>();
-        await foreach (var page in PagesAsync("DescribeSubnets", parameters, cancellationToken).ConfigureAwait(false))
-        {
-            subnets.AddRange(page.Items("subnetSet").Where(s => s.Text("subnetId") is not null).Select(s => new Ec2Subnet(
-                s.Text("subnetId")!, s.Text("vpcId") ?? "", s.Text("availabilityZone") ?? "", s.Text("mapPublicIpOnLaunch") == "true")));
-        }
-
-        return subnets;
+        var pages = await AwsPages.ReadAsync(
+            token =>
+            {
+                var request = new DescribeSubnetsRequest { Filters = [filter], NextToken = token };
+                return client.Ec2Async("DescribeSubnets", (ec2, limited) => ec2.DescribeSubnetsAsync(request, limited), cancellationToken);
+            },
+            page => page.NextToken).ConfigureAwait(false);
+        return [.. pages.SelectMany(p => p.Subnets ?? []).Where(s => Text(s.SubnetId) is not null).Select(s => new Ec2Subnet(
+            s.SubnetId, s.VpcId ?? "", s.AvailabilityZone ?? "", s.MapPublicIpOnLaunch == true))];
     }
 
     private static bool IsTemplateId(string text) => text.StartsWith("lt-", StringComparison.Ordinal);
 
-    private static IEnumerable<(string, string)> Data(IReadOnlyList<(string Name, string Value)> data) => data.Select(d => ("LaunchTemplateData." + d.Name, d.Value));
+    private static RequestLaunchTemplateData Data(Ec2LaunchTemplateData data) => new()
+    {
+        UserData = Convert.ToBase64String(Encoding.UTF8.GetBytes(data.UserData)),
+        MetadataOptions = new LaunchTemplateInstanceMetadataOptionsRequest { HttpTokens = data.HttpTokens, HttpPutResponseHopLimit = data.HopLimit },
+        BlockDeviceMappings =
+        [
+            new LaunchTemplateBlockDeviceMappingRequest
+            {
+                DeviceName = data.RootDevice,
+                Ebs = new LaunchTemplateEbsBlockDeviceRequest { VolumeSize = data.RootVolumeGB, VolumeType = VolumeType.Gp3, Encrypted = true, DeleteOnTermination = true },
+            },
+        ],
+        TagSpecifications = [new LaunchTemplateTagSpecificationRequest { ResourceType = ResourceType.Instance, Tags = Tags(data.Tags) }],
+    };
 
-    private static IEnumerable<(string, string)> TagSpecification(string resource, IReadOnlyDictionary<string, string> tags) =>
-        tags.SelectMany((tag, i) => new[] { ($"TagSpecification.1.Tag.{i + 1}.Key", tag.Key), ($"TagSpecification.1.Tag.{i + 1}.Value", tag.Value) }).Prepend(("TagSpecification.1.ResourceType", resource));
+    private static List<Tag> Tags(IReadOnlyDictionary<string, string> tags) => [.. tags.Select(t => new Tag(t.Key, t.Value))];
 
-    private static Dictionary<string, string> Tags(XElement element)
+    private static Dictionary<string, string> Tags(List<Tag>? list)
     {
         var tags = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var tag in element.Items("tagSet"))
+        foreach (var tag in list ?? [])
         {
-            tags[tag.Text("key") ?? ""] = tag.Text("value") ?? "";
+            tags[tag.Key ?? ""] = tag.Value ?? "";
         }
 
         return tags;

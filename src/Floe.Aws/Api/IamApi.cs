@@ -98,28 +98,14 @@ public sealed class IamApi(AwsClient client)
 
     private async Task<IReadOnlyList<XElement>> PagesAsync(string action, string role, CancellationToken cancellationToken)
     {
-        var pages = new List<XElement>();
-        string? marker = null;
-        do
-        {
-            List<(string, string)> parameters = [("RoleName", role)];
-            if (marker is not null)
+        var pages = await AwsPages.ReadAsync(
+            marker =>
             {
-                parameters.Add(("Marker", marker));
-            }
-
-            var answer = await client.QueryAsync(AwsService.Iam, Version, action, parameters, cancellationToken).ConfigureAwait(false);
-            if (answer.Child(action + "Result") is not { } result)
-            {
-                break;
-            }
-
-            pages.Add(result);
-            var next = result.Text("IsTruncated") == "true" ? result.Text("Marker") : null;
-            marker = next == marker ? null : next;
-        }
-        while (marker is not null && pages.Count < 100);
-        return pages;
+                IEnumerable<(string, string)> parameters = marker is null ? [("RoleName", role)] : [("RoleName", role), ("Marker", marker)];
+                return client.QueryAsync(AwsService.Iam, Version, action, parameters, cancellationToken);
+            },
+            page => page.Child(action + "Result") is { } result && result.Text("IsTruncated") == "true" ? result.Text("Marker") : null).ConfigureAwait(false);
+        return [.. pages.Select(p => p.Child(action + "Result")).OfType<XElement>()];
     }
 
     private static IEnumerable<(string, string)> Tags(IReadOnlyDictionary<string, string> tags) =>

@@ -1,8 +1,8 @@
-using System.Text.Json.Nodes;
+using Amazon.SimpleSystemsManagement.Model;
 
 namespace Floe.Aws.Api;
 
-/// <summary>Public and own parameters. JSON API.</summary>
+/// <summary>Public and own parameters.</summary>
 public sealed class SsmApi(AwsClient client)
 {
     /// <summary>Null when there is no such parameter.</summary>
@@ -10,8 +10,9 @@ public sealed class SsmApi(AwsClient client)
     {
         try
         {
-            var answer = await client.JsonAsync(AwsService.Ssm, "AmazonSSM", "GetParameter", new JsonObject { ["Name"] = name }, cancellationToken).ConfigureAwait(false);
-            return answer.Member("Parameter")?.Text("Value");
+            var request = new GetParameterRequest { Name = name };
+            var answer = await client.SsmAsync("GetParameter", (ssm, limited) => ssm.GetParameterAsync(request, limited), cancellationToken).ConfigureAwait(false);
+            return answer.Parameter?.Value;
         }
         catch (AwsException e) when (e.Kind == AwsErrorKind.NotFound)
         {

@@ -9,8 +9,10 @@ using Floe.Agent.Notices;
 using Floe.Agent.Run;
 using Floe.Agent.Scheduler;
 using Floe.Cli.Console;
+using Floe.FileSystem;
 using Floe.FileSystem.Content;
 using Floe.Linux;
+using Floe.Linux.Processes;
 using Floe.S3;
 using Microsoft.Extensions.Logging;
 
@@ -50,7 +52,8 @@ internal static class FusionLaunch
         See 'floe --help' for everything else, and docs/nextflow.md.
         """;
 
-    public static async Task<int> RunAsync(IReadOnlyList<byte[]> arguments, StderrLog log, CancellationToken cancellationToken)
+    /// <param name="user">Who runs the task, where that is not who runs this program; see <see cref="SetUserId"/>.</param>
+    public static async Task<int> RunAsync(IReadOnlyList<byte[]> arguments, UserIds? user, StderrLog log, CancellationToken cancellationToken)
     {
         if (arguments.Count > 1 && Encoding.UTF8.GetString(arguments[1]) is "--help" or "-h" or "-?")
         {
@@ -59,6 +62,11 @@ internal static class FusionLaunch
         }
 
         var line = FusionLine.Parse(arguments, Environment.GetEnvironmentVariable);
+        if (Interop.geteuid() != 0)
+        {
+            throw NoRoot.Refusal();
+        }
+
         if (!PidNamespaceHost.IsInit)
         {
             var status = await PidNamespaceHost.RunAsync().ConfigureAwait(false);
@@ -70,17 +78,18 @@ internal static class FusionLaunch
             PidNamespaceHost.EnterInner();
         }
 
-        if (Interop.geteuid() != 0)
+        using var place = ScratchPlace.Make(AgentDirectory.DefaultParent(), PidNamespaceHost.IsInner);
+        if (user is not null)
         {
-            // No set-user-id program of the layer's helps: it would make every user of the image root.
-            throw new FloeException(ExitCodes.StoreError, $"the container runs as user {Interop.geteuid()}, who may not mount {FusionLine.MountDirectory}; run it as root: USER root in the image, or process.containerOptions = '--user root' where the engine takes it");
+            RootOnlyPath.Require(place.Cache, "the cache");
+            RootOnlyPath.Require(AgentDirectory.DefaultParent(), "the agent's folder");
+            RootOnlyPath.Require(Bundle.Locate().Root, "a program");
         }
 
-        using var place = ScratchPlace.Make(AgentDirectory.DefaultParent(), PidNamespaceHost.IsInner);
-        return await TaskRun.RunAsync(Options(line, place, log), TimeProvider.System, log, cancellationToken).ConfigureAwait(false);
+        return await TaskRun.RunAsync(Options(line, user, place, log), TimeProvider.System, log, cancellationToken).ConfigureAwait(false);
     }
 
-    private static RunOptions Options(FusionLine line, ScratchPlace place, StderrLog log)
+    private static RunOptions Options(FusionLine line, UserIds? user, ScratchPlace place, StderrLog log)
     {
         var workingDirectory = Directory.GetCurrentDirectory();
         // For the key only: Latin-1 keeps different bytes different, whatever they mean.
@@ -94,13 +103,14 @@ internal static class FusionLaunch
             OwnsStore = ownsStore,
             Key = Variable("FLOE_KEY") ?? scheduler?.DefaultTaskKey(words, workingDirectory) ?? DefaultKey.For(words, workingDirectory),
             Command = line.Command,
+            User = user,
             WorkingDirectory = workingDirectory,
             Include = Folders("FLOE_INCLUDE"),
             Exclude = Folders("FLOE_EXCLUDE"),
             Files = PidNamespaceHost.IsInner ? FileScopeMode.Work : FileScopeMode.Root,
             Mount = new MountRequest(
                 FusionLine.MountDirectory,
-                MountCommand.Options(null, "FUSION_TAGS", Variable("FUSION_TAGS"), "022"),
+                Files(user),
                 new ContentStoreOptions { CacheFolder = place.Cache, MaxCacheBytes = Variable("FUSION_CACHE_SIZE") is { } size ? MountCommand.Size(size) : null })
             {
                 Work = line.Work,
@@ -125,6 +135,13 @@ internal static class FusionLaunch
             StateDirectory = AgentDirectory.DefaultParent(),
             Log = log.Kept,
         };
+    }
+
+    /// <summary>What carries no owner is the task's user's; snapshots are not: root restores them.</summary>
+    private static FileSystemOptions Files(UserIds? user)
+    {
+        var files = MountCommand.Options(null, "FUSION_TAGS", Variable("FUSION_TAGS"), "022");
+        return user is { } ids ? files with { Uid = ids.Uid, Gid = ids.Gid, RootOnlyName = FusionLine.StoreFolder } : files;
     }
 
     /// <summary>Below the work directory, so that whoever removes the work removes the snapshots.</summary>

@@ -40,7 +40,8 @@ internal static class LayerCommand
 
         build.SetAction((parsed, cancellationToken) => BuildAsync(parsed, log(), cancellationToken));
         var verify = new Command("verify", """
-            Check a layer: digests and size against its configuration, and that it holds all that it must. The status is 1 when something is wrong.
+            Check a layer: digests and size against its configuration, that it holds all that it must, and that only the program is set-user-id root.
+            The status is 1 when something is wrong.
 
             Example:
               floe layer verify layer/floe-amd64.json

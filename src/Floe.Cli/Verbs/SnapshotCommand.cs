@@ -37,7 +37,7 @@ internal static class SnapshotCommand
 
     private static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
-        var socket = ControlClient.Find(AgentDirectory.DefaultParent(), parsed.GetValue(s_key));
+        var socket = ControlClient.Find(AgentDirectory.Parents(), parsed.GetValue(s_key));
 
         // Not disposed: in the agent's container our end must come before its end, see ControlClient.
         var agent = s_agent = await ControlClient.ConnectAsync(socket, cancellationToken).ConfigureAwait(false);

@@ -35,7 +35,7 @@ internal static class TopCommand
 
     private static async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
-        var socket = ControlClient.Find(AgentDirectory.DefaultParent(), parsed.GetValue(s_key));
+        var socket = ControlClient.Find(AgentDirectory.Parents(), parsed.GetValue(s_key));
         var status = await AskAsync(socket, cancellationToken).ConfigureAwait(false);
         if (parsed.GetValue(s_json))
         {

@@ -14,11 +14,14 @@ internal sealed class InodeTable
     public const ulong RootIno = 1;
 
     private readonly Dictionary<ulong, Node> _nodes = [];
+    private readonly string? _rootOnlyName;
     private ulong _last = RootIno;
 
-    public InodeTable(Node root)
+    /// <param name="rootOnlyName">See <see cref="FileSystemOptions.RootOnlyName"/>.</param>
+    public InodeTable(Node root, string? rootOnlyName)
     {
         Root = root;
+        _rootOnlyName = rootOnlyName;
         _nodes.Add(root.Ino, root);
     }
 
@@ -66,6 +69,7 @@ internal sealed class InodeTable
             IsUnlinked = parent is null,
             Folder = kind == NodeKind.Folder ? folder ?? new FolderState { Bucket = parent?.Folder!.Bucket } : null,
             Mode = Node.TypeOf(kind),
+            IsRootOnly = parent is not null && (parent.IsRootOnly || name == _rootOnlyName),
         };
         _nodes.Add(node.Ino, node);
         parent?.Folder!.Children.Add(name, node);

@@ -21,6 +21,8 @@ internal enum NodeKind
 /// </summary>
 internal sealed class Node(ulong ino, NodeKind kind)
 {
+    private const uint WritableByOthers = 0x12; // 022
+
     public ulong Ino { get; } = ino;
 
     public NodeKind Kind { get; } = kind;
@@ -35,6 +37,9 @@ internal sealed class Node(ulong ino, NodeKind kind)
 
     /// <summary>Never in the bucket: what CRIU makes on its way to unlinked files that are open.</summary>
     public bool IsGhost { get; set; }
+
+    /// <summary>Shown as root's and writable by nobody else, whatever the bucket says; see <see cref="FileSystemOptions.RootOnlyName"/>.</summary>
+    public bool IsRootOnly { get; init; }
 
     public long Lookups { get; set; }
 
@@ -104,7 +109,8 @@ internal sealed class Node(ulong ino, NodeKind kind)
         Lookups > 0 || Uses > 0 || Folder is { Children.Count: > 0 } || (!IsUnlinked && (Kind == NodeKind.Special || HasOwnAttributes)) || (!IsUnlinked && IsOwn);
 
     public FuseAttributes Attributes => new(
-        Ino, (ulong)Size, (ulong)((Size + 511) / 512), ATime, MTime, CTime, Mode, IsUnlinked ? 0u : Kind == NodeKind.Folder ? 2u : 1u, Uid, Gid, RDev, BlockSize);
+        Ino, (ulong)Size, (ulong)((Size + 511) / 512), ATime, MTime, CTime, IsRootOnly ? Mode & ~WritableByOthers : Mode,
+        IsUnlinked ? 0u : Kind == NodeKind.Folder ? 2u : 1u, IsRootOnly ? 0 : Uid, IsRootOnly ? 0 : Gid, RDev, BlockSize);
 
     /// <summary>Gives up the content: for good where the file has no name any more, else its bytes stay at hand.</summary>
     public void LetGo()

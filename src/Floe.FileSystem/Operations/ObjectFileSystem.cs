@@ -55,12 +55,15 @@ public sealed partial class ObjectFileSystem
                 : new FolderState { IsPinned = true },
         };
         SetDefaults(root);
-        _inodes = new InodeTable(root);
+        _inodes = new InodeTable(root, options.RootOnlyName);
         if (options.Root is null)
         {
             SetDefaults(_inodes.Add(root, "s3", NodeKind.Folder, new FolderState { IsPinned = true }));
         }
     }
+
+    /// <summary>Nobody makes, renames or removes this name through the mount; null: there is none such.</summary>
+    public string? RootOnlyName => _options.RootOnlyName;
 
     private Lock Gate => _inodes.Gate;
 

@@ -32,26 +32,26 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
         await files.ReadLinkAsync(node, cancellationToken).ConfigureAwait(false);
 
     public ValueTask<FuseEntry> SymLinkAsync(ulong parent, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> target, FuseCaller caller, CancellationToken cancellationToken) =>
-        files.MakeLinkAsync(parent, Text(name), target, caller, cancellationToken);
+        files.MakeLinkAsync(parent, Changed(name), target, caller, cancellationToken);
 
     public ValueTask<FuseEntry> LinkAsync(ulong node, ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken) =>
-        files.LinkGhostAsync(node, parent, Text(name), cancellationToken);
+        files.LinkGhostAsync(node, parent, Changed(name), cancellationToken);
 
     public ValueTask<FuseEntry> MakeNodeAsync(ulong parent, ReadOnlyMemory<byte> name, uint mode, uint device, FuseCaller caller, CancellationToken cancellationToken) =>
-        files.MakeNodeAsync(parent, Text(name), mode, caller, cancellationToken);
+        files.MakeNodeAsync(parent, Changed(name), mode, caller, cancellationToken);
 
     public ValueTask<FuseEntry> MakeDirectoryAsync(ulong parent, ReadOnlyMemory<byte> name, uint mode, FuseCaller caller, CancellationToken cancellationToken) =>
-        files.MakeFolderAsync(parent, Text(name), mode, caller, cancellationToken);
+        files.MakeFolderAsync(parent, Changed(name), mode, caller, cancellationToken);
 
     public ValueTask UnlinkAsync(ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken) =>
-        files.UnlinkAsync(parent, Text(name), cancellationToken);
+        files.UnlinkAsync(parent, Changed(name), cancellationToken);
 
     public ValueTask RemoveDirectoryAsync(ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken) =>
-        files.RemoveFolderAsync(parent, Text(name), cancellationToken);
+        files.RemoveFolderAsync(parent, Changed(name), cancellationToken);
 
     public ValueTask RenameAsync(
         ulong parent, ReadOnlyMemory<byte> name, ulong newParent, ReadOnlyMemory<byte> newName, FuseRenameFlags flags, CancellationToken cancellationToken) =>
-        files.RenameAsync(parent, Text(name), newParent, Text(newName), flags, cancellationToken);
+        files.RenameAsync(parent, Changed(name), newParent, Changed(newName), flags, cancellationToken);
 
     public async ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, CancellationToken cancellationToken) =>
         (await _opens.Task.ConfigureAwait(false)).Opened(node, await files.OpenAsync(node, flags, cancellationToken).ConfigureAwait(false), flags);
@@ -59,7 +59,7 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
     public async ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateAsync(
         ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken)
     {
-        var (entry, opened) = await files.CreateAsync(parent, Text(name), mode, flags, caller, cancellationToken).ConfigureAwait(false);
+        var (entry, opened) = await files.CreateAsync(parent, Changed(name), mode, flags, caller, cancellationToken).ConfigureAwait(false);
         return (entry, (await _opens.Task.ConfigureAwait(false)).Opened(entry.NodeId, opened, flags));
     }
 
@@ -130,6 +130,10 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
 
     public ValueTask<IReadOnlyList<string>> ListExtendedAttributesAsync(ulong node, CancellationToken cancellationToken) =>
         files.ListExtendedAttributesAsync(node, cancellationToken);
+
+    /// <summary>A name that is made, renamed or removed.</summary>
+    private string Changed(ReadOnlyMemory<byte> name) => Text(name) is var text && text != files.RootOnlyName
+        ? text : throw new FuseException(Errno.EPERM, $"'{text}' is Floe's own");
 
     private static string Text(ReadOnlyMemory<byte> name) => NameRules.FromBytes(name.Span);
 

@@ -15,4 +15,7 @@ public static partial class Interop
 
     [LibraryImport("libc")]
     public static partial uint getuid();
+
+    [LibraryImport("libc")]
+    public static partial uint getgid();
 }

@@ -10,7 +10,10 @@ public static class ProcessStrings
     public static IReadOnlyList<byte[]> Arguments() => Split(File.ReadAllBytes("/proc/self/cmdline"));
 
     /// <summary>The environment at the start, with the variables that were set, changed or removed since through .NET.</summary>
-    public static IReadOnlyList<byte[]> Environment()
+    /// <param name="withThoseWithheld">
+    /// Also what libc took away at the start of a set-user-id program (LD_LIBRARY_PATH, TMPDIR, …): for a program that has no root, never for our own.
+    /// </param>
+    public static IReadOnlyList<byte[]> Environment(bool withThoseWithheld = false)
     {
         var now = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (DictionaryEntry entry in System.Environment.GetEnvironmentVariables())
@@ -30,6 +33,11 @@ public static class ProcessStrings
             var name = Encoding.UTF8.GetString(entry.AsSpan(0, equals));
             if (!now.Remove(name, out var value))
             {
+                if (withThoseWithheld)
+                {
+                    result.Add(entry);
+                }
+
                 continue;
             }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Floe.Aws.Api;
 
@@ -108,18 +109,10 @@ internal sealed class ForgeCloud(AwsClient client, ForgeSpec spec)
 
     private string Description => $"Environment {spec.Name}";
 
-    private IReadOnlyList<(string, string)> TemplateData(ForgeResource r) =>
-    [
-        ("UserData", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(r.Properties["userData"]))),
-        ("MetadataOptions.HttpTokens", r.Properties["httpTokens"]),
-        ("MetadataOptions.HttpPutResponseHopLimit", r.Properties["hopLimit"]),
-        ("BlockDeviceMapping.1.DeviceName", "/dev/xvda"),
-        ("BlockDeviceMapping.1.Ebs.VolumeSize", r.Properties["rootVolumeGB"]),
-        ("BlockDeviceMapping.1.Ebs.VolumeType", "gp3"),
-        ("BlockDeviceMapping.1.Ebs.Encrypted", "true"),
-        ("BlockDeviceMapping.1.Ebs.DeleteOnTermination", "true"),
-        .. spec.Tags.SelectMany((tag, i) => new[] { ($"TagSpecification.1.Tag.{i + 1}.Key", tag.Key), ($"TagSpecification.1.Tag.{i + 1}.Value", tag.Value) }).Prepend(("TagSpecification.1.ResourceType", "instance")),
-    ];
+    private Ec2LaunchTemplateData TemplateData(ForgeResource r) => new(
+        r.Properties["userData"], r.Properties["httpTokens"], Number(r, "hopLimit"), "/dev/xvda", Number(r, "rootVolumeGB"), spec.Tags);
+
+    private static int Number(ForgeResource r, string property) => int.Parse(r.Properties[property], CultureInfo.InvariantCulture);
 
     private async Task<ActualResource?> ReadRoleAsync(string name, CancellationToken cancellationToken)
     {

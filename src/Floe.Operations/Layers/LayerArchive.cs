@@ -9,14 +9,24 @@ namespace Floe.Operations.Layers;
 /// <param name="GzipDigest">"sha256:…" of the compressed tar: the blob.</param>
 public sealed record LayerDigests(string TarDigest, string GzipDigest, long GzipSize, long TarSize);
 
+/// <summary>What a layer's entry may do once it is unpacked.</summary>
+public readonly record struct LayerEntry(UnixFileMode Mode, int Uid, int Gid);
+
 /// <summary>
 /// Writes the bundle as a container layer for `/`: the bundle at /opt/floe, /usr/bin/fusion and /usr/bin/floe as links to it, and the
 /// mount point /fusion. The same bundle gives the same bytes: names sorted, owner root, one time for all, modes as they are.
+/// The program alone carries the set-user-id bit, so that it can mount and freeze in a container that runs as another user; see SetUserId.
 /// No entry for /usr or /usr/bin: a layer must not change folders that belong to the image.
 /// </summary>
 public static class LayerArchive
 {
     public const string BundleAt = "opt/floe";
+
+    /// <summary>What the entry point leads to through two symbolic links, whose own modes do not count.</summary>
+    public const string Program = BundleAt + "/bin/floe";
+
+    /// <summary>rwsr-xr-x.</summary>
+    public const UnixFileMode ProgramMode = UnixFileMode.SetUser | (UnixFileMode)0b111_101_101;
 
     /// <summary>The container's entry point.</summary>
     public const string EntryPoint = "/usr/bin/fusion";
@@ -50,12 +60,12 @@ public static class LayerArchive
         return digests with { GzipDigest = compressed.Digest(), GzipSize = compressed.Count };
     }
 
-    /// <summary>Reads a layer to its end; what it is by its digests, and the names of its entries.</summary>
+    /// <summary>Reads a layer to its end; what it is by its digests, and its entries by name.</summary>
     /// <exception cref="InvalidDataException">Not a tar in gzip, or an entry that would leave the root.</exception>
-    public static async Task<(LayerDigests Digests, IReadOnlySet<string> Names)> ReadAsync(Stream input, CancellationToken cancellationToken)
+    public static async Task<(LayerDigests Digests, IReadOnlyDictionary<string, LayerEntry> Entries)> ReadAsync(Stream input, CancellationToken cancellationToken)
     {
         await using var compressed = new DigestStream(input);
-        var names = new HashSet<string>(StringComparer.Ordinal);
+        var entries = new Dictionary<string, LayerEntry>(StringComparer.Ordinal);
         string tarDigest;
         long tarSize;
         await using (var gzip = new GZipStream(compressed, CompressionMode.Decompress, leaveOpen: true))
@@ -70,7 +80,8 @@ public static class LayerArchive
                         throw new InvalidDataException($"entry '{entry.Name}' would leave the root");
                     }
 
-                    names.Add(entry.Name.TrimEnd('/'));
+                    // Of two with one name the later is unpacked over the earlier.
+                    entries[entry.Name.TrimEnd('/')] = new LayerEntry(entry.Mode, entry.Uid, entry.Gid);
                 }
             }
 
@@ -79,7 +90,7 @@ public static class LayerArchive
         }
 
         await compressed.CopyToAsync(Stream.Null, cancellationToken).ConfigureAwait(false);
-        return (new LayerDigests(tarDigest, compressed.Digest(), compressed.Count, tarSize), names);
+        return (new LayerDigests(tarDigest, compressed.Digest(), compressed.Count, tarSize), entries);
     }
 
     private static async Task WriteFolderAsync(TarWriter tar, string folder, string name, CancellationToken cancellationToken)
@@ -103,7 +114,7 @@ public static class LayerArchive
             {
                 // Whatever the umask of whoever built it: everybody may read, and run what the owner may run.
                 var runs = (info.UnixFileMode & UnixFileMode.UserExecute) != 0;
-                var file = Entry(TarEntryType.RegularFile, inner, Mode(runs ? 0b111_101_101 : 0b110_100_100));
+                var file = Entry(TarEntryType.RegularFile, inner, inner == Program ? ProgramMode : Mode(runs ? 0b111_101_101 : 0b110_100_100));
                 await using var content = info.OpenRead();
                 file.DataStream = content;
                 await tar.WriteEntryAsync(file, cancellationToken).ConfigureAwait(false);

@@ -117,10 +117,10 @@ public static class LayerBuild
         var name = Path.GetFileName(path);
         await using var file = File.OpenRead(path);
         LayerDigests found;
-        IReadOnlySet<string> names;
+        IReadOnlyDictionary<string, LayerEntry> entries;
         try
         {
-            (found, names) = await LayerArchive.ReadAsync(file, cancellationToken).ConfigureAwait(false);
+            (found, entries) = await LayerArchive.ReadAsync(file, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or FormatException)
         {
@@ -128,14 +128,22 @@ public static class LayerBuild
         }
 
         var problems = new List<string>();
-        foreach (var needed in (string[])["usr/bin/fusion", $"{LayerArchive.BundleAt}/bin/floe", $"{LayerArchive.BundleAt}/lib/floe/tini", $"{LayerArchive.BundleAt}/lib/floe/criu/bin/criu"])
+        foreach (var needed in (string[])["usr/bin/fusion", LayerArchive.Program, $"{LayerArchive.BundleAt}/lib/floe/tini", $"{LayerArchive.BundleAt}/lib/floe/criu/bin/criu"])
         {
-            if (!names.Contains(needed))
+            if (!entries.ContainsKey(needed))
             {
                 problems.Add($"{name} has no {needed}");
             }
         }
 
+        if (entries.TryGetValue(LayerArchive.Program, out var program) && program != new LayerEntry(LayerArchive.ProgramMode, 0, 0))
+        {
+            problems.Add($"{name}: {LayerArchive.Program} has mode {Octal(program.Mode)} and owner {program.Uid}:{program.Gid}, not {Octal(LayerArchive.ProgramMode)} and 0:0: images with a USER need it, and nobody else may write it");
+        }
+
+        problems.AddRange(entries
+            .Where(e => e.Key != LayerArchive.Program && (e.Value.Mode & (UnixFileMode.SetUser | UnixFileMode.SetGroup)) != 0)
+            .Select(e => $"{name}: {e.Key} has mode {Octal(e.Value.Mode)}: only {LayerArchive.Program} may carry a set-user-id bit"));
         if (stated is not null)
         {
             Compare("gzipDigest", stated.GzipDigest, found.GzipDigest);
@@ -153,6 +161,8 @@ public static class LayerBuild
             }
         }
     }
+
+    private static string Octal(UnixFileMode mode) => Convert.ToString((int)mode, 8);
 
     private static void CheckBundle(string folder, string architecture)
     {

@@ -1,11 +1,7 @@
-using System.Formats.Tar;
-using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Floe.IntegrationTests.Bundle;
-using Floe.Operations.Layers;
 using Floe.Testing;
-using Floe.Testing.Machines;
 using Floe.Testing.S3;
 using Xunit;
 
@@ -23,13 +19,13 @@ public sealed class LayerImageTests
     public async Task Launch_LayerOverAnImage_TaskSurvivesAReclaim(string image, string shell)
     {
         using var scratch = new ScratchFolder();
-        var layer = await LayerAsync(scratch);
+        var layer = await TestLayer.BuildAsync(scratch);
         await using var server = await S3Double.StartAsync();
         await using var job = new BatchJob(server.Endpoint, server.Keys, S3Double.Bucket)
         {
             RootFileSystem = Roots.Make(image, scratch),
             BundleAt = null,
-            Prepare = machine => Unpack(layer, machine),
+            Prepare = machine => TestLayer.Unpack(layer, machine),
         };
         await job.WriteAsync(".command.run", $"cd {job.WorkDirectory}; {Script}\n");
         // The layer's entrypoint and Nextflow's line each have the name.
@@ -47,7 +43,7 @@ public sealed class LayerImageTests
     public async Task Launch_ImageWithoutAuthorities_TrustsThoseOfTheLayer(bool isAmongThem)
     {
         using var scratch = new ScratchFolder();
-        var layer = await LayerAsync(scratch);
+        var layer = await TestLayer.BuildAsync(scratch);
         using var certificate = SelfSigned();
         await using var server = await S3Double.StartAsync(new S3DoubleOptions { Certificate = certificate });
         await using var plain = await S3Double.StartAsync();
@@ -57,7 +53,7 @@ public sealed class LayerImageTests
             BundleAt = null,
             Prepare = machine =>
             {
-                Unpack(layer, machine);
+                TestLayer.Unpack(layer, machine);
                 if (isAmongThem)
                 {
                     File.AppendAllText($"{machine.RootPath}/opt/floe/share/floe/ca-certificates.crt", certificate.ExportCertificatePem() + "\n");
@@ -105,27 +101,6 @@ public sealed class LayerImageTests
         Assert.Single(Directory.GetDirectories(disk));
     }
 
-    [Fact]
-    public async Task Launch_ImageWithAnotherUser_OneLineSaysWhatToDo()
-    {
-        await using var server = await S3Double.StartAsync();
-        await using var job = new BatchJob(server.Endpoint, server.Keys, S3Double.Bucket);
-        await job.SubmitAsync("true", false);
-        job.Line = ["/usr/bin/setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--inh-caps=-all", "/usr/bin/fusion", "bash", $"{job.WorkDirectory}/.command.run"];
-        var ended = await (await job.StartAsync()).EndAsync();
-        Assert.Equal(174, ended.Status.ShellCode);
-        Assert.Contains("the container runs as user 1000", ended.Errors, StringComparison.Ordinal);
-        Assert.Single(ended.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
-    }
-
-    private static async Task<string> LayerAsync(ScratchFolder scratch) =>
-        (await LayerBuild.BuildAsync(Repository.RequireBundle(), "amd64", scratch.Folder("layer"), null, BatchJob.Token)).Layer;
-
-    private static void Unpack(string layer, Machine machine)
-    {
-        using var tar = new GZipStream(File.OpenRead(layer), CompressionMode.Decompress);
-        TarFile.ExtractToDirectory(tar, machine.RootPath, overwriteFiles: true);
-    }
 
     private static X509Certificate2 SelfSigned()
     {

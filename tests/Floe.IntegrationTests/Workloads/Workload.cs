@@ -27,9 +27,11 @@ internal sealed record Workload(string Name, IReadOnlyList<string> Capabilities)
     public IReadOnlyList<string> Command => [$"{Folder}/{Name}", OutputFolder];
 
     /// <summary>A line that says why this machine cannot carry the workload; null when it can.</summary>
-    public string? Obstacle => Capabilities.Contains("CAP_SYS_RESOURCE") && !HasCapability(SysResource)
-        ? $"{Name} needs CAP_SYS_RESOURCE, which this machine does not grant: CRIU must set another user's resource limits"
-        : null;
+    public string? Obstacle => Capabilities.Contains("CAP_SYS_RESOURCE") ? ObstacleToOtherUsers(Name) : null;
+
+    /// <summary>A line that says why this machine cannot carry processes of another user than its own; null when it can.</summary>
+    public static string? ObstacleToOtherUsers(string what) => HasCapability(SysResource)
+        ? null : $"{what} needs CAP_SYS_RESOURCE, which this machine does not grant: CRIU must set another user's resource limits";
 
     private static bool HasCapability(int number)
     {

@@ -64,7 +64,13 @@ public sealed class LayerTests : IDisposable
         Assert.DoesNotContain("usr/bin", entries.Keys);
         Assert.All(entries.Values, e => Assert.Equal((0, 0), (e.Uid, e.Gid)));
         Assert.Equal("../../opt/floe/bin/fusion", entries["usr/bin/fusion"].LinkName);
-        Assert.Equal((UnixFileMode)0b111_101_101, entries["opt/floe/bin/floe"].Mode);
+        Assert.Equal(UnixFileMode.SetUser | (UnixFileMode)0b111_101_101, entries["opt/floe/bin/floe"].Mode);
+        // The bit counts on the file that both links lead to, and is on nothing else.
+        Assert.Equal((TarEntryType.SymbolicLink, "floe"), (entries["opt/floe/bin/fusion"].EntryType, entries["opt/floe/bin/fusion"].LinkName));
+        Assert.Equal(TarEntryType.RegularFile, entries["opt/floe/bin/floe"].EntryType);
+        Assert.Single(entries.Values, e => (e.Mode & (UnixFileMode.SetUser | UnixFileMode.SetGroup)) != 0);
+        Assert.Equal((UnixFileMode)0b111_101_101, File.GetUnixFileMode(_folder["bundle/bin/floe"]));
+        Assert.Equal((UnixFileMode)0b111_101_101, entries["opt/floe/lib/floe/tini"].Mode);
         Assert.Equal((UnixFileMode)0b110_100_100, entries["opt/floe/share/floe/packages.txt"].Mode);
         Assert.Equal(TarEntryType.Directory, entries["fusion"].EntryType);
     }
@@ -111,6 +117,32 @@ public sealed class LayerTests : IDisposable
         var built = await LayerBuild.BuildAsync(_folder["bundle"], "amd64", _folder["a"], UrlBase, Token);
         File.WriteAllBytes(built.Layer, File.ReadAllBytes(built.Layer)[..200]);
         Assert.NotEmpty(await LayerBuild.VerifyAsync(built.Layer, Token));
+    }
+
+    [Theory]
+    [InlineData("opt/floe/bin/floe", 0b111_101_101, 0, "opt/floe/bin/floe has mode 755 and owner 0:0")]
+    [InlineData("opt/floe/bin/floe", 0b100_111_101_111, 0, "opt/floe/bin/floe has mode 4757 and owner 0:0")]
+    [InlineData("opt/floe/bin/floe", 0b100_111_101_101, 1000, "opt/floe/bin/floe has mode 4755 and owner 1000:0")]
+    [InlineData("opt/floe/lib/floe/tini", 0b100_111_101_101, 0, "opt/floe/lib/floe/tini has mode 4755")]
+    [InlineData("opt/floe/lib/floe/tini", 0b010_111_101_101, 0, "opt/floe/lib/floe/tini has mode 2755")]
+    public async Task VerifyAsync_WrongModeOrOwner_IsNamed(string name, int mode, int owner, string expected)
+    {
+        var built = await LayerBuild.BuildAsync(_folder["bundle"], "amd64", _folder["a"], null, Token);
+        using (var reader = new TarReader(new MemoryStream(Unpacked(built.Layer))))
+        using (var writer = new TarWriter(new GZipStream(File.Create(_folder["changed.tar.gz"]), CompressionLevel.Fastest)))
+        {
+            while (reader.GetNextEntry(copyData: true) is { } entry)
+            {
+                if (entry.Name == name)
+                {
+                    (entry.Mode, entry.Uid) = ((UnixFileMode)mode, owner);
+                }
+
+                writer.WriteEntry(entry);
+            }
+        }
+
+        Assert.Contains(expected, Assert.Single(await LayerBuild.VerifyAsync(_folder["changed.tar.gz"], Token)), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -16,7 +16,7 @@ public sealed class SpotPriceHistoryTests
     {
         await using var aws = await AwsDouble.StartAsync((asked, _) => new(200, asked.Body.Contains("NextToken", StringComparison.Ordinal)
             ? Page("", ("c6id.8xlarge", "eu-central-1a", "2026-11-02T07:00:00Z", "0.40"))
-            : Page("more", ("c6id.8xlarge", "eu-central-1a", "2026-11-02T09:00:00Z", "0.60"), ("r6id.4xlarge", "eu-central-1b", "2026-11-02T07:00:00Z", "0.20"), ("c6id.8xlarge", "eu-central-1a", "not a time", "1"), ("c6id.8xlarge", "eu-central-1a", "2026-11-02T08:00:00Z", "-1"))));
+            : Page("more", ("c6id.8xlarge", "eu-central-1a", "2026-11-02T09:00:00Z", "0.60"), ("r6id.4xlarge", "eu-central-1b", "2026-11-02T07:00:00Z", "0.20"), ("c6id.8xlarge", "", "2026-11-02T08:00:00Z", "1"), ("c6id.8xlarge", "eu-central-1a", "2026-11-02T08:00:00Z", "-1"), ("c6id.8xlarge", "eu-central-1a", "2026-11-02T08:00:00Z", "a lot"))));
         var history = await SpotPriceHistory.ReadAsync([Traces.Survivor("one")], null, Traces.Start.AddDays(1), _ => aws.Client(), default);
         Assert.Equal([0.40, 0.60], history[("c6id.8xlarge", "eu-central-1a")].Select(p => p.PerHour));
         Assert.Equal(2, aws.Asked.Count);
@@ -26,6 +26,16 @@ public sealed class SpotPriceHistoryTests
         Assert.Equal(0.40, prices.PerHour(Traces.Machine(), Traces.Start));
         Assert.Equal(0.60, prices.PerHour(Traces.Machine(), Traces.Start.AddHours(2)));
         Assert.Null(prices.PerHour(Traces.Machine(zone: "eu-central-1c"), Traces.Start));
+    }
+
+    [Fact]
+    public async Task ReadAsync_TimeThatIsNone_IsNoAnswer()
+    {
+        await using var aws = await AwsDouble.StartAsync((_, _) => new(200, Page("", ("c6id.8xlarge", "eu-central-1a", "not a time", "1"))));
+        using var client = aws.Client();
+        var e = await Assert.ThrowsAsync<AwsException>(() => SpotPriceHistory.ReadAsync([Traces.Survivor("one")], null, Traces.Start.AddDays(1), _ => client, default));
+        Assert.Equal(AwsErrorKind.Malformed, e.Kind);
+        Assert.Equal(4, aws.Asked.Count);
     }
 
     [Fact]

@@ -88,11 +88,11 @@ public sealed class ControlSocketTests : IDisposable
     public void Find_NoneOrSeveral_SaysWhatToDo()
     {
         var parent = Path.Combine(_folder, "agents");
-        Assert.Contains("floe run", Assert.Throws<FloeException>(() => ControlClient.Find(parent, null)).Message, StringComparison.Ordinal);
+        Assert.Contains("floe run", Assert.Throws<FloeException>(() => ControlClient.Find([parent], null)).Message, StringComparison.Ordinal);
         var a = AgentDirectory.Create(parent, new AgentRecord("a", "file:///s", "here"));
         AgentDirectory.Create(parent, new AgentRecord("b", "file:///s", "here"));
-        Assert.Contains("--key", Assert.Throws<FloeException>(() => ControlClient.Find(parent, null)).Message, StringComparison.Ordinal);
-        Assert.Equal(a.ControlSocket, ControlClient.Find(parent, "a"));
+        Assert.Contains("--key", Assert.Throws<FloeException>(() => ControlClient.Find([parent], null)).Message, StringComparison.Ordinal);
+        Assert.Equal(a.ControlSocket, ControlClient.Find([parent], "a"));
     }
 
     public void Dispose() => Directory.Delete(_folder, true);

@@ -55,6 +55,15 @@ public sealed class MachinePreflightTests : IDisposable
         Assert.Contains($"--cap-add={name[4..]}", result.Fix, StringComparison.Ordinal);
     }
 
+    /// <summary>Better said at the start than at the notice.</summary>
+    [Fact]
+    public async Task Run_NoSysResourceAndATaskOfAnotherUser_Fails()
+    {
+        proc.SetSelf(0, (0x1ffffffffffUL & ~(1UL << 24)).ToString("x16"));
+
+        Assert.Equal(CheckStatus.Fail, (await OneAsync("CAP_SYS_RESOURCE", o => o with { IsForOtherUser = true })).Status);
+    }
+
     [Theory]
     [InlineData("         0          0 4294967295\n", CheckStatus.Pass)]
     [InlineData("         0      65534          1\n", CheckStatus.Fail)]

@@ -1,0 +1,32 @@
+/*
+ * Runs in bin/floe before everything else in it, .NET's runtime included.
+ *
+ * In a container layer the program carries the set-user-id bit, so that a container whose image names another user can mount and
+ * freeze (docs/decisions/0043-images-with-a-user.md). Whoever else starts that file there must not get anything by it. The runtime
+ * reads DOTNET_* variables, can write dumps and run a dump tool, all of it before the first line of C#; therefore root is given up
+ * here, where only libc's own start has run, which knows set-user-id programs (AT_SECURE).
+ *
+ * Process 1 of a pid namespace is the container's entrypoint, whose variables are those that the container was started with:
+ * Floe.Linux.Processes.SetUserId decides about it, and does here the same once more.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static void give_up_root(void)
+{
+    uid_t uid = getuid();
+    gid_t gid = getgid();
+    if ((uid == geteuid() && gid == getegid()) || getpid() == 1)
+        return;
+
+    /* One thread so far: libc's functions act on the whole process. A uid that is not 0 loses all capabilities with root. */
+    if (setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0 || (uid != 0 && seteuid(0) == 0))
+        _exit(126);
+
+    /* /proc/self is the user's again; nothing was read as root that could be looked for in memory. */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const s_first)(void) = give_up_root;
