@@ -44,6 +44,7 @@ public sealed partial class ContentStore : IAsyncDisposable
             EvictPatiently = bytes => Evict(bytes, waits: true),
             Relieve = Relieve,
         };
+        Streams = new StreamMemory(options.MaxStreamBytes);
         _uploadSlots = new SemaphoreSlim(options.MaxUploads);
         _smallSlots = new SemaphoreSlim(Math.Max(options.MaxUploads, MaxSmallBodies));
     }
@@ -66,7 +67,7 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     internal CacheSpace Space { get; }
 
-    internal StreamMemory Streams { get; } = new();
+    internal StreamMemory Streams { get; }
 
     /// <summary>Reading ahead of one reader never pushes out what another has just fetched.</summary>
     internal long MaxReadAheadBytes => Math.Min(Options.MaxReadAheadBytes, Space.MaxBytes / 4);

@@ -18,6 +18,9 @@ public sealed record ContentStoreOptions
     /// <summary>How far a sequential reader is read ahead at most.</summary>
     public long MaxReadAheadBytes { get; init; } = 128 << 20;
 
+    /// <summary>Memory for what was read ahead and is not on the local disk yet, in bytes; pieces of 8 MiB.</summary>
+    public long MaxStreamBytes { get; init; } = 112 << 20;
+
     /// <summary>How often a file's whole upload is tried, above the retries of single requests.</summary>
     public int MaxUploadTries { get; init; } = 3;
 }

@@ -7,12 +7,10 @@ namespace Floe.FileSystem.Content;
 /// disk or the CPUs do not keep up with the readers, the ranges that have been read are given up instead, oldest first, and the next stream
 /// goes on in their memory. So a stream is as fast as the network, however slow the disk is.
 /// </summary>
-internal sealed class StreamMemory : IDisposable
+internal sealed class StreamMemory(long maxBytes) : IDisposable
 {
     /// <summary>The longest range.</summary>
     public const int RangeBytes = 8 << 20;
-
-    private const int MaxRanges = 14;
 
     /// <summary>Its share of a busy CPU is a tenth of another thread's.</summary>
     private const int Niceness = 10;
@@ -46,7 +44,7 @@ internal sealed class StreamMemory : IDisposable
                 return free;
             }
 
-            if (_rented < MaxRanges)
+            if ((_rented + 1) * (long)RangeBytes <= maxBytes)
             {
                 _rented++;
                 return new NativeBuffer(RangeBytes);

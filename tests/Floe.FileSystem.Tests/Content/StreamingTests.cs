@@ -1,0 +1,162 @@
+using Floe.FileSystem.Content;
+using Xunit;
+using static Floe.FileSystem.Tests.Content.ContentFixture;
+
+namespace Floe.FileSystem.Tests.Content;
+
+/// <summary>What is read in order comes from memory that all streams share: never other bytes than the file's, however short that memory is.</summary>
+public sealed class StreamingTests
+{
+    private const int Piece = 128 << 10;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(8 << 20)]
+    [InlineData(24 << 20)]
+    public async Task ReadAsync_LittleMemoryAndLittleCache_GivesTheObjects(int memory)
+    {
+        await using var fixture = await StartAsync(o => o with { MaxStreamBytes = memory, MaxCacheBytes = 40 << 20 });
+        var names = new[] { "a", "b", "c" };
+        var contents = new List<FileContent>();
+        foreach (var name in names)
+        {
+            contents.Add(await fixture.OpenAsync(name, Bytes(60_000_000, seed: name[0]), Token));
+        }
+
+        // Two readers of each, all at once.
+        var read = await Task.WhenAll(contents.Concat(contents).Select(c => Task.Run(() => ReadAllAsync(c, Token), Token)));
+        for (var i = 0; i < read.Length; i++)
+        {
+            AssertSame(Bytes(60_000_000, seed: names[i % 3][0]), read[i]);
+        }
+    }
+
+    [Fact]
+    public async Task ReadOrLendAsync_InOrder_LendsMostOfIt()
+    {
+        await using var fixture = await StartAsync();
+        var bytes = Bytes(60_000_000);
+        var content = await fixture.OpenAsync("a", bytes, Token);
+        var lent = 0;
+        var room = new byte[Piece];
+        for (var at = 0; at < bytes.Length;)
+        {
+            var read = await content.ReadOrLendAsync(at, room, Token);
+            using var loan = read.Loan;
+            AssertSame(bytes[at..(at + read.Count)], (loan?.Bytes ?? room.AsMemory(0, read.Count)).ToArray());
+            lent += loan is null ? 0 : read.Count;
+            at += read.Count;
+        }
+
+        Assert.InRange(lent, bytes.Length / 2, bytes.Length);
+    }
+
+    [Fact]
+    public async Task Loan_FileWrittenPublishedAndDroppedMeanwhile_KeepsItsBytesUntilReturned()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxStreamBytes = 16 << 20 });
+        var bytes = Bytes(60_000_000);
+        var content = await fixture.OpenAsync("a", bytes, Token);
+        content.Open(canRead: true, canWrite: true);
+        var (loan, offset) = await BorrowAsync(content, from: 2 << 20);
+        var (count, before) = (loan.Bytes.Length, loan.Bytes.ToArray());
+        AssertSame(bytes[offset..(offset + count)], before);
+        await content.WriteAsync(offset, Bytes(count, seed: 5), Token);
+        var now = new byte[count];
+        Assert.Equal(count, await content.ReadAsync(offset, now, Token));
+        AssertSame(Bytes(count, seed: 5), now);
+        await content.SyncAsync(Token);
+
+        // The other half of the memory goes round many times while the loan is out.
+        var other = await fixture.OpenAsync("b", Bytes(60_000_000, seed: 2), Token);
+        AssertSame(Bytes(60_000_000, seed: 2), await ReadAllAsync(other, Token));
+        content.Close(canRead: true, canWrite: true);
+        content.Forget();
+        AssertSame(before, loan.Bytes.ToArray());
+        loan.Dispose();
+        Bytes(count, seed: 5).CopyTo(bytes, offset);
+        AssertSame(bytes, fixture.Server.Read("a"));
+    }
+
+    [Fact]
+    public async Task ReadAsync_WhileAnotherWrites_GivesEachBlockAsItWasOrAsItIs()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxStreamBytes = 16 << 20 });
+        const int Size = 48 << 20;
+        var (old, written) = (Bytes(Size), Bytes(Size, seed: 7));
+        var content = await fixture.OpenAsync("a", old, Token);
+        content.Open(canRead: true, canWrite: true);
+        var model = old.ToArray();
+        var writing = Task.Run(
+            async () =>
+            {
+                var random = new Random(3);
+                for (var i = 0; i < 60; i++)
+                {
+                    var at = random.Next(Size / BlockMap.BlockBytes) * BlockMap.BlockBytes;
+                    await content.WriteAsync(at, written.AsMemory(at, BlockMap.BlockBytes), Token);
+                    written.AsSpan(at, BlockMap.BlockBytes).CopyTo(model.AsSpan(at));
+                    if (i % 20 == 19)
+                    {
+                        await content.SyncAsync(Token);
+                    }
+                }
+            },
+            Token);
+        while (!writing.IsCompleted)
+        {
+            var seen = await ReadAllAsync(content, Token);
+            for (var at = 0; at < Size; at += BlockMap.BlockBytes)
+            {
+                var block = seen.AsSpan(at, BlockMap.BlockBytes);
+                Assert.True(block.SequenceEqual(old.AsSpan(at, BlockMap.BlockBytes)) || block.SequenceEqual(written.AsSpan(at, BlockMap.BlockBytes)), $"the block at {at} is neither");
+            }
+        }
+
+        await writing;
+        AssertSame(model, await ReadAllAsync(content, Token));
+        content.Close(canRead: true, canWrite: true);
+        await content.SettleAsync();
+        AssertSame(model, fixture.Server.Read("a"));
+    }
+
+    [Fact]
+    public async Task TruncateAsync_BeforeWhatLiesInMemory_ReadsZerosWhereItWas()
+    {
+        await using var fixture = await StartAsync();
+        var bytes = Bytes(40_000_000);
+        var content = await fixture.OpenAsync("a", bytes, Token);
+        content.Open(canRead: true, canWrite: true);
+        var (loan, offset) = await BorrowAsync(content, from: 2 << 20);
+        loan.Dispose();
+        await content.TruncateAsync(offset, Token);
+        await content.TruncateAsync(40_000_000, Token);
+        bytes.AsSpan(offset).Clear();
+        AssertSame(bytes, await ReadAllAsync(content, Token));
+        content.Close(canRead: true, canWrite: true);
+    }
+
+    /// <summary>Reads in order until a read behind an offset is lent.</summary>
+    private static async Task<(StreamedLoan Loan, int Offset)> BorrowAsync(FileContent content, int from)
+    {
+        var room = new byte[Piece];
+        for (var at = 0; at < content.Size; at += Piece)
+        {
+            if ((await content.ReadOrLendAsync(at, room, Token)).Loan is not { } loan)
+            {
+                continue;
+            }
+
+            if (at >= from)
+            {
+                return (loan, at);
+            }
+
+            loan.Dispose();
+        }
+
+        throw new InvalidOperationException("nothing was lent");
+    }
+}
