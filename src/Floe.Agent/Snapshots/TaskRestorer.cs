@@ -117,6 +117,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 WorkDirectory = context.Directory.FreshImages(),
                 HookProgram = Bundle.ProgramPath,
                 InheritDescriptors = inherited,
+                BeforeItRuns = context.Options.User is { } user ? root => RestoredPipes.GiveTo(user, root) : null,
                 Tcp = manifest.Task.Options.GetValueOrDefault(Facts.TcpOption) == "established" ? TcpMode.Established : TcpMode.Close,
                 Cpu = manifest.Machine.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
             };

@@ -48,6 +48,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var asked = hook.NextAsync(stop.Token);
         ChildProcess? root = null;
+        Exception? refusal = null;
         await Task.WhenAny(asked, serve.Failed, process.Exited, Task.Delay(Timeout.Infinite, stop.Token)).ConfigureAwait(false);
         if (asked.IsCompletedSuccessfully)
         {
@@ -56,6 +57,14 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
             if (accepted)
             {
                 root = ChildProcess.Adopt(call.RootPid);
+                try
+                {
+                    request.BeforeItRuns?.Invoke(call.RootPid);
+                }
+                catch (Exception e)
+                {
+                    (accepted, refusal) = (false, e);
+                }
             }
 
             call.Answer(accepted);
@@ -76,7 +85,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
 
         root?.Signal(Interop.SIGKILL);
         await EndTreeAsync(since).ConfigureAwait(false);
-        if (serve.Failure is { } cause)
+        if ((serve.Failure ?? refusal) is { } cause)
         {
             ExceptionDispatchInfo.Throw(cause);
         }
