@@ -116,9 +116,26 @@ public sealed partial class FileContent
             var perFetch = Math.Clamp((to - from) / 4, 256 << 10, MaxFetchBytes) / BlockMap.BlockBytes;
             for (var block = first; block < end; block++)
             {
-                if (_store.ReadAheadIsBusy || !IsMissing(block) || _blocks.IsAway(block) || _inFlight.ContainsKey(block) || IsStreamed(block))
+                if (_inFlight.TryGetValue(block, out var other))
+                {
+                    block = other.End - 1;
+                    continue;
+                }
+
+                if (StreamedAt(block * BlockMap.BlockBytes) is { } range && IsStreamed(block))
+                {
+                    block = Math.Max(block, BlockMap.BlockOf(range.Offset + range.Received) - 1);
+                    continue;
+                }
+
+                if (!IsMissing(block) || _blocks.IsAway(block))
                 {
                     continue;
+                }
+
+                if (_store.ReadAheadIsBusy)
+                {
+                    break;
                 }
 
                 // Small ranges at the far end would never grow: wait until there is enough to ask for.
