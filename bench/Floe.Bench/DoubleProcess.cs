@@ -10,6 +10,14 @@ namespace Floe.Bench;
 /// <summary>The S3 double in a process of its own, so that it shares no heap and no threads with a client. It ends with this object or with this program.</summary>
 internal sealed class DoubleProcess : IAsyncDisposable
 {
+    /// <summary>6.25 Gbit/s: no EC2 type with two vCPUs has more for good (c8gn.large and its like; the embedded table of types).</summary>
+    public const double LineBytesPerSecond = 6.25e9 / 8;
+
+    private const string Paced = "-paced";
+
+    /// <summary>S3 takes this long and longer to the first byte of an answer.</summary>
+    private static readonly TimeSpan s_answerDelay = TimeSpan.FromMilliseconds(20);
+
     private static readonly AccessKeys s_keys = new("AKIADOUBLE", "double/secret+key");
 
     private readonly ChildProcess _process;
@@ -39,7 +47,8 @@ internal sealed class DoubleProcess : IAsyncDisposable
     public static string Url(string prefix) => $"s3://{S3Double.Bucket}/{prefix}";
 
     /// <param name="keeps">Objects stay in the server's memory and can be read back; otherwise they are discarded.</param>
-    public static async Task<DoubleProcess> StartAsync(bool keeps, CancellationToken cancellationToken)
+    /// <param name="isPaced">As S3 behind a network; otherwise as fast as this machine can.</param>
+    public static async Task<DoubleProcess> StartAsync(bool keeps, CancellationToken cancellationToken, bool isPaced = false)
     {
         var life = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
         using var answer = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
@@ -47,7 +56,7 @@ internal sealed class DoubleProcess : IAsyncDisposable
         var process = ChildProcess.Start(new ChildProcessOptions
         {
             Path = program,
-            Arguments = [program, "serve"u8.ToArray(), Encoding.UTF8.GetBytes(keeps ? "keep" : "discard")],
+            Arguments = [program, "serve"u8.ToArray(), Encoding.UTF8.GetBytes((keeps ? "keep" : "discard") + (isPaced ? Paced : ""))],
             Descriptors = [(life.ClientSafePipeHandle, 0), (answer.ClientSafePipeHandle, 1)],
         });
         life.DisposeLocalCopyOfClientHandle();
@@ -62,7 +71,13 @@ internal sealed class DoubleProcess : IAsyncDisposable
     /// <summary>The other side: serves until stdin ends.</summary>
     public static async Task<int> ServeAsync(string mode)
     {
-        await using var server = await S3Double.StartAsync(new S3DoubleOptions { Discards = mode == "discard", KeepsCalls = false, HashesBodies = false });
+        await using var server = await S3Double.StartAsync(new S3DoubleOptions
+        {
+            Discards = mode.StartsWith("discard", StringComparison.Ordinal),
+            KeepsCalls = false,
+            HashesBodies = false,
+            Pace = mode.EndsWith(Paced, StringComparison.Ordinal) ? new S3DoublePace(s_answerDelay, LineBytesPerSecond) : null,
+        });
         Console.WriteLine(server.Endpoint);
         await Console.OpenStandardInput().CopyToAsync(Stream.Null);
         return 0;

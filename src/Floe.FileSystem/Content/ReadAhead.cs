@@ -1,9 +1,9 @@
 namespace Floe.FileSystem.Content;
 
 /// <summary>
-/// Recognises readers that go through a file in order, several at once, and says how far ahead of each to fetch: twice as far every time
-/// that the reader has come on, from 1 MiB up to what a fast network needs, and beyond that, up to a limit, only for a reader that had to
-/// wait: what is fetched too early has left the processor's caches when it is read. A reader that jumps starts again without any. Not synchronised.
+/// Recognises readers that go through a file in order, several at once, and says how far ahead of each to fetch, from 1 MiB up to a limit: four
+/// times as far every time that the reader has come on and had to wait, twice as far when it had not, and then only up to what most networks
+/// need: what is fetched too early has left the processor's caches when it is read. A reader that jumps starts again without any. Not synchronised.
 /// </summary>
 internal sealed class ReadAhead(long maxBytes)
 {
@@ -44,7 +44,7 @@ internal sealed class ReadAhead(long maxBytes)
             }
             else if (next - grown >= window / 4 && (waited || window < EasyWindow))
             {
-                (window, grown, waited) = (Math.Min(window * 2, maxBytes), next, false);
+                (window, grown, waited) = (Math.Min(window * (waited ? 4 : 2), maxBytes), next, false);
             }
 
             _readers.Add((next, window, grown, waited));

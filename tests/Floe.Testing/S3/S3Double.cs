@@ -172,6 +172,9 @@ public sealed record S3DoubleOptions
     /// <summary>Off: DeleteObjects is answered with 501, as by services that lack it.</summary>
     public bool HasBatchDelete { get; init; } = true;
 
+    /// <summary>For benchmarks: null answers at once, as fast as this machine can.</summary>
+    public S3DoublePace? Pace { get; init; }
+
     /// <summary>With one the double speaks TLS.</summary>
     public System.Security.Cryptography.X509Certificates.X509Certificate2? Certificate { get; init; }
 

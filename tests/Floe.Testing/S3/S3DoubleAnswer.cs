@@ -31,7 +31,7 @@ internal sealed record S3DoubleAnswer(int Status)
         Body = Encoding.UTF8.GetBytes("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + text),
     };
 
-    public async Task WriteAsync(HttpContext context, S3DoubleFault? fault, CancellationToken disposed)
+    public async Task WriteAsync(HttpContext context, S3DoubleFault? fault, CancellationToken disposed, S3DoublePace? pace = null)
     {
         var response = context.Response;
         response.StatusCode = Status;
@@ -65,6 +65,11 @@ internal sealed record S3DoubleAnswer(int Status)
                 var changed = piece.ToArray();
                 changed[^1] ^= 1;
                 piece = changed;
+            }
+
+            if (pace is not null)
+            {
+                await pace.OutAsync(piece.Length, context.RequestAborted);
             }
 
             await response.Body.WriteAsync(piece, context.RequestAborted);

@@ -50,7 +50,12 @@ internal sealed class S3DoubleRequests(S3Double server)
                 return;
             }
 
-            await answer.WriteAsync(context, fault, server.Faults.Disposed);
+            if (server.Options.Pace is { } pace)
+            {
+                await pace.DelayAsync(context.RequestAborted);
+            }
+
+            await answer.WriteAsync(context, fault, server.Faults.Disposed, server.Options.Pace);
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or BadHttpRequestException)
         {
@@ -124,8 +129,14 @@ internal sealed class S3DoubleRequests(S3Double server)
                 buffer.CopyTo(kept.AsSpan((int)done));
             }
 
-            done += buffer.Length;
+            var count = buffer.Length;
+            done += count;
             reader.AdvanceTo(buffer.End);
+            if (server.Options.Pace is { } pace)
+            {
+                await pace.InAsync(count, context.RequestAborted);
+            }
+
             if (result.IsCompleted)
             {
                 break;
