@@ -184,6 +184,17 @@ public sealed partial class FileContent
         }
 
         _store.Streams.Written(range);
+        bool isOfUse;
+        lock (_lock)
+        {
+            isOfUse = _readers > 0 && IsCurrent(range);
+        }
+
+        // Looked at afterwards: whoever closes the file from now on finds the range.
+        if (!isOfUse)
+        {
+            _store.Streams.DropWritten(range);
+        }
     }
 
     private void KeepStreamed(StreamedRange range, Fetch fetch)
