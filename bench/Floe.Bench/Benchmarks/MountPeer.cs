@@ -31,7 +31,7 @@ internal static class MountPeer
             $"""
             mkdir /s3fs /s3fs-cache
             echo {environment["AWS_ACCESS_KEY_ID"]}:{environment["AWS_SECRET_ACCESS_KEY"]} > /s3fs.keys && chmod 600 /s3fs.keys
-            env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY {Program} {DoubleProcess.Bucket}:/side /s3fs -o passwd_file=/s3fs.keys,url={environment["FLOE_S3_ENDPOINT"]},use_path_request_style,use_cache=/s3fs-cache,parallel_count=16,multipart_size=8,compat_dir
+            env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY {Program} {DoubleProcess.Bucket}:/side /s3fs -o passwd_file=/s3fs.keys,url={environment["FLOE_S3_ENDPOINT"]},use_path_request_style,use_cache=/s3fs-cache,parallel_count=16,multipart_size=8
             for i in $(seq 500); do mountpoint -q /s3fs && exit 0; sleep 0.02; done; exit 1
             """, cancellationToken);
         var (ours, theirs, ourWrites, theirWrites) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());

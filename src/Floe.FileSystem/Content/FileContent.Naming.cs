@@ -6,61 +6,53 @@ namespace Floe.FileSystem.Content;
 public sealed partial class FileContent
 {
     /// <summary>
-    /// Before a rename: returns when nothing is on its way to the old key, so that <see cref="Version"/> stays what it is until
-    /// <see cref="RetargetAsync"/>. What was sent to the old key without being an object yet is sent again to the new one.
+    /// Before a rename: returns when nothing is on its way to the old key, and nothing goes there until the hold is disposed, so that
+    /// <see cref="Version"/> stays what it is. What was sent to the old key without being an object yet is sent again to the new one.
     /// </summary>
-    public async Task PrepareRetargetAsync(CancellationToken cancellationToken)
+    public async Task<IDisposable> HoldAsync(CancellationToken cancellationToken)
     {
-        bool isAway;
-        lock (_lock)
+        while (true)
         {
-            isAway = _session is not null && HasAwayIn(1, PartGrid.Count(_size));
-        }
+            await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            lock (_lock)
+            {
+                if (_session is null || !HasAwayIn(1, PartGrid.Count(_size)))
+                {
+                    return new Hold(this);
+                }
+            }
 
-        if (isAway)
-        {
+            _publishGate.Release();
             await PublishNowAsync(cancellationToken).ConfigureAwait(false);
         }
-
-        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        _publishGate.Release();
     }
 
     /// <summary>
-    /// Rename: what is not in the bucket yet goes to the new key, replacing what <paramref name="replaced"/> names (null: nothing may be there).
-    /// An object that is in the bucket already is the caller's to copy; then <paramref name="version"/> is the copy.
+    /// Rename, in a hold: what is not in the bucket yet goes to the new key, replacing what <paramref name="replaced"/> names (null: nothing may be
+    /// there). An object that is in the bucket already is the caller's to copy; then <paramref name="version"/> is the copy.
     /// </summary>
-    public async Task RetargetAsync(ContentTarget target, ObjectVersion? replaced, ObjectVersion? version, CancellationToken cancellationToken)
+    public void Retarget(ContentTarget target, ObjectVersion? replaced, ObjectVersion? version)
     {
-        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        if (TakeSession() is { } session)
         {
-            if (TakeSession() is { } session)
-            {
-                _store.Abandon(session);
-            }
-
-            lock (_lock)
-            {
-                _target = target;
-                _expected = (version ?? replaced)?.ETag;
-                if (version is not null)
-                {
-                    _base = version;
-                }
-                else if (_base is not null && _changes == _published)
-                {
-                    // The object stays behind under its old name: all of it is to be written anew.
-                    _changes++;
-                }
-            }
-        }
-        finally
-        {
-            _publishGate.Release();
+            _store.Abandon(session);
         }
 
-        PublishInBackground();
+        lock (_lock)
+        {
+            _target = target;
+            _expected = (version ?? replaced)?.ETag;
+            _base = version ?? _base;
+        }
+    }
+
+    private sealed class Hold(FileContent content) : IDisposable
+    {
+        public void Dispose()
+        {
+            content._publishGate.Release();
+            content.PublishInBackground();
+        }
     }
 
     /// <summary>Before the object is deleted while the file is open: all bytes become local, no upload goes on, reads keep working.</summary>

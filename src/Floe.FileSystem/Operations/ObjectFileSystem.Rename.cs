@@ -135,16 +135,13 @@ public sealed partial class ObjectFileSystem
         var (bucket, key) = KeyOf(from, node.Name);
         var target = TargetOf(node, newBucket.Bucket, newKey);
         var content = node.Content;
-        if (content is not null)
+        using var hold = content is null ? null : await content.HoldAsync(cancellationToken).ConfigureAwait(false);
+        if (content is { Version: null })
         {
-            await content.PrepareRetargetAsync(cancellationToken).ConfigureAwait(false);
-            if (content.Version is null)
-            {
-                // Nothing of it is in the bucket: it goes to the new key when it goes up.
-                var replaced = replaces ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
-                await content.RetargetAsync(target, replaced, null, cancellationToken).ConfigureAwait(false);
-                return;
-            }
+            // Nothing of it is in the bucket: it goes to the new key when it goes up.
+            var replaced = replaces ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
+            content.Retarget(target, replaced, null);
+            return;
         }
 
         var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
@@ -152,11 +149,7 @@ public sealed partial class ObjectFileSystem
         var copier = new ObjectCopier(_buckets, _options);
         var copy = await copier.CopyAsync(
             version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : target.Headers, cancellationToken).ConfigureAwait(false);
-        if (content is not null)
-        {
-            await content.RetargetAsync(target, copy, copy, cancellationToken).ConfigureAwait(false);
-        }
-
+        content?.Retarget(target, copy, copy);
         lock (Gate)
         {
             node.Listed = copy;

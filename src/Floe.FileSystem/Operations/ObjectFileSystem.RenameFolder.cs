@@ -33,7 +33,9 @@ public sealed partial class ObjectFileSystem
         }
 
         var contents = ContentsBelow(node);
-        await RetargetUnpublishedAsync(contents, bucket.Bucket, newPrefix, cancellationToken).ConfigureAwait(false);
+        // Until the end nothing goes to an old key: it would be left there, or miss in the copy.
+        using var holds = new Holds();
+        await RetargetUnpublishedAsync(contents, holds, bucket.Bucket, newPrefix, cancellationToken).ConfigureAwait(false);
         var versions = await AllBelowAsync(bucket, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
         var copies = await CopyAllAsync(bucket, versions, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
         foreach (var (below, path) in contents)
@@ -41,7 +43,7 @@ public sealed partial class ObjectFileSystem
             if (below.Content is { Version: { } version } content && version.Key == prefix + path)
             {
                 var copy = copies[version.Key];
-                await content.RetargetAsync(TargetOf(below, bucket.Bucket, newPrefix + path), copy, copy, cancellationToken).ConfigureAwait(false);
+                content.Retarget(TargetOf(below, bucket.Bucket, newPrefix + path), copy, copy);
             }
         }
 
@@ -98,21 +100,32 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>What is not in the bucket goes to its new key; what is there but changed is brought up to date first, to be copied with the rest.</summary>
-    private async Task RetargetUnpublishedAsync(List<(Node Node, string Path)> contents, string bucket, string newPrefix, CancellationToken cancellationToken)
+    private async Task RetargetUnpublishedAsync(
+        List<(Node Node, string Path)> contents, Holds holds, string bucket, string newPrefix, CancellationToken cancellationToken)
     {
         foreach (var (node, path) in contents)
         {
             var content = node.Content!;
-            await content.PrepareRetargetAsync(cancellationToken).ConfigureAwait(false);
-            if (content.Version is null)
-            {
-                await content.RetargetAsync(TargetOf(node, bucket, NameRules.Checked(newPrefix + path)), null, null, cancellationToken).ConfigureAwait(false);
-            }
-            else if (content.IsDirty)
+            if (content.Version is not null && content.IsDirty)
             {
                 await content.SyncAsync(cancellationToken).ConfigureAwait(false);
             }
+
+            holds.Add(await content.HoldAsync(cancellationToken).ConfigureAwait(false));
+            if (content.Version is null)
+            {
+                content.Retarget(TargetOf(node, bucket, NameRules.Checked(newPrefix + path)), null, null);
+            }
         }
+    }
+
+    private sealed class Holds : IDisposable
+    {
+        private readonly List<IDisposable> _holds = [];
+
+        public void Add(IDisposable hold) => _holds.Add(hold);
+
+        public void Dispose() => _holds.ForEach(h => h.Dispose());
     }
 
     private static async Task<List<ObjectVersion>> AllBelowAsync(IBucketClient bucket, string prefix, string newPrefix, CancellationToken cancellationToken)
