@@ -35,15 +35,21 @@ public sealed partial class ObjectFileSystem
         var contents = ContentsBelow(node);
         // Until the end nothing goes to an old key: it would be left there, or miss in the copy.
         using var holds = new Holds();
-        await RetargetUnpublishedAsync(contents, holds, bucket.Bucket, newPrefix, cancellationToken).ConfigureAwait(false);
+        await HoldAllAsync(contents, holds, newPrefix, cancellationToken).ConfigureAwait(false);
         var versions = await AllBelowAsync(bucket, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
         var copies = await CopyAllAsync(bucket, versions, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
         foreach (var (below, path) in contents)
         {
-            if (below.Content is { Version: { } version } content && version.Key == prefix + path)
+            var place = TargetOf(below, bucket.Bucket, newPrefix + path);
+            if (below.Content is { Version: null } unpublished)
+            {
+                // It goes to its new key when it goes up.
+                unpublished.Retarget(place, null, null);
+            }
+            else if (below.Content is { Version: { } version } content && version.Key == prefix + path)
             {
                 var copy = copies[version.Key];
-                content.Retarget(TargetOf(below, bucket.Bucket, newPrefix + path), copy, copy);
+                content.Retarget(place, copy, copy);
             }
         }
 
@@ -99,23 +105,18 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    /// <summary>What is not in the bucket goes to its new key; what is there but changed is brought up to date first, to be copied with the rest.</summary>
-    private async Task RetargetUnpublishedAsync(
-        List<(Node Node, string Path)> contents, Holds holds, string bucket, string newPrefix, CancellationToken cancellationToken)
+    /// <summary>What is in the bucket but changed is brought up to date first, to be copied with the rest; then nothing goes up until the end.</summary>
+    private static async Task HoldAllAsync(List<(Node Node, string Path)> contents, Holds holds, string newPrefix, CancellationToken cancellationToken)
     {
         foreach (var (node, path) in contents)
         {
-            var content = node.Content!;
-            if (content.Version is not null && content.IsDirty)
+            NameRules.Checked(newPrefix + path);
+            if (node.Content is { Version: not null, IsDirty: true } changed)
             {
-                await content.SyncAsync(cancellationToken).ConfigureAwait(false);
+                await changed.SyncAsync(cancellationToken).ConfigureAwait(false);
             }
 
-            holds.Add(await content.HoldAsync(cancellationToken).ConfigureAwait(false));
-            if (content.Version is null)
-            {
-                content.Retarget(TargetOf(node, bucket, NameRules.Checked(newPrefix + path)), null, null);
-            }
+            holds.Add(await node.Content!.HoldAsync(cancellationToken).ConfigureAwait(false));
         }
     }
 

