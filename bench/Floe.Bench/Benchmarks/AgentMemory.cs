@@ -25,7 +25,7 @@ internal static class AgentMemory
             var allowed = (128 << 20) + (0.002 * ((long)mebibytes << 20));
             measured.Add(new Measurement($"agent-memory-{mebibytes}m", peak / allowed, 1, Better.Smaller, new Dictionary<string, double>
             {
-                ["peakBytes"] = peak, ["allowedBytes"] = allowed, ["taskMebibytes"] = mebibytes, ["snapshotMillis"] = report.TotalMillis, ["processes"] = watch.Processes,
+                ["peakBytes"] = peak, ["allowedBytes"] = allowed, ["taskMebibytes"] = mebibytes, ["snapshotMillis"] = report.TotalMillis, ["dumpMillis"] = report.Timings!.DumpMillis, ["captureMillis"] = report.Timings.CaptureMillis, ["processes"] = watch.Processes,
             }));
         }
 
