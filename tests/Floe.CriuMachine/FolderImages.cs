@@ -1,4 +1,3 @@
-using Floe.Criu.Dump;
 using Floe.Criu.Images;
 using Floe.Criu.Streaming;
 using Floe.Linux;
@@ -12,6 +11,8 @@ namespace Floe.CriuMachine;
 /// <param name="damaged">Name of an image that fails after its first piece when it is given.</param>
 internal sealed class FolderImages(string folder, Action<string>? onImage = null, string? damaged = null) : IImageSink, IImageSource
 {
+    private readonly List<ProcessPages> _processes = [];
+
     public void AddSmallImage(string name, byte[] content)
     {
         onImage?.Invoke(name);
@@ -22,6 +23,13 @@ internal sealed class FolderImages(string folder, Action<string>? onImage = null
     {
         onImage?.Invoke(name);
         return new FileImage(File.Create(Path.Combine(folder, name)));
+    }
+
+    public IPageStream OpenPages(int pid, string name)
+    {
+        var pages = new ProcessPages(pid, name);
+        _processes.Add(pages);
+        return pages;
     }
 
     public bool Exists(string name) => File.Exists(Path.Combine(folder, name));
@@ -60,24 +68,19 @@ internal sealed class FolderImages(string folder, Action<string>? onImage = null
     }
 
     /// <summary>Reads a frozen tree's pages by address into pages-N.img.</summary>
-    public void AddMemory(FrozenTask task)
+    public void AddMemory()
     {
-        foreach (var pagemap in task.Pagemaps)
+        var buffer = new byte[1 << 20];
+        foreach (var process in _processes)
         {
-            using var target = File.Create(Path.Combine(folder, pagemap.PagesImageName));
-            using var memory = File.OpenHandle($"/proc/{pagemap.Pid}/mem");
-            var buffer = new byte[1 << 20];
-            foreach (var range in pagemap.Ranges)
+            using var target = File.Create(Path.Combine(folder, process.Image));
+            using var memory = File.OpenHandle($"/proc/{process.Pid}/mem");
+            foreach (var range in process.Ranges)
             {
-                if ((range.Flags & PageFlags.Present) == 0)
-                {
-                    continue;
-                }
-
-                for (ulong done = 0, length = range.PageCount * (ulong)PageRangeList.PageBytes; done < length;)
+                for (ulong done = 0, length = range.PageCount * (ulong)PageRange.PageBytes; done < length;)
                 {
                     var piece = (int)Math.Min((ulong)buffer.Length, length - done);
-                    ReadExactly(pagemap.Pid, memory, range.Address + done, buffer.AsSpan(0, piece));
+                    ReadExactly(process.Pid, memory, range.Address + done, buffer.AsSpan(0, piece));
                     target.Write(buffer, 0, piece);
                     done += (ulong)piece;
                 }
@@ -107,6 +110,21 @@ internal sealed class FolderImages(string folder, Action<string>? onImage = null
 
                 done += (int)count;
             }
+        }
+    }
+
+    private sealed class ProcessPages(int pid, string image) : IPageStream
+    {
+        public int Pid => pid;
+
+        public string Image => image;
+
+        public List<PageRange> Ranges { get; } = [];
+
+        public void Add(PageRange range) => Ranges.Add(range);
+
+        public void Complete()
+        {
         }
     }
 

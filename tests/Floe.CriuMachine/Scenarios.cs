@@ -63,7 +63,7 @@ internal static class Scenarios
             var request = new DumpRequest { RootPid = task.Pid, WorkDirectory = work.Path, LeaveRunning = mode == "leave", Tcp = TcpMode.Established };
             var outcome = await new CriuDump(TimeProvider.System, NullLogger.Instance).RunAsync(criu, request, images, (frozen, token) =>
             {
-                images.AddMemory(frozen);
+                images.AddMemory();
                 File.WriteAllText(Path.Combine(folder, "frozen"), string.Join('\n', frozen.Processes.Select(p => $"{p.Pid} {p.Threads.Count}")));
                 return AfterMemoryAsync(mode, frozen, cancel, token);
             }, cancel.Token);

@@ -1,4 +1,6 @@
-using Floe.Criu.Images;
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+using Floe.Criu.Streaming;
 using Floe.Store;
 
 namespace Floe.Agent.Memory;
@@ -6,96 +8,127 @@ namespace Floe.Agent.Memory;
 /// <summary>
 /// Reads the memory of a frozen task into a snapshot, by address, on several threads.
 ///
-/// CRIU has said which pages count (its pagemaps) and has thrown its own copy of them away; the stream written here under the
-/// name of CRIU's page image holds the same bytes in the same order. Each thread takes the next segment of the next process,
-/// reads it in pieces that stay in the processor's cache, cuts the pieces on the block grid and hands the blocks to its sink,
-/// which hashes, looks up, compresses and uploads. A sink blocks when the uploads fall behind: nothing else bounds memory here,
-/// and nothing else needs to.
+/// CRIU says which pages count (its pagemaps) and throws its own copy of them away; the streams written here under the names
+/// of CRIU's page images hold the same bytes in the same order. Reading begins with the first pages that CRIU names, while it
+/// is still going through the task: of a large task that takes it long (about 0.2 s a GiB), and the link would lie idle.
+/// Pages in executable mappings wait until CRIU is through (see <see cref="IImageSink.OpenPages"/>).
+///
+/// Each thread takes the next segment, reads it in pieces that stay in the processor's cache, cuts the pieces on the block
+/// grid and hands the blocks to its sink, which hashes, looks up, compresses and uploads. A sink blocks when the uploads fall
+/// behind, and with it, after a while, CRIU.
 /// </summary>
-internal static class MemoryCapture
+internal sealed class MemoryCapture : IAsyncDisposable
 {
     private const int SegmentBytes = 8 * 1024 * 1024;
-    // What is read is hashed at once: small enough to be still in the processor's second-level cache.
-    private const int ReadBytes = BlockFormat.MaxReservedBytes;
 
-    /// <param name="processes">What CRIU says of each process: its present pages and the image that holds them.</param>
+    /// <summary>CRIU may be 16 GiB ahead. Segments of badly fragmented memory, 24 bytes a run of pages, then take 48 MiB at the worst.</summary>
+    private const int MaxWaiting = 2048;
+
+    private readonly ISnapshotContent _content;
+    private readonly int _threads;
+    private readonly CancellationTokenSource _stop;
+    private readonly BlockingCollection<PageSegment> _ready = new(MaxWaiting);
+    private readonly List<PageSegment> _code = [];
+    private Task[] _workers = [];
+    private ExceptionDispatchInfo? _failure;
+    private int _nextCode;
+    private long _bytesRead;
+
     /// <param name="threads">How many threads read and hash at the same time.</param>
-    /// <exception cref="Floe.Linux.LinuxException">A page could not be read: the snapshot must not be committed.</exception>
-    public static async Task RunAsync(
-        ISnapshotContent content, IReadOnlyList<Pagemap> processes, int threads, CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Ends it all.</param>
+    public MemoryCapture(ISnapshotContent content, int threads, CancellationToken cancellationToken)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var segments = new SegmentQueue(content, processes, SegmentBytes);
-        var workers = new Task[threads];
-        for (var i = 0; i < threads; i++)
-        {
-            workers[i] = Task.Factory.StartNew(
-                () => Work(content, segments, stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        }
-
-        await Task.WhenAll(workers).ConfigureAwait(false);
-        cancellationToken.ThrowIfCancellationRequested();
+        _content = content;
+        _threads = threads;
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
 
-    private static void Work(ISnapshotContent content, SegmentQueue segments, CancellationTokenSource stop)
+    /// <summary>Bytes read so far.</summary>
+    public long BytesRead => Interlocked.Read(ref _bytesRead);
+
+    /// <summary>
+    /// Takes the pages of one process of a task that stands still. For one thread; it is held back while too much waits, and
+    /// gets the exception that ended a reading thread.
+    /// </summary>
+    public IPageStream Open(int pid, string image)
     {
-        ProcessMemory? memory = null;
-        var memoryPid = 0;
+        if (_workers.Length == 0)
+        {
+            _workers = [.. Enumerable.Range(0, _threads).Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
+        }
+
+        return new ProcessPages(_content.AddStream(SnapshotNames.CriuImage(image)), pid, ExecutableMappings.Of(pid), SegmentBytes, Add);
+    }
+
+    /// <summary>To be called when CRIU is through the task: reads the rest. Everything is in the snapshot when this returns.</summary>
+    /// <exception cref="Floe.Linux.LinuxException">A page could not be read: the snapshot must not be committed.</exception>
+    public async Task FinishAsync()
+    {
+        _ready.CompleteAdding();
+        await Task.WhenAll(_workers).ConfigureAwait(false);
+        _failure?.Throw();
+        _stop.Token.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Stops what still reads.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(_workers).ConfigureAwait(false);
+        _ready.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Add(PageSegment segment, bool isCode)
+    {
+        if (isCode)
+        {
+            _code.Add(segment);
+            return;
+        }
+
         try
         {
-            using var sink = content.CreateSink();
-            var pieces = new List<PagePiece>();
-            while (!stop.IsCancellationRequested && segments.TryTake() is { } segment)
-            {
-                if (memory is null || memoryPid != segment.Pid)
-                {
-                    memory?.Dispose();
-                    memory = new ProcessMemory(segment.Pid);
-                    memoryPid = segment.Pid;
-                }
-
-                sink.BeginSegment(segment.Stream, segment.Ordinal);
-                var cursor = segment.Start;
-                var left = segment.Bytes;
-                while (left > 0 && !stop.IsCancellationRequested)
-                {
-                    pieces.Clear();
-                    var bytes = cursor.Take(pieces, Math.Min(left, ReadBytes));
-                    var span = sink.Reserve(bytes);
-                    memory.Read(pieces, span);
-                    AppendBlocks(sink, pieces, span);
-                    left -= bytes;
-                }
-
-                sink.EndSegment();
-            }
+            _ready.Add(segment, _stop.Token);
         }
-        catch
+        catch (OperationCanceledException)
         {
-            // The first failure ends the other threads' work too; it is the one that the caller sees.
-            stop.Cancel();
+            _failure?.Throw();
             throw;
-        }
-        finally
-        {
-            memory?.Dispose();
         }
     }
 
-    private static void AppendBlocks(IBlockSink sink, List<PagePiece> pieces, ReadOnlySpan<byte> bytes)
+    private void Work()
     {
-        var offset = 0;
-        for (var i = 0; i < pieces.Count;)
+        try
         {
-            var length = pieces[i].Bytes;
-            var window = pieces[i].Window;
-            for (i++; i < pieces.Count && pieces[i].Window == window; i++)
+            using var reader = new SegmentReader(_content);
+            foreach (var segment in _ready.GetConsumingEnumerable(_stop.Token))
             {
-                length += pieces[i].Bytes;
+                Read(reader, segment);
             }
 
-            sink.Append(bytes.Slice(offset, length));
-            offset += length;
+            // CRIU is through.
+            for (int i; (i = Interlocked.Increment(ref _nextCode) - 1) < _code.Count;)
+            {
+                Read(reader, _code[i]);
+            }
         }
+        catch (OperationCanceledException)
+        {
+            // Whoever stopped it knows.
+        }
+        catch (Exception error)
+        {
+            // The first failure ends the other threads' work too; it is the one that the caller sees.
+            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(error), null);
+            _stop.Cancel();
+        }
+    }
+
+    private void Read(SegmentReader reader, PageSegment segment)
+    {
+        reader.Read(segment, _stop.Token);
+        Interlocked.Add(ref _bytesRead, segment.Bytes);
     }
 }

@@ -3,21 +3,24 @@ using Floe.Criu.Images;
 namespace Floe.Agent.Memory;
 
 /// <summary>
-/// Walks the present pages of one process in the order of its pagemap and cuts them on the block grid: a block is what is
-/// present of one aligned 16 KiB window, so a page that moves nowhere stays in the same block in every snapshot.
-/// A copy of a cursor is a place to start again from.
+/// Walks a segment's pages in order and cuts them on the block grid: a block is what is present of one aligned 16 KiB
+/// window, so a page that moves nowhere stays in the same block in every snapshot.
 /// </summary>
 internal struct PageCursor
 {
     private const int WindowShift = 14;
 
-    private PageRangeList.Enumerator _ranges;
+    /// <summary>Length of a window.</summary>
+    public const ulong WindowBytes = 1 << WindowShift;
+
+    private readonly IReadOnlyList<PageRange> _ranges;
+    private int _next;
     private ulong _address;
     private ulong _bytesLeft;
 
-    public PageCursor(PageRangeList ranges)
+    public PageCursor(IReadOnlyList<PageRange> ranges)
     {
-        _ranges = ranges.GetEnumerator();
+        _ranges = ranges;
         NextRange();
     }
 
@@ -71,15 +74,11 @@ internal struct PageCursor
 
     private void NextRange()
     {
-        while (_ranges.MoveNext())
+        if (_next < _ranges.Count)
         {
-            var range = _ranges.Current;
-            if ((range.Flags & PageFlags.Present) != 0)
-            {
-                _address = range.Address;
-                _bytesLeft = range.PageCount * (ulong)PageRangeList.PageBytes;
-                return;
-            }
+            var range = _ranges[_next++];
+            _address = range.Address;
+            _bytesLeft = range.PageCount * (ulong)PageRange.PageBytes;
         }
     }
 }
@@ -87,5 +86,5 @@ internal struct PageCursor
 /// <summary>Consecutive present pages inside one block window.</summary>
 internal readonly record struct PagePiece(ulong Address, int Bytes)
 {
-    public ulong Window => Address >> 14;
+    public ulong Window => Address / PageCursor.WindowBytes;
 }

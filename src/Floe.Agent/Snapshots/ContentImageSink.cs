@@ -1,14 +1,17 @@
+using Floe.Agent.Memory;
 using Floe.Criu.Streaming;
 using Floe.Store;
 
 namespace Floe.Agent.Snapshots;
 
-/// <summary>Puts CRIU's images into a snapshot: small ones whole, large ones as streams of blocks.</summary>
-internal sealed class ContentImageSink(ISnapshotContent content) : IImageSink
+/// <summary>Puts CRIU's images into a snapshot: small ones whole, large ones as streams of blocks, the task's pages by reading its memory.</summary>
+internal sealed class ContentImageSink(ISnapshotContent content, MemoryCapture memory) : IImageSink
 {
     public void AddSmallImage(string name, byte[] image) => content.AddSmallImage(SnapshotNames.CriuImage(name), image);
 
     public IImageStream OpenStream(string name) => new ImageStream(content, content.AddStream(SnapshotNames.CriuImage(name)));
+
+    public IPageStream OpenPages(int pid, string name) => memory.Open(pid, name);
 
     /// <summary>Cuts what comes into full blocks. The bytes of shared memory keep their place in the grid, because its pages come in order.</summary>
     private sealed class ImageStream : IImageStream

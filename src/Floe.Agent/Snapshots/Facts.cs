@@ -4,7 +4,6 @@ using Floe.Agent.Cpu;
 using Floe.Agent.Run;
 using Floe.Agent.Tasks;
 using Floe.Criu.Dump;
-using Floe.Criu.Images;
 using Floe.Store;
 
 namespace Floe.Agent.Snapshots;
@@ -29,7 +28,7 @@ internal static class Facts
             Options = new Dictionary<string, string> 
             {
                 [TcpOption] = context.Options.Tcp == TcpPolicy.Established ? "established" : "close",
-                [MemoryOption] = frozen.Pagemaps.Sum(p => (long)p.Ranges.PresentPages * PageRangeList.PageBytes).ToString(CultureInfo.InvariantCulture),
+                [MemoryOption] = frozen.MemoryBytes.ToString(CultureInfo.InvariantCulture),
             },
         };
     }

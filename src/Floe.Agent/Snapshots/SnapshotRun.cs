@@ -3,12 +3,13 @@ using Floe.Agent.Files;
 using Floe.Agent.Memory;
 using Floe.Agent.Tasks;
 using Floe.Criu.Dump;
+using Floe.Criu.Streaming;
 using Floe.Store;
 
 namespace Floe.Agent.Snapshots;
 
 /// <summary>One snapshot while it is taken: the work done in the stillness, and how far it is.</summary>
-internal sealed class SnapshotRun
+internal sealed class SnapshotRun : IAsyncDisposable
 {
     // A reader that takes nothing for this long does not hold the snapshot up: what is left travels with it.
     private static readonly TimeSpan s_outputPatience = TimeSpan.FromMilliseconds(500);
@@ -17,13 +18,15 @@ internal sealed class SnapshotRun
     private readonly RunningTask _task;
     private readonly bool _leaveRunning;
     private readonly TimeProvider _time;
+    private readonly MemoryCapture _memory;
     private readonly long _started;
     private long _expectedBytes;
     private long _frozenAt;
     private int _processes;
     private Manifest? _manifest;
 
-    public SnapshotRun(SnapshotContext context, RunningTask task, bool leaveRunning, TimeProvider time)
+    /// <param name="cancellationToken">Ends the reading of memory, which goes on beside CRIU.</param>
+    public SnapshotRun(SnapshotContext context, RunningTask task, bool leaveRunning, TimeProvider time, CancellationToken cancellationToken)
     {
         _context = context;
         _task = task;
@@ -31,9 +34,14 @@ internal sealed class SnapshotRun
         _time = time;
         _started = time.GetTimestamp();
         Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions { KeepSnapshots = context.Options.KeepSnapshots });
+        _memory = new MemoryCapture(Writer, CaptureThreads, cancellationToken);
+        Images = new ContentImageSink(Writer, _memory);
     }
 
     public SnapshotWriter Writer { get; }
+
+    /// <summary>Where CRIU's images go.</summary>
+    public IImageSink Images { get; }
 
     public CaptureProgress Progress
     {
@@ -53,14 +61,14 @@ internal sealed class SnapshotRun
     {
         _frozenAt = _time.GetTimestamp();
         _processes = frozen.Processes.Count;
-        _expectedBytes = Writer.Progress.RawBytes + frozen.Pagemaps.Sum(p => (long)p.Ranges.PresentPages * Criu.Images.PageRangeList.PageBytes);
+        _expectedBytes = Writer.Progress.RawBytes + frozen.MemoryBytes - _memory.BytesRead;
 
         // Stopped writers write no more: what the pipes hold is either passed on now or travels along.
         var (stdout, stderr) = await _task.Output.PauseAsync(s_outputPatience, _time, cancellationToken).ConfigureAwait(false);
         Writer.AddSmallImage(SnapshotNames.StdoutBacklog, stdout);
         Writer.AddSmallImage(SnapshotNames.StderrBacklog, stderr);
 
-        var memory = MemoryCapture.RunAsync(Writer, frozen.Pagemaps, CaptureThreads, cancellationToken);
+        var memory = _memory.FinishAsync();
         var files = FileCapture.RunAsync(_context.Scope, _context.Baseline, Writer, cancellationToken);
         var mount = _context.Mount?.CaptureAsync(Writer, _leaveRunning, cancellationToken) ?? Task.CompletedTask;
         await Task.WhenAll(memory, files, mount).ConfigureAwait(false);
@@ -71,6 +79,12 @@ internal sealed class SnapshotRun
         frozen.EnsureFrozen();
         var timings = new SnapshotTimings { DumpMillis = (long)_time.GetElapsedTime(_started, _frozenAt).TotalMilliseconds, CaptureMillis = captured };
         _manifest = await Writer.CommitAsync(Facts.Task(_context, _task, frozen), Facts.Machine(_context), timings, cancellationToken).ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _memory.DisposeAsync().ConfigureAwait(false);
+        await Writer.DisposeAsync().ConfigureAwait(false);
     }
 
     public SnapshotReport Report(TimeSpan frozen, bool taskRuns) => new()

@@ -37,11 +37,12 @@ internal sealed partial class SnapshotTaker
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
     public async Task<SnapshotReport> TakeAsync(RunningTask task, bool leaveRunning, DateTimeOffset? deadline, CancellationToken cancellationToken)
     {
-        var run = new SnapshotRun(_context, task, leaveRunning, _time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost);
+        var run = new SnapshotRun(_context, task, leaveRunning, _time, limit.Token);
         _running = run;
         try
         {
-            var outcome = await CommitAsync(run, task, leaveRunning, cancellationToken).ConfigureAwait(false);
+            var outcome = await CommitAsync(run, task, leaveRunning, limit.Token).ConfigureAwait(false);
 
             // From here on the snapshot is a fact, and nothing may turn it into a failure.
             if (outcome.Note is { } note)
@@ -78,7 +79,6 @@ internal sealed partial class SnapshotTaker
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
     private async Task<DumpOutcome> CommitAsync(SnapshotRun run, RunningTask task, bool leaveRunning, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost);
         try
         {
             var request = new DumpRequest
@@ -90,7 +90,7 @@ internal sealed partial class SnapshotTaker
                 Cpu = _context.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
                 LeaveRunning = leaveRunning,
             };
-            return await _dump.RunAsync(_context.Criu, request, new ContentImageSink(run.Writer), run.CommitFrozenAsync, limit.Token).ConfigureAwait(false);
+            return await _dump.RunAsync(_context.Criu, request, run.Images, run.CommitFrozenAsync, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -102,7 +102,7 @@ internal sealed partial class SnapshotTaker
         }
         finally
         {
-            await run.Writer.DisposeAsync().ConfigureAwait(false);
+            await run.DisposeAsync().ConfigureAwait(false);
         }
     }
 

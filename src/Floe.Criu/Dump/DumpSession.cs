@@ -65,7 +65,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
         {
             call = await NextPostDumpAsync(hook, capture, stop.Token).ConfigureAwait(false);
             await capture.Complete.WaitAsync(stop.Token).ConfigureAwait(false);
-            var frozen = new FrozenTask(request.RootPid, process.Pid, capture.Catalog.Processes, capture.Catalog.Pagemaps);
+            var frozen = new FrozenTask(request.RootPid, process.Pid, capture.Catalog.Processes, capture.Catalog.MemoryBytes);
             frozen.EnsureFrozen();
             tree = ProcessIdentity.Of(frozen.Processes);
             await whileFrozen(frozen, stop.Token).ConfigureAwait(false);

@@ -1,4 +1,3 @@
-using Floe.Criu.Images;
 using Floe.Linux;
 
 namespace Floe.Criu.Dump;
@@ -11,12 +10,12 @@ public sealed class FrozenTask
     private readonly int _tracerPid;
     private readonly Func<string, string> _readStatus;
 
-    internal FrozenTask(int rootPid, int tracerPid, IReadOnlyList<FrozenProcess> processes, IReadOnlyList<Pagemap> pagemaps, Func<string, string>? readStatus = null)
+    internal FrozenTask(int rootPid, int tracerPid, IReadOnlyList<FrozenProcess> processes, long memoryBytes, Func<string, string>? readStatus = null)
     {
         RootPid = rootPid;
         _tracerPid = tracerPid;
         Processes = processes;
-        Pagemaps = pagemaps;
+        MemoryBytes = memoryBytes;
         _readStatus = readStatus ?? File.ReadAllText;
     }
 
@@ -25,8 +24,8 @@ public sealed class FrozenTask
     /// <summary>Every process of the tree, zombies included, as pstree.img lists them.</summary>
     public IReadOnlyList<FrozenProcess> Processes { get; }
 
-    /// <summary>One a live process. Their pages are to be stored as <see cref="Pagemap.PagesImageName"/>.</summary>
-    public IReadOnlyList<Pagemap> Pagemaps { get; }
+    /// <summary>What the processes' pages images hold together.</summary>
+    public long MemoryBytes { get; }
 
     /// <summary>
     /// Proves that the tree has not run since it was frozen. Call it after the last byte of memory and files was read and

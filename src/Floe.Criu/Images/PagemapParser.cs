@@ -1,36 +1,41 @@
+using Floe.Criu.Streaming;
+
 namespace Floe.Criu.Images;
 
-/// <summary>Parses a <c>pagemap-*.img</c> (images/pagemap.proto) as it arrives: one head, then an entry a run of pages.</summary>
-internal sealed class PagemapParser
+/// <summary>
+/// Parses a <c>pagemap-*.img</c> (images/pagemap.proto) as it arrives: one head, then an entry a run of pages, ascending.
+/// </summary>
+/// <param name="name">Its name, for messages.</param>
+/// <param name="open">Called with the N of <c>pages-N.img</c> as soon as it is known; gets the runs that are in that image as they come.</param>
+internal sealed class PagemapParser(string name, Func<uint, IPageStream>? open = null)
 {
     private const uint Magic = 0x56084025;
     private const int MaxRecordBytes = 256;
-    private readonly string _name;
-    private readonly ImageRecords _records;
-    private readonly Action<ReadOnlyMemory<byte>> _onRecord;
-    private readonly PageRangeList _ranges = new();
-    private uint? _pagesId;
 
-    public PagemapParser(string name)
-    {
-        _name = name;
-        _records = new ImageRecords(name, Magic, MaxRecordBytes);
-        _onRecord = OnRecord;
-    }
+    // The flags of a pagemap entry (criu/include/page-xfer.h): restorable on demand, content in the pages image. 1 is in a parent image.
+    private const ulong Lazy = 2;
+    private const ulong Present = 4;
+
+    private readonly ImageRecords _records = new(name, Magic, MaxRecordBytes);
+    private Action<ReadOnlyMemory<byte>>? _onRecord;
+    private IPageStream? _pages;
+    private uint? _pagesId;
+    private ulong _endPage;
+
+    /// <summary>Pages in the pages image, so far.</summary>
+    public ulong PresentPages { get; private set; }
 
     /// <exception cref="InvalidDataException">Not a pagemap.</exception>
-    public void Feed(ReadOnlySpan<byte> data)
-    {
-        _records.Feed(data, _onRecord);
-    }
+    public void Feed(ReadOnlySpan<byte> data) => _records.Feed(data, _onRecord ??= OnRecord);
 
-    /// <summary>The N of <c>pages-N.img</c> and the ranges, at the end of the image.</summary>
+    /// <summary>The N of <c>pages-N.img</c>, at the end of the image.</summary>
     /// <exception cref="InvalidDataException">The image is not whole.</exception>
-    public (uint PagesId, PageRangeList Ranges) Finish()
+    public uint Finish()
     {
         _records.End();
-        _ranges.TrimExcess();
-        return (_pagesId ?? throw new InvalidDataException($"{_name}: no head"), _ranges);
+        var id = _pagesId ?? throw new InvalidDataException($"{name}: no head");
+        _pages?.Complete();
+        return id;
     }
 
     private void OnRecord(ReadOnlyMemory<byte> record)
@@ -44,7 +49,8 @@ internal sealed class PagemapParser
                 id = fields.Number == 1 ? fields.Value : id;
             }
 
-            _pagesId = id is <= uint.MaxValue ? (uint)id : throw new InvalidDataException($"{_name}: no pages_id");
+            _pagesId = id is <= uint.MaxValue ? (uint)id : throw new InvalidDataException($"{name}: no pages_id");
+            _pages = open?.Invoke(_pagesId.Value);
             return;
         }
 
@@ -64,11 +70,28 @@ internal sealed class PagemapParser
             }
         }
 
-        if (inParent || (flags & (ulong)PageFlags.Parent) != 0 || flags > 7)
+        if (inParent || (flags & ~(Lazy | Present)) != 0)
         {
-            throw new InvalidDataException($"{_name}: an entry of an incremental or unknown kind (flags {flags})");
+            throw new InvalidDataException($"{name}: an entry of an incremental or unknown kind (flags {flags})");
         }
 
-        _ranges.Add(new PageRange(address, count ?? oldCount, (PageFlags)flags));
+        Add(new PageRange(address, count ?? oldCount), (flags & Present) != 0);
+    }
+
+    private void Add(PageRange range, bool isPresent)
+    {
+        var page = range.Address / (ulong)PageRange.PageBytes;
+        if (range.Address % (ulong)PageRange.PageBytes != 0 || range.PageCount == 0 || page < _endPage
+            || range.PageCount > (ulong.MaxValue / (ulong)PageRange.PageBytes) - page)
+        {
+            throw new InvalidDataException($"{name}: {range.PageCount} pages at 0x{range.Address:x} are out of order or out of range");
+        }
+
+        _endPage = page + range.PageCount;
+        if (isPresent)
+        {
+            PresentPages += range.PageCount;
+            _pages?.Add(range);
+        }
     }
 }

@@ -11,7 +11,7 @@ internal sealed class CaptureCatalog(IImageSink sink)
 {
     private const string Inventory = "inventory.img";
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
-    private readonly List<Pagemap> _pagemaps = [];
+    private readonly List<(int Pid, ulong PagesId, ulong Pages)> _pagemaps = [];
     private readonly Dictionary<ulong, long> _discardedBytes = [];
     private readonly Dictionary<ulong, ulong> _sharedPagemaps = [];
     private readonly HashSet<ulong> _keptPages = [];
@@ -21,8 +21,8 @@ internal sealed class CaptureCatalog(IImageSink sink)
 
     public IReadOnlyList<FrozenProcess> Processes { get; private set; } = [];
 
-    /// <summary>One a process with memory of its own.</summary>
-    public IReadOnlyList<Pagemap> Pagemaps => _pagemaps;
+    /// <summary>What the processes' pages images hold together.</summary>
+    public long MemoryBytes => _pagemaps.Sum(p => (long)p.Pages * PageRange.PageBytes);
 
     /// <summary>A file that CRIU announced.</summary>
     /// <exception cref="ImageStreamException">Announced before: images would overwrite each other.</exception>
@@ -37,8 +37,10 @@ internal sealed class CaptureCatalog(IImageSink sink)
         PagemapParser? parser = null;
         if (name.StartsWith("pagemap-", StringComparison.Ordinal))
         {
-            parser = new PagemapParser(name);
             _lastPagemapIsShared = ImageName.Number(name, "pagemap-shmem-") is not null;
+            parser = _lastPagemapIsShared ? new PagemapParser(name)
+                : ImageName.Number(name, "pagemap-") is <= int.MaxValue and { } pid ? new PagemapParser(name, id => sink.OpenPages((int)pid, $"pages-{id}.img"))
+                : throw new ImageStreamException($"CRIU sent an unknown pagemap, {name}");
         }
         else if (ImageName.Number(name, "pages-") is { } id)
         {
@@ -96,17 +98,16 @@ internal sealed class CaptureCatalog(IImageSink sink)
         }
 
         var pids = Processes.Select(p => p.Pid).ToHashSet();
-        foreach (var pagemap in _pagemaps)
+        foreach (var (pid, pagesId, pages) in _pagemaps)
         {
-            if (!pids.Contains(pagemap.Pid))
+            if (!pids.Contains(pid))
             {
-                throw new ImageStreamException($"CRIU sent a pagemap of {pagemap.Pid}, which is not in the tree");
+                throw new ImageStreamException($"CRIU sent a pagemap of {pid}, which is not in the tree");
             }
 
-            var expected = pagemap.Ranges.PresentPages * (ulong)PageRangeList.PageBytes;
-            if (!_discardedBytes.Remove(pagemap.PagesId, out var bytes) || (ulong)bytes != expected)
+            if (!_discardedBytes.Remove(pagesId, out var bytes) || (ulong)bytes != pages * (ulong)PageRange.PageBytes)
             {
-                throw new ImageStreamException($"CRIU's pagemap of {pagemap.Pid} and {pagemap.PagesImageName} do not agree");
+                throw new ImageStreamException($"CRIU's pagemap of {pid} and pages-{pagesId}.img do not agree");
             }
         }
 
@@ -118,18 +119,14 @@ internal sealed class CaptureCatalog(IImageSink sink)
 
     private void AddPagemap(string name, PagemapParser parser)
     {
-        var (pagesId, ranges) = parser.Finish();
+        var pagesId = parser.Finish();
         if (ImageName.Number(name, "pagemap-shmem-") is { } shared)
         {
             _sharedPagemaps.Add(shared, pagesId);
         }
-        else if (ImageName.Number(name, "pagemap-") is <= int.MaxValue and { } pid)
-        {
-            _pagemaps.Add(new Pagemap((int)pid, pagesId, ranges));
-        }
         else
         {
-            throw new ImageStreamException($"CRIU sent an unknown pagemap, {name}");
+            _pagemaps.Add(((int)ImageName.Number(name, "pagemap-")!.Value, pagesId, parser.PresentPages));
         }
     }
 }

@@ -1,3 +1,5 @@
+using Floe.Criu.Images;
+
 namespace Floe.Criu.Streaming;
 
 /// <summary>
@@ -11,6 +13,25 @@ public interface IImageSink
 
     /// <summary>Starts an image that is larger: shared-memory pages, unlinked files, pipe and socket data, very long pagemaps.</summary>
     IImageStream OpenStream(string name);
+
+    /// <summary>
+    /// The image that holds a process's pages. Its bytes do not come: CRIU only says, while it goes through the task, which
+    /// pages they are. Nothing of the task runs any more, so they can be read by address at once, except in executable
+    /// mappings, where CRIU puts code of its own for moments until the dump's callback is called.
+    /// </summary>
+    /// <param name="pid">The process, as its pid namespace (ours too) numbers it.</param>
+    /// <param name="name">Such as <c>pages-1.img</c>.</param>
+    IPageStream OpenPages(int pid, string name);
+}
+
+/// <summary>One process's pages as CRIU names them. The image holds their contents one after the other without gaps.</summary>
+public interface IPageStream
+{
+    /// <summary>The next pages; addresses ascend.</summary>
+    void Add(PageRange range);
+
+    /// <summary>The process has no more.</summary>
+    void Complete();
 }
 
 /// <summary>One large image on its way into the sink.</summary>

@@ -64,7 +64,7 @@ public sealed record SnapshotTimings
     /// <summary>From the start of the dump until the tree stood still and CRIU had told its structure.</summary>
     public long DumpMillis { get; init; }
 
-    /// <summary>Reading memory and files.</summary>
+    /// <summary>Reading files, and what of the memory was not read by then: that begins while CRIU still tells the structure.</summary>
     public long CaptureMillis { get; init; }
 
     /// <summary>From the first pack's upload until the last is durable; overlaps the capture. Filled in at the commit.</summary>

@@ -1,3 +1,4 @@
+using Floe.Criu.Images;
 using Floe.Criu.Streaming;
 using Floe.Testing;
 using Xunit;
@@ -50,11 +51,36 @@ public sealed class CaptureServerTests : IAsyncDisposable
 
         Finish(criu, 7);
         await _server.Complete;
-        var found = Assert.Single(_server.Catalog.Pagemaps);
-        Assert.Equal((7, 1u, 3ul, "pages-1.img"), (found.Pid, found.PagesId, found.Ranges.PresentPages, found.PagesImageName));
+        var found = Assert.Single(_sink.Memory);
+        Assert.Equal((7, "pages-1.img", true), (found.Pid, found.Image, found.IsComplete));
+        Assert.Equal([new PageRange(0x10000, 1), new PageRange(0x20000, 2)], found.Ranges);
+        Assert.Equal(3 * 4096, _server.Catalog.MemoryBytes);
         Assert.False(_sink.Small.ContainsKey("pages-1.img"));
         Assert.True(_sink.Small.ContainsKey("pagemap-7.img"));
         Assert.Equal(7, Assert.Single(_server.Catalog.Processes).Pid);
+    }
+
+    [Fact]
+    public async Task Capture_PagemapStillOpen_ItsPagesAreKnownAlready()
+    {
+        using var criu = Connect();
+        var image = Images.PagemapImage(1, (0x10000, 1), (0x20000, 2));
+        using (var pagemap = criu.Open("pagemap-7.img"))
+        {
+            pagemap.Write(image.AsSpan(0, image.Length - 1));
+            while (_sink.Memory.FirstOrDefault() is not { Ranges.IsEmpty: false })
+            {
+                await Task.Yield();
+            }
+
+            Assert.Equal([new PageRange(0x10000, 1)], Assert.Single(_sink.Memory).Ranges);
+            criu.Send("pages-1.img", new byte[3 * 4096]);
+            pagemap.Write(image.AsSpan(image.Length - 1));
+        }
+
+        Finish(criu, 7);
+        await _server.Complete;
+        Assert.True(Assert.Single(_sink.Memory).IsComplete);
     }
 
     [Fact]

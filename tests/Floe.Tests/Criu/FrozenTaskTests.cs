@@ -25,5 +25,5 @@ public sealed class FrozenTaskTests
         Assert.Throws<TaskThawedException>(() => Task(_ => throw new FileNotFoundException()).EnsureFrozen());
 
     private static FrozenTask Task(Func<string, string> status) =>
-        new(1000, 55, [new FrozenProcess(1000, 0, 1000, 1000, [1000]), new FrozenProcess(1001, 1000, 1000, 1000, [1001, 1002])], [], status);
+        new(1000, 55, [new FrozenProcess(1000, 0, 1000, 1000, [1000]), new FrozenProcess(1001, 1000, 1000, 1000, [1001, 1002])], 0, status);
 }

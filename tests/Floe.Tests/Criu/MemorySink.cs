@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Floe.Criu.Images;
 using Floe.Criu.Streaming;
 using Microsoft.Win32.SafeHandles;
 using Xunit;
@@ -14,9 +15,33 @@ internal sealed class MemorySink : IImageSink
 
     public ConcurrentBag<string> Completed { get; } = [];
 
+    public ConcurrentBag<Pages> Memory { get; } = [];
+
     public void AddSmallImage(string name, byte[] content) => Assert.True(Small.TryAdd(name, content));
 
     public IImageStream OpenStream(string name) => new Stream(this, name, Streams.GetOrAdd(name, _ => new MemoryStream()));
+
+    public IPageStream OpenPages(int pid, string name)
+    {
+        var pages = new Pages(pid, name);
+        Memory.Add(pages);
+        return pages;
+    }
+
+    public sealed class Pages(int pid, string image) : IPageStream
+    {
+        public int Pid => pid;
+
+        public string Image => image;
+
+        public ConcurrentQueue<PageRange> Ranges { get; } = [];
+
+        public bool IsComplete { get; private set; }
+
+        public void Add(PageRange range) => Ranges.Enqueue(range);
+
+        public void Complete() => IsComplete = true;
+    }
 
     private sealed class Stream(MemorySink sink, string name, MemoryStream content) : IImageStream
     {

@@ -9,23 +9,23 @@ public sealed class PagemapParserTests
     [Fact]
     public void Feed_NewEntries_GiveTheirCounts()
     {
-        var (id, ranges) = Parse(Images.PagemapImage(3, (0x1000, 1), (0x4000, 5_000_000_000)));
-        Assert.Equal(3u, id);
-        Assert.Equal([new PageRange(0x1000, 1, PageFlags.Present), new PageRange(0x4000, 5_000_000_000, PageFlags.Present)], ranges);
+        var pages = Parse(Images.PagemapImage(3, (0x1000, 1), (0x4000, 5_000_000_000)));
+        Assert.Equal("pages-3.img", pages.Image);
+        Assert.Equal([new PageRange(0x1000, 1), new PageRange(0x4000, 5_000_000_000)], pages.Ranges);
     }
 
     [Fact]
     public void Feed_OldEntries_GiveTheirCounts()
     {
         var image = Images.Of(Images.Pagemap, Images.Message((1, 1)), Images.Message((1, 0x7000), (2, 12), (4, 4)));
-        Assert.Equal([new PageRange(0x7000, 12, PageFlags.Present)], Parse(image).Ranges);
+        Assert.Equal([new PageRange(0x7000, 12)], Parse(image).Ranges);
     }
 
     [Fact]
     public void Feed_LazyEntryWithoutContent_CountsNoPresentPage()
     {
         var image = Images.Of(Images.Pagemap, Images.Message((1, 1)), Images.Message((1, 0x7000), (2, 0), (4, 2), (5, 12)));
-        Assert.Equal(0ul, Parse(image).Ranges.PresentPages);
+        Assert.Empty(Parse(image).Ranges);
     }
 
     [Theory]
@@ -72,21 +72,24 @@ public sealed class PagemapParserTests
             }
 
             var image = Images.PagemapImage(9, [.. ranges]);
-            var parser = new PagemapParser("pagemap-1.img");
+            var pages = new MemorySink.Pages(1, "");
+            var parser = new PagemapParser("pagemap-1.img", _ => pages);
             foreach (var chunk in image.Chunk(piece))
             {
                 parser.Feed(chunk);
             }
 
-            var parsed = parser.Finish().Ranges;
-            Assert.Equal(ranges, parsed.Select(r => (r.Address, r.PageCount)));
-            Assert.Equal(ranges.Aggregate(0ul, (sum, r) => sum + r.Item2), parsed.PresentPages);
+            Assert.Equal(9u, parser.Finish());
+            Assert.Equal(ranges, pages.Ranges.Select(r => (r.Address, r.PageCount)));
+            Assert.Equal(ranges.Aggregate(0ul, (sum, r) => sum + r.Item2), parser.PresentPages);
         });
 
-    private static (uint Id, PageRangeList Ranges) Parse(byte[] image)
+    private static MemorySink.Pages Parse(byte[] image)
     {
-        var parser = new PagemapParser("pagemap-1.img");
+        var sink = new MemorySink();
+        var parser = new PagemapParser("pagemap-1.img", id => sink.OpenPages(1, $"pages-{id}.img"));
         parser.Feed(image);
-        return parser.Finish();
+        parser.Finish();
+        return Assert.Single(sink.Memory);
     }
 }
