@@ -9,7 +9,7 @@ namespace Floe.S3;
 /// CRC-32C (Castagnoli, RFC 3720), the checksum that S3 verifies and processors compute. The instruction takes 8 bytes a cycle but answers after
 /// three, so three stripes go side by side and are joined by tables that move a state past a stripe's length of zeros.
 /// </summary>
-internal static class Crc32C
+public static class Crc32C
 {
     private const int LongStripe = 8192;
     private const int ShortStripe = 256;

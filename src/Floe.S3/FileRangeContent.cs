@@ -22,8 +22,8 @@ internal sealed class FileRangeContent : HttpContent
         Headers.ContentLength = range.Count;
     }
 
-    /// <summary>The range's checksum as the header carries it. The file ends early: an <see cref="EndOfStreamException"/>.</summary>
-    public static string Checksum(FileRange range)
+    /// <summary>The range's checksum. The file ends early: an <see cref="EndOfStreamException"/>.</summary>
+    public static uint Checksum(FileRange range)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(PieceBytes);
         try
@@ -36,7 +36,7 @@ internal sealed class FileRangeContent : HttpContent
                 done += count;
             }
 
-            return Crc32C.ToBase64(checksum);
+            return checksum;
         }
         finally
         {

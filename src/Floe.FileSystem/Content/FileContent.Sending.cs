@@ -114,6 +114,7 @@ public sealed partial class FileContent
         }
 
         _partVersions[part] = VersionOf(part) + 1;
+        _written.Remove(part);
         if (IsSealBroken(part, part))
         {
             AbandonSession();
@@ -223,6 +224,7 @@ public sealed partial class FileContent
         int version;
         bool isMissing;
         ObjectVersion? source;
+        uint? checksum;
         lock (_lock)
         {
             bytes = PartGrid.BytesIn(part, _size);
@@ -233,6 +235,7 @@ public sealed partial class FileContent
 
             (first, end) = BlocksOfPart(part);
             version = VersionOf(part);
+            checksum = ChecksumOf(part, bytes);
             source = !HasDirty(part) && PartGrid.Offset(part) + bytes <= _baseLimit ? _base : null;
             isMissing = source is null && MissingIn(first, end);
             if (!IsSent(part) && HasAwayIn(part, part))
@@ -257,7 +260,7 @@ public sealed partial class FileContent
             }
             else
             {
-                sent = await SendFileAsync(client, session, part, bytes, cancellationToken).ConfigureAwait(false);
+                sent = await SendFileAsync(client, session, part, bytes, checksum, cancellationToken).ConfigureAwait(false);
             }
         }
         catch (ObjectStoreException e) when (e.Code == "NoSuchUpload")
@@ -315,7 +318,7 @@ public sealed partial class FileContent
     }
 
     private async Task<UploadedPart> SendFileAsync(
-        IBucketClient client, UploadSession session, int part, long bytes, CancellationToken cancellationToken)
+        IBucketClient client, UploadSession session, int part, long bytes, uint? checksum, CancellationToken cancellationToken)
     {
         LocalFile local;
         using (_fill.Take())
@@ -328,7 +331,7 @@ public sealed partial class FileContent
             }
         }
 
-        return await client.UploadPartAsync(session.Ticket, part, local.Handle, PartGrid.Offset(part), bytes, cancellationToken).ConfigureAwait(false);
+        return await client.UploadPartAsync(session.Ticket, part, local.Handle, PartGrid.Offset(part), bytes, checksum, cancellationToken).ConfigureAwait(false);
     }
 
     private void ForgetSession(UploadSession session)

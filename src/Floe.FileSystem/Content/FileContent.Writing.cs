@@ -90,6 +90,7 @@ public sealed partial class FileContent
         CheckSize(end);
         var first = BlockMap.BlockOf(offset);
         var last = BlockMap.BlockOf(end - 1);
+        Written before;
         while (true)
         {
             // What a write leaves of the object's bytes in its first and last block has to be here first.
@@ -105,7 +106,7 @@ public sealed partial class FileContent
 
             var reserved = AbsentIn(first, last) * BlockMap.BlockBytes;
             await _store.Space.ReserveAsync(reserved, cancellationToken).ConfigureAwait(false);
-            if (TryClaim(offset, end, reserved))
+            if (TryClaim(offset, end, reserved, out before))
             {
                 break;
             }
@@ -113,6 +114,7 @@ public sealed partial class FileContent
 
         _local!.Write(offset, source.Span);
         Touch(offset);
+        NoteChecksums(offset, source.Span, before);
         NoteWritten(offset, end);
     }
 
@@ -142,8 +144,10 @@ public sealed partial class FileContent
     }
 
     /// <summary>Makes the blocks ours: present and dirty before a byte is written. False where one of them changed since it was looked at.</summary>
-    private bool TryClaim(long offset, long end, long reserved)
+    /// <param name="before">What was known of the first part's bytes.</param>
+    private bool TryClaim(long offset, long end, long reserved, out Written before)
     {
+        before = default;
         var first = BlockMap.BlockOf(offset);
         var last = BlockMap.BlockOf(end - 1);
         using (_fill.Take())
@@ -178,6 +182,7 @@ public sealed partial class FileContent
                 }
 
                 Local();
+                before = _written.GetValueOrDefault(PartGrid.Number(offset));
                 for (var part = PartGrid.Number(offset); part <= PartGrid.Number(end - 1); part++)
                 {
                     ChangePart(part);

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Floe.S3;
 using Floe.S3.Buckets;
 using Microsoft.Win32.SafeHandles;
@@ -15,9 +16,8 @@ namespace Floe.FileSystem.Content;
 /// <c>_lock</c> guards the fields, for moments only. Order: gate, fill, lock. Bytes of a block are written to the local file before the block is
 /// called present, except by a writer, who calls it dirty first: dirty blocks are never dropped, and a reader may see either.
 /// </remarks>
-#pragma warning disable CA1001 // Semaphores whose wait handle nobody asks for hold nothing to dispose of.
+[SuppressMessage("Design", "CA1001", Justification = "Semaphores whose wait handle nobody asks for hold nothing to dispose of.")]
 public sealed partial class FileContent
-#pragma warning restore CA1001
 {
     private readonly ContentStore _store;
     private readonly Lock _lock = new();

@@ -32,10 +32,10 @@ internal sealed partial class S3BucketClient
     }
 
     public Task<UploadedPart> UploadPartAsync(
-        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, CancellationToken cancellationToken)
+        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken cancellationToken)
     {
         var range = new FileRange(file, offset, count);
-        var checksum = FileRangeContent.Checksum(range);
+        var checksum = Crc32C.ToBase64(knownChecksum ?? FileRangeContent.Checksum(range));
         return SendPartAsync(S3Request.With(PartRequest(upload, number, checksum), range), number, count, checksum, cancellationToken);
     }
 

@@ -249,6 +249,23 @@ public sealed class WritingTests
         Assert.True(keys.Renewals > 0);
     }
 
+    [Fact]
+    public async Task Close_DiskChangedWhatWasWritten_IsNotPublished()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxUploadTries = 1 }, o => o with { MaxAttempts = 2 });
+        await fixture.Store.PauseAsync(Token);
+        var content = await WriteAsync(fixture, "out", Bytes(10_000_000));
+        using (var local = File.OpenHandle(Directory.GetFiles(fixture.CacheFolder, "*.blocks").Single(), access: FileAccess.Write, share: FileShare.ReadWrite))
+        {
+            RandomAccess.Write(local, [1, 2, 3], 5_000_000);
+        }
+
+        fixture.Store.Resume();
+        content.Close(canRead: false, canWrite: true);
+        Assert.Single(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        Assert.Null(fixture.Server.Read("out"));
+    }
+
     private static async Task<FileContent> WriteAsync(ContentFixture fixture, string key, byte[] bytes)
     {
         var content = fixture.Store.Create(Target(key));

@@ -3,6 +3,7 @@ using System.Text;
 using Floe.S3;
 using Floe.S3.Buckets;
 using Microsoft.Win32.SafeHandles;
+using Xunit;
 
 namespace Floe.FileSystem.Tests.Doubles;
 
@@ -178,7 +179,8 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         return Task.FromResult(Part(upload, number, content.ToArray()));
     }
 
-    public Task<UploadedPart> UploadPartAsync(UploadTicket upload, int number, SafeFileHandle file, long offset, long count, CancellationToken cancellationToken)
+    public Task<UploadedPart> UploadPartAsync(
+        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken cancellationToken)
     {
         Call("UploadPart", upload.Key);
         var content = new byte[count];
@@ -188,6 +190,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
             at += read > 0 ? read : throw new EndOfStreamException();
         }
 
+        Assert.Equal(Crc32C.Compute(content), knownChecksum ?? Crc32C.Compute(content));
         return Task.FromResult(Part(upload, number, content));
     }
 
