@@ -106,7 +106,19 @@ internal sealed class Tree : IAsyncDisposable
     public async Task<string> ReadAsync(ulong handle)
     {
         var buffer = new byte[1 << 20];
-        return Encoding.UTF8.GetString(buffer, 0, await Files.ReadAsync(handle, 0, buffer, default));
+        return Encoding.UTF8.GetString(buffer, 0, await ReadAsync(handle, buffer));
+    }
+
+    /// <summary>Bytes from the file's start; gives how many.</summary>
+    public async Task<int> ReadAsync(ulong handle, byte[] buffer)
+    {
+        var read = await Files.ReadOrLendAsync(handle, 0, buffer, default);
+        using (read.Loan)
+        {
+            read.Loan?.Bytes.CopyTo(buffer);
+        }
+
+        return read.Count;
     }
 
     public async Task<ulong> OpenAsync(string path, uint flags)

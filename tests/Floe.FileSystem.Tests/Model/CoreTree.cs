@@ -69,7 +69,7 @@ internal sealed class CoreTree(Tree tree) : ITree
         var buffer = Contents.Rent();
         try
         {
-            var read = await tree.Files.ReadAsync(handle, 0, buffer, default);
+            var read = await tree.ReadAsync(handle, buffer);
             return $"{stat.Size} {(stat.NLink == 0 ? "unlinked" : "named")} {Contents.Describe(buffer.AsSpan(0, read))}";
         }
         catch (Exception e) when (StoreErrno.Of(e) != Errno.EIO)
@@ -125,7 +125,7 @@ internal sealed class CoreTree(Tree tree) : ITree
                 default:
                     var handle = await tree.OpenAsync(name, Tree.ReadOnly);
                     var buffer = Contents.Rent();
-                    var read = await tree.Files.ReadAsync(handle, 0, buffer, default);
+                    var read = await tree.ReadAsync(handle, buffer);
                     tree.Files.Release(handle);
                     lines.Add($"{name} {Contents.Describe(buffer.AsSpan(0, read))}{mode}");
                     Contents.Return(buffer);
