@@ -34,6 +34,9 @@ public static class BlockFormat
     public const int MaxBlockBytes = 16 * 1024;
     public const int MaxFrameBytes = 256 * 1024;
 
-    /// <summary>Not of the format: far less than a frame, so that no two frames are closed while blocks wait in reserved memory.</summary>
+    /// <summary>Not of the format: what this version puts into a frame of LZ4.</summary>
+    public const int MaxLz4FrameBytes = 64 * 1024;
+
+    /// <summary>Not of the format: no more than a frame, so that no two frames are closed while blocks wait in reserved memory.</summary>
     public const int MaxReservedBytes = 64 * 1024;
 }

@@ -1,4 +1,4 @@
-using Floe.Store.Zstd;
+using Floe.Store.Compression;
 
 namespace Floe.Store.Coding;
 

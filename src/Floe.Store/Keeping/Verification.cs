@@ -4,7 +4,7 @@ using Floe.Store.Blocks;
 using Floe.Store.Manifests;
 using Floe.Store.Packs;
 using Floe.Store.Reading;
-using Floe.Store.Zstd;
+using Floe.Store.Compression;
 
 namespace Floe.Store.Keeping;
 

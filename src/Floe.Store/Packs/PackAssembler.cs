@@ -34,6 +34,7 @@ internal sealed class PackAssembler : IAsyncDisposable
     private ExceptionDispatchInfo? _failure;
     private bool _disposed;
     private long _waitedTicks;
+    private long _storedBytes;
     private long _uploadedBytes;
     private long _firstUpload;
     private long _lastDurable;
@@ -49,6 +50,9 @@ internal sealed class PackAssembler : IAsyncDisposable
         _time = time;
         _connections = new SemaphoreSlim(Math.Max(1, objects.MaxConnections));
     }
+
+    /// <summary>Bytes of frames in packs that are full, durable or not.</summary>
+    public long StoredBytes => Interlocked.Read(ref _storedBytes);
 
     /// <summary>Bytes of durable packs.</summary>
     public long UploadedBytes => Interlocked.Read(ref _uploadedBytes);
@@ -209,6 +213,7 @@ internal sealed class PackAssembler : IAsyncDisposable
         var pack = _current!;
         _current = null;
         pack.IsClosed = true;
+        Interlocked.Add(ref _storedBytes, pack.Used);
         pack.Upload = new Task<Task>(() => UploadAsync(pack));
         var upload = pack.Upload.Unwrap();
         _uploads.Add(upload);

@@ -50,7 +50,7 @@ internal sealed class PackDirectory
         {
             var frame = (uint)reader.Varint(uint.MaxValue, "a frame id");
             var codec = (FrameCodec)reader.Byte();
-            if (codec is not (FrameCodec.Raw or FrameCodec.Zstd))
+            if (codec is not (FrameCodec.Raw or FrameCodec.Zstd or FrameCodec.Lz4))
             {
                 throw new InvalidDataException($"frame {frame} has codec {(int)codec}, which this version of floe does not know");
             }
@@ -60,7 +60,7 @@ internal sealed class PackDirectory
             var rawBytes = ReadLengths(ref reader, blockCount, lengths);
             var storedBytes = rawBytes;
             ulong checksum = 0;
-            if (codec == FrameCodec.Zstd)
+            if (codec != FrameCodec.Raw)
             {
                 storedBytes = (int)reader.Varint(BlockFormat.MaxFrameBytes, "a frame's stored length");
                 checksum = reader.UInt64();

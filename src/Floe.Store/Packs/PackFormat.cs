@@ -3,13 +3,6 @@ using Floe.Store.Coding;
 
 namespace Floe.Store.Packs;
 
-/// <summary>How a frame's bytes are stored.</summary>
-internal enum FrameCodec : byte
-{
-    Raw = 0,
-    Zstd = 1,
-}
-
 /// <summary>The byte layout of packs (docs/format.md, "Packs"): frames, directory, footer.</summary>
 internal static class PackFormat
 {
@@ -24,7 +17,7 @@ internal static class PackFormat
     /// <summary>At most this much directory for frames of that many blocks in all.</summary>
     public static int MaxEntryBytes(int frames, int blocks) => (frames * 32) + (blocks * 20);
 
-    /// <summary>Appends one frame's directory entry. <paramref name="checksum"/> is XxHash3-64 of the stored bytes of a zstd frame; unused for raw.</summary>
+    /// <summary>Appends one frame's directory entry. <paramref name="checksum"/> is XxHash3-64 of the stored bytes of a compressed frame; unused for raw.</summary>
     public static void WriteEntry(ByteWriter to, uint frame, FrameCodec codec, int storedBytes, ulong checksum, ReadOnlySpan<BlockId> blocks)
     {
         to.Varint(frame);
@@ -42,7 +35,7 @@ internal static class PackFormat
             to.Varint(length);
         }
 
-        if (codec == FrameCodec.Zstd)
+        if (codec != FrameCodec.Raw)
         {
             to.Varint(storedBytes);
             to.UInt64(checksum);

@@ -4,7 +4,7 @@ using Floe.Linux;
 using Floe.S3;
 using Floe.Store.Blocks;
 using Floe.Store.Packs;
-using Floe.Store.Zstd;
+using Floe.Store.Compression;
 
 namespace Floe.Store.Reading;
 
@@ -87,7 +87,7 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
 
     private static void Decompress(ReadOnlySpan<byte> stored, in FrameEntry entry, Span<byte> raw, ZstdDecompressor zstd, ObjectKey key)
     {
-        if (XxHash3.HashToUInt64(stored) != entry.Checksum || !zstd.TryDecompress(stored, raw))
+        if (XxHash3.HashToUInt64(stored) != entry.Checksum || !(entry.Codec == FrameCodec.Lz4 ? Lz4.TryDecompress(stored, raw) : zstd.TryDecompress(stored, raw)))
         {
             throw new SnapshotDamagedException(key.Value, $"frame {entry.Frame} at byte {entry.Offset} is damaged");
         }

@@ -1,32 +1,37 @@
 namespace Floe.Store;
 
 /// <summary>
-/// Chooses among a few zstd levels by what is scarce. While sinks wait for upload buffers the link is the bottleneck and CPU is
-/// to be had: a stronger level. While they hardly ever wait, compressing is the bottleneck: a faster one.
+/// Chooses among LZ4 and a few zstd levels by what is scarce. While sinks wait for upload buffers the link is the bottleneck and
+/// CPU is to be had: a stronger one. While they hardly ever wait and what they made is mostly there, compressing is the
+/// bottleneck: a faster one.
 /// </summary>
 public sealed class AdaptiveCompression : IFrameCompressionPolicy
 {
     /// <summary>From fast to strong; measured in docs/decisions/0011-compression-levels.md.</summary>
-    private static readonly int[] s_levels = [-1, 1, 2, 3];
+    private static readonly FrameEncoding[] s_steps =
+        [new(FrameCodec.Lz4), new(FrameCodec.Zstd, -1), new(FrameCodec.Zstd, 1), new(FrameCodec.Zstd, 2), new(FrameCodec.Zstd, 3)];
 
     private const int FramesPerDecision = 64;
     private const double LinkBound = 0.20;
     private const double CpuBound = 0.05;
 
+    /// <summary>Until the buffers are full nobody waits for the slowest link: what is under way tells of it first.</summary>
+    private const double KeepsUp = 0.5;
+
     private readonly Lock _lock = new();
     private int _frames;
-    private int _step = 1;
+    private int _step = 2;
     private long _elapsedNanos;
     private long _waitedNanos;
 
-    public int? NextLevel(in CompressionPressure pressure)
+    public FrameEncoding Next(in CompressionPressure pressure)
     {
         if (Interlocked.Increment(ref _frames) % FramesPerDecision == 0)
         {
             Decide(pressure);
         }
 
-        return s_levels[Volatile.Read(ref _step)];
+        return s_steps[Volatile.Read(ref _step)];
     }
 
     private void Decide(in CompressionPressure pressure)
@@ -43,9 +48,9 @@ public sealed class AdaptiveCompression : IFrameCompressionPolicy
             var share = (double)waited / elapsed;
             if (share > LinkBound)
             {
-                _step = Math.Min(_step + 1, s_levels.Length - 1);
+                _step = Math.Min(_step + 1, s_steps.Length - 1);
             }
-            else if (share < CpuBound)
+            else if (share < CpuBound && pressure.UploadedBytes >= pressure.StoredBytes * KeepsUp)
             {
                 _step = Math.Max(_step - 1, 0);
             }
@@ -54,11 +59,4 @@ public sealed class AdaptiveCompression : IFrameCompressionPolicy
             _waitedNanos = pressure.WaitedNanos;
         }
     }
-}
-
-/// <summary>Always the same level.</summary>
-/// <param name="level">A zstd level, or null for raw.</param>
-public sealed class FixedCompression(int? level) : IFrameCompressionPolicy
-{
-    public int? NextLevel(in CompressionPressure pressure) => level;
 }

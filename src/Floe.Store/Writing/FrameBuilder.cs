@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 using Floe.Linux;
 using Floe.Store.Blocks;
 using Floe.Store.Packs;
-using Floe.Store.Zstd;
+using Floe.Store.Compression;
 
 namespace Floe.Store.Writing;
 
@@ -15,19 +15,20 @@ namespace Floe.Store.Writing;
 internal sealed class FrameBuilder : IDisposable
 {
     /// <summary>Ids are taken in rows so that a sink's frames follow each other and its runs of blocks stay long.</summary>
-    private const int FrameIdsAtOnce = 64;
+    private const int FrameIdsAtOnce = 256;
 
     private const int BatchBytes = 1 << 20;
 
     private readonly KnownBlocks _known;
     private readonly PackAssembler _packs;
-    private readonly Func<int?> _nextLevel;
+    private readonly Func<FrameEncoding> _nextEncoding;
     private const int StagingBytes = BatchBytes + BlockFormat.MaxFrameBytes;
 
     // Behind each there is room for what is reserved beyond the end of a frame.
     private readonly NativeBuffer _scratch = new(BlockFormat.MaxFrameBytes + BlockFormat.MaxReservedBytes);
     private readonly NativeBuffer _staging = new(StagingBytes + BlockFormat.MaxReservedBytes);
     private readonly ZstdCompressor _zstd = new();
+    private readonly Lz4 _lz4 = new();
     private readonly CompressibilityProbe _probe = new();
     private readonly FrameBatch _batch = new();
     private readonly BlockId[] _blocks = new BlockId[BlockLocation.MaxBlocksPerFrame];
@@ -37,21 +38,22 @@ internal sealed class FrameBuilder : IDisposable
     private int _blockCount;
     private int _rawBytes;
     private bool _isOpen;
+    private FrameEncoding _encoding;
 
     /// <summary>The open frame's blocks are written where a raw frame's bytes belong, because it will be one.</summary>
     private bool _inPlace;
 
-    public FrameBuilder(KnownBlocks known, PackAssembler packs, Func<int?> nextLevel)
+    public FrameBuilder(KnownBlocks known, PackAssembler packs, Func<FrameEncoding> nextEncoding)
     {
         _known = known;
         _packs = packs;
-        _nextLevel = nextLevel;
+        _nextEncoding = nextEncoding;
     }
 
     /// <summary>Where the next new block of this length will lie. Closes the open frame when it would not fit.</summary>
     public BlockLocation PlaceFor(int length)
     {
-        if (_isOpen && (_rawBytes + length > BlockFormat.MaxFrameBytes || _blockCount == BlockLocation.MaxBlocksPerFrame))
+        if (_isOpen && (_rawBytes + length > MaxBytes || _blockCount == BlockLocation.MaxBlocksPerFrame))
         {
             CloseFrame();
         }
@@ -104,7 +106,11 @@ internal sealed class FrameBuilder : IDisposable
         ((IDisposable)_scratch).Dispose();
         ((IDisposable)_staging).Dispose();
         _zstd.Dispose();
+        _lz4.Dispose();
     }
+
+    /// <summary>LZ4 is a quarter faster while its table needs 16 bits a place, and its window is no longer than that anyway.</summary>
+    private int MaxBytes => _encoding.Codec == FrameCodec.Lz4 ? BlockFormat.MaxLz4FrameBytes : BlockFormat.MaxFrameBytes;
 
     private Span<byte> Behind(int byteCount) =>
         _inPlace ? _staging.Span.Slice(_batch.StoredBytes + _rawBytes, byteCount) : _scratch.Span.Slice(_rawBytes, byteCount);
@@ -124,6 +130,7 @@ internal sealed class FrameBuilder : IDisposable
         _blockCount = 0;
         _rawBytes = 0;
         _inPlace = _probe.NextIsRaw();
+        _encoding = _inPlace ? default : _nextEncoding();
     }
 
     private void CloseFrame()
@@ -136,14 +143,15 @@ internal sealed class FrameBuilder : IDisposable
         if (!_inPlace)
         {
             var raw = _scratch.Span[.._rawBytes];
-            if (_nextLevel() is { } level && _probe.IsWorthTrying(raw, _zstd, stored))
+            if (_encoding.Codec != FrameCodec.Raw && _probe.IsWorthTrying(raw, _zstd, stored))
             {
                 // A compressed frame must save 5 %: a smaller gain is not worth decompressing for.
-                var compressed = _zstd.Compress(raw, stored[..(int)(_rawBytes * 0.95)], level);
+                var target = stored[..(int)(_rawBytes * 0.95)];
+                var compressed = _encoding.Codec == FrameCodec.Lz4 ? _lz4.Compress(raw, target) : _zstd.Compress(raw, target, _encoding.Level);
                 _probe.Tried(saved: compressed > 0);
                 if (compressed > 0)
                 {
-                    codec = FrameCodec.Zstd;
+                    codec = _encoding.Codec;
                     storedBytes = compressed;
                     checksum = XxHash3.HashToUInt64(stored[..compressed]);
                 }

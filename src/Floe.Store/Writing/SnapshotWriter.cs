@@ -65,7 +65,7 @@ public sealed class SnapshotWriter : ISnapshotContent, IAsyncDisposable
     public IBlockSink CreateSink()
     {
         ThrowIfEnded();
-        var sink = new BlockSink(this, _known, new FrameBuilder(_known, _packs, NextLevel));
+        var sink = new BlockSink(this, _known, new FrameBuilder(_known, _packs, NextEncoding));
         lock (_sinksLock)
         {
             _sinks.Add(sink);
@@ -172,11 +172,12 @@ public sealed class SnapshotWriter : ISnapshotContent, IAsyncDisposable
         }
     }
 
-    private int? NextLevel()
+    private FrameEncoding NextEncoding()
     {
         var pressure = new CompressionPressure(
-            (long)_time.GetElapsedTime(_began).TotalNanoseconds, (long)_packs.Waited.TotalNanoseconds, Volatile.Read(ref _openSinks));
-        return _compression.NextLevel(pressure);
+            (long)_time.GetElapsedTime(_began).TotalNanoseconds, (long)_packs.Waited.TotalNanoseconds, Volatile.Read(ref _openSinks),
+            _packs.StoredBytes, _packs.UploadedBytes);
+        return _compression.Next(pressure);
     }
 
     private SinkTotals Totals()

@@ -35,7 +35,7 @@ public sealed class PropertyTests
         var store = await OpenAsync(new MemoryObjectStore());
         await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
         var known = new KnownBlocks();
-        var options = new SnapshotWriterOptions { BufferBudgetBytes = 8 << 20, PackBytes = input.PackBytes };
+        var options = SmallBuffers with { PackBytes = input.PackBytes };
         var expected = input.Streams.Select((segments, i) => ($"stream/{i}", segments.SelectMany(s => s.SelectMany(Bytes)).ToArray())).ToDictionary(s => s.Item1, s => s.Item2);
         for (var round = 0; round < 2; round++)
         {

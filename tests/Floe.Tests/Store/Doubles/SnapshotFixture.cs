@@ -12,7 +12,8 @@ internal static class SnapshotFixture
 
     public static MachineFacts Machine { get; } = new() { HostName = "a", Architecture = "x86_64", KernelRelease = "6.1", CriuVersion = "4.1" };
 
-    public static SnapshotWriterOptions SmallBuffers { get; } = new() { BufferBudgetBytes = 8 << 20, PackBytes = 2 << 20 };
+    /// <summary>Little memory, and frames of every encoding.</summary>
+    public static SnapshotWriterOptions SmallBuffers => new() { BufferBudgetBytes = 8 << 20, PackBytes = 2 << 20, Compression = new EveryEncoding() };
 
     public static async Task<SnapshotStore> OpenAsync(IObjectStore objects, TimeProvider? time = null) =>
         await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = time ?? TimeProvider.System, CreatedBy = "test" }, create: true, default);

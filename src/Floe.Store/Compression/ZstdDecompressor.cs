@@ -1,4 +1,4 @@
-namespace Floe.Store.Zstd;
+namespace Floe.Store.Compression;
 
 /// <summary>A reusable decompression context of libzstd. For one thread at a time.</summary>
 internal sealed unsafe class ZstdDecompressor : IDisposable
