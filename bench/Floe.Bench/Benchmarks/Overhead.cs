@@ -7,12 +7,12 @@ namespace Floe.Bench.Benchmarks;
 /// <summary>What it costs a task to run under an agent that takes no snapshot.</summary>
 internal static class Overhead
 {
-    private const int Rounds = 7;
+    private const int Rounds = 25;
 
     public static Benchmark Benchmark { get; } = new(
         "overhead",
         "processor time of a program and of the agent over it under `floe run` (notices watched, no snapshot) / of the program run bare: one that computes, one that sends " +
-        "messages through pipes; medians of 7, taken in turns; processor time, because the time that passes is other programs' too; smaller is better",
+        "messages through pipes; medians of 25, taken in turns; processor time, because the time that passes is other programs' too; smaller is better",
         RunAsync);
 
     private static async Task<IReadOnlyList<Measurement>> RunAsync(Workbench bench, CancellationToken cancellationToken)

@@ -48,7 +48,7 @@ static void compute(void)
 {
     volatile uint64_t result;
     uint64_t value = 88172645463325252ULL;
-    for (uint64_t i = 0; i < 1000000000ULL; i++) {
+    for (uint64_t i = 0; i < 250000000ULL; i++) {
         value ^= value << 13;
         value ^= value >> 7;
         value ^= value << 17;
@@ -71,7 +71,7 @@ static void talk(void)
         while (read(there[0], message, sizeof message) > 0) if (write(back[1], message, sizeof message) < 0) break;
         _exit(0);
     }
-    for (int i = 0; i < 300000; i++) {
+    for (int i = 0; i < 75000; i++) {
         if (write(there[1], message, sizeof message) < 0 || read(back[0], message, sizeof message) <= 0) break;
     }
     close(there[1]);
