@@ -10,22 +10,26 @@ internal sealed class S3DoubleBucketOperations(S3Double server)
     public S3DoubleAnswer Execute(S3DoubleCall call, IQueryCollection query, byte[] body) => call.Method switch
     {
         "GET" when query.ContainsKey("uploads") => ListUploads(query),
-        "GET" when query["list-type"] == "2" => List(query),
+        "GET" when query["list-type"] == "2" || query.Keys.All(IsOfFirstList) => List(query),
         "POST" when query.ContainsKey("delete") => server.Options.HasBatchDelete
             ? Delete(call, body) : S3DoubleAnswer.Error(501, "NotImplemented"),
         "HEAD" => new S3DoubleAnswer(200),
         _ => S3DoubleAnswer.Error(405, "MethodNotAllowed"),
     };
 
+    /// <summary>The first version of the listing, which other programs than Floe still use.</summary>
+    private static bool IsOfFirstList(string parameter) => parameter is "prefix" or "delimiter" or "marker" or "max-keys" or "encoding-type";
+
     private S3DoubleAnswer List(IQueryCollection query)
     {
+        var isFirst = !query.ContainsKey("list-type");
         var prefix = query["prefix"].ToString();
         var delimiter = query["delimiter"].ToString();
         var isEncoded = query["encoding-type"] == "url";
-        var max = int.Min(int.Parse(query["max-keys"].ToString(), CultureInfo.InvariantCulture), server.Options.MaxPageEntries);
+        var max = int.Min(query["max-keys"].ToString() is { Length: > 0 } wanted ? int.Parse(wanted, CultureInfo.InvariantCulture) : 1000, server.Options.MaxPageEntries);
         // A real token is opaque too; ours is the last entry, spelt so that nobody takes it for one.
         var after = query["continuation-token"].ToString() is { Length: > 0 } token
-            ? System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(token)) : query["start-after"].ToString();
+            ? System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(token)) : query[isFirst ? "marker" : "start-after"].ToString();
         var result = new XElement("ListBucketResult");
         var last = "";
         var count = 0;
@@ -65,7 +69,9 @@ internal sealed class S3DoubleBucketOperations(S3Double server)
 
         if (isTruncated)
         {
-            result.Add(new XElement("NextContinuationToken", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(last))));
+            result.Add(isFirst
+                ? new XElement("NextMarker", Encode(last, isEncoded))
+                : new XElement("NextContinuationToken", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(last))));
         }
 
         return S3DoubleAnswer.Xml(result.ToString(SaveOptions.DisableFormatting));
