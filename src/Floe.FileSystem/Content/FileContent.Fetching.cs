@@ -45,8 +45,12 @@ public sealed partial class FileContent
         return false;
     }
 
+    /// <summary>
+    /// Nothing is while the kernel has the local file: it is whole then, and a hole of it may hold what was written through a mapping that nobody has
+    /// told of yet. Once the file is published the hole is the object's too, and fetching its zeros would write over that.
+    /// </summary>
     private bool IsMissing(long block) =>
-        !_blocks.IsPresent(block) && (_blocks.IsDirty(block) || block * BlockMap.BlockBytes < _baseLimit);
+        _pinnedBytes == 0 && !_blocks.IsPresent(block) && (_blocks.IsDirty(block) || block * BlockMap.BlockBytes < _baseLimit);
 
     /// <summary>
     /// Until every block of the range is here, or is zeros. Blocks that lie only in a sent part become the object's by publishing it.

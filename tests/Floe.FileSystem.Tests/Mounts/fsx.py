@@ -15,8 +15,10 @@ def fail(what):
 
 def same(what, a, b):
     if a != b:
-        at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b))) if isinstance(a, bytes) else "-"
-        fail(f"{what} (first at {at}; {len(a) if isinstance(a, bytes) else a} and {len(b) if isinstance(b, bytes) else b})")
+        if not isinstance(a, bytes) or len(a) != len(b):
+            fail(f"{what} ({len(a) if isinstance(a, bytes) else a} and {len(b) if isinstance(b, bytes) else b})")
+        wrong = [i for i, (x, y) in enumerate(zip(a, b)) if x != y]
+        fail(f"{what} ({len(wrong)} of {len(a)} bytes from {wrong[0]} to {wrong[-1]}; {a[wrong[0]:][:8].hex()} and {b[wrong[0]:][:8].hex()})")
 
 
 def both(action):
