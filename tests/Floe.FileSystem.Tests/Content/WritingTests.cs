@@ -250,6 +250,24 @@ public sealed class WritingTests
     }
 
     [Fact]
+    public async Task ReadAsync_MappedWriteIntoAPublishedHoleOfAPinnedFile_GivesIt()
+    {
+        await using var fixture = await StartAsync();
+        var content = await WriteAsync(fixture, "out", Bytes(200_000));
+        content.Close(canRead: false, canWrite: true);
+        await fixture.Store.DrainAsync(includingOpen: false, Token);
+        var local = content.TryPinLocalFile()!;
+        await content.TruncateAsync(10_000, Token);
+        await content.TruncateAsync(2_000_000, Token);
+        await content.SyncAsync(Token);
+        RandomAccess.Write(local, Bytes(5000, seed: 4), 1_000_000);
+        var read = new byte[5000];
+        Assert.Equal(5000, await content.ReadAsync(1_000_000, read, Token));
+        AssertSame(Bytes(5000, seed: 4), read);
+        content.UnpinLocalFile();
+    }
+
+    [Fact]
     public async Task Close_DiskChangedWhatWasWritten_IsNotPublished()
     {
         await using var fixture = await StartAsync(o => o with { MaxUploadTries = 1 }, o => o with { MaxAttempts = 2 });
