@@ -13,11 +13,14 @@ internal sealed class FileRangeContent : HttpContent
     public const int PieceBytes = 256 << 10;
 
     private readonly FileRange _range;
+    private readonly CancellationToken _stop;
     private readonly Action _progress;
 
-    public FileRangeContent(FileRange range, Action progress)
+    /// <param name="stop">Breaks off before the next piece, so that the service never has all of the body.</param>
+    public FileRangeContent(FileRange range, Action progress, CancellationToken stop)
     {
         _range = range;
+        _stop = stop;
         _progress = progress;
         Headers.ContentLength = range.Count;
     }
@@ -54,6 +57,7 @@ internal sealed class FileRangeContent : HttpContent
         {
             for (long done = 0; done < _range.Count;)
             {
+                _stop.ThrowIfCancellationRequested();
                 var count = Read(_range, done, buffer);
                 await stream.WriteAsync(buffer.AsMemory(0, count), cancellationToken).ConfigureAwait(false);
                 done += count;

@@ -72,6 +72,7 @@ internal sealed partial class S3Client : IDisposable
     private async Task<T> SendInSlotAsync<T>(Func<S3Request> next, Func<S3Answer, Task<T>> read, CancellationToken cancellationToken)
     {
         var (clockSets, keyRenewals, moves) = (0, 0, 0);
+        var isUnanswered = false;
         for (var attempt = 1; ; attempt++)
         {
             var request = next();
@@ -86,6 +87,12 @@ internal sealed partial class S3Client : IDisposable
             catch (S3Fault e)
             {
                 fault = e;
+                isUnanswered |= e.Status is null;
+            }
+            catch (OperationCanceledException e) when (isUnanswered && !cancellationToken.IsCancellationRequested)
+            {
+                // Stopped, but an attempt before may have arrived.
+                fault = new S3Fault("it was stopped", e) { IsForGood = true };
             }
 
             switch (fault.Remedy(signedAt))
@@ -134,7 +141,7 @@ internal sealed partial class S3Client : IDisposable
             }
             else if (request.FileBody is { } range)
             {
-                message.Content = new FileRangeContent(range, watch.Touch);
+                message.Content = new FileRangeContent(range, watch.Touch, request.Stop);
             }
 
             _signer.Sign(message, address.Authority, path, request.Query, request.PayloadHash, keys, address.Region, signedAt);
@@ -156,6 +163,10 @@ internal sealed partial class S3Client : IDisposable
         {
             throw new OperationCanceledException(cancellationToken);
         }
+        catch (OperationCanceledException) when (request.Stop.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(request.Stop);
+        }
         catch (OperationCanceledException e)
         {
             // The handler's own limit on connecting.
@@ -168,7 +179,8 @@ internal sealed partial class S3Client : IDisposable
         }
         catch (IOException e)
         {
-            throw new S3Fault(e.Message, e);
+            // The file with the body will not become longer.
+            throw new S3Fault(e.Message, e) { IsForGood = e is EndOfStreamException };
         }
         catch (XmlException e)
         {

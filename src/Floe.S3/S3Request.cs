@@ -19,6 +19,11 @@ internal sealed record S3Request(HttpMethod Method, string Key, string Action)
     /// <summary>A body that lies in a file instead; the file is borrowed until the call ends.</summary>
     public FileRange? FileBody { get; private init; }
 
+    /// <summary>
+    /// Ends the call as cancelling it does, but only while some of <see cref="FileBody"/> is not sent: nothing can come of it afterwards.
+    /// </summary>
+    public CancellationToken Stop { get; init; }
+
     /// <summary>Queues with the transfers, so that small calls (a lease's renewal) are not held up behind them.</summary>
     public bool IsBulk { get; init; }
 

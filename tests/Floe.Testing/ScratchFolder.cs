@@ -1,4 +1,5 @@
 using System.Globalization;
+using Floe.Linux;
 
 namespace Floe.Testing;
 
@@ -71,8 +72,33 @@ public sealed class ScratchFolder : IDisposable
             var name = System.IO.Path.GetFileName(folder).Split('-');
             if (name.Length == 2 && int.TryParse(name[0], NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && StartTime(pid) != name[1])
             {
-                Directory.Delete(folder, recursive: true);
+                Unmount(folder);
+                TryRemove(folder);
             }
+        }
+    }
+
+    /// <summary>What died may have left mounts, on which even looking fails.</summary>
+    private static void Unmount(string folder)
+    {
+        foreach (var line in File.ReadLines("/proc/self/mountinfo").Reverse())
+        {
+            if (line.Split(' ')[4] is var mount && mount.StartsWith($"{folder}/", StringComparison.Ordinal))
+            {
+                _ = Interop.umount2(mount, Interop.MNT_DETACH | Interop.UMOUNT_NOFOLLOW);
+            }
+        }
+    }
+
+    private static void TryRemove(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Another test program, which began at the same time, removes it too.
         }
     }
 

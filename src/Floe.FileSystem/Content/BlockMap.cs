@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Floe.FileSystem.Content;
 
 /// <summary>
@@ -26,6 +28,21 @@ internal sealed class BlockMap
     public static long BlocksOf(long bytes) => (bytes + BlockBytes - 1) / BlockBytes;
 
     public bool IsPresent(long block) => Get(_present, block);
+
+    /// <summary>The first block that is present, from this one on; -1: none.</summary>
+    public long NextPresent(long block)
+    {
+        var left = ulong.MaxValue << (int)(block & 63);
+        for (var word = block >> 6; word < _present.Length; word++, left = ulong.MaxValue)
+        {
+            if ((_present[word] & left) is var bits and not 0)
+            {
+                return (word << 6) + BitOperations.TrailingZeroCount(bits);
+            }
+        }
+
+        return -1;
+    }
 
     public bool IsDirty(long block) => Get(_dirty, block);
 

@@ -9,6 +9,7 @@ internal sealed class CacheSpace(long maxBytes)
     private readonly Lock _lock = new();
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _used;
+    private long _overdrawn;
     private int _transfers;
     private int _waiters;
 
@@ -39,6 +40,18 @@ internal sealed class CacheSpace(long maxBytes)
 
         return true;
     }
+
+    /// <summary>
+    /// Reserves past the limit, until <see cref="Repay"/>: for what can neither be dropped nor refused. What is left for others stays the same.
+    /// </summary>
+    public void Overdraw(long bytes)
+    {
+        Interlocked.Add(ref _overdrawn, bytes);
+        Interlocked.Add(ref _used, bytes);
+    }
+
+    /// <summary>The limit holds again for so many bytes. They stay reserved: whoever needs space next drops them.</summary>
+    public void Repay(long bytes) => Interlocked.Add(ref _overdrawn, -bytes);
 
     public async ValueTask ReserveAsync(long bytes, CancellationToken cancellationToken)
     {
@@ -138,7 +151,7 @@ internal sealed class CacheSpace(long maxBytes)
         while (true)
         {
             var used = Interlocked.Read(ref _used);
-            if (used + bytes > maxBytes)
+            if (used + bytes > maxBytes + Interlocked.Read(ref _overdrawn))
             {
                 return false;
             }

@@ -13,7 +13,6 @@ public sealed partial class FileContent
     private const long MaxFetchBytes = 8 << 20;
 
     private readonly Dictionary<long, Fetch> _inFlight = [];
-    private readonly ChunkUse _use = new();
 
     /// <summary>Blocks on their way: those of [First, End) that still name this fetch in the table.</summary>
     private sealed class Fetch(long first, long end)
@@ -351,7 +350,7 @@ public sealed partial class FileContent
                         _blocks.SetPresent(b);
                     }
 
-                    _use.Touch(from, LastUsed);
+                    _use.Touch(from, to - from, LastUsed);
                     (moved, fetch.Moved) = (fetch.Moved, Fetch.NewSource());
                 }
 

@@ -41,7 +41,7 @@ public sealed partial class FileContent
                 {
                     foreach (var block in changed)
                     {
-                        if (_blocks.SetPresent(block))
+                        if (_blocks.SetPresent(block) && !TryOverdraw(BlockMap.BlockBytes))
                         {
                             // A hole of the file: space that nobody reserved.
                             _store.Space.Release(-BlockMap.BlockBytes);

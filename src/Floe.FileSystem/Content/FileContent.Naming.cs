@@ -90,16 +90,6 @@ public sealed partial class FileContent
         }
     }
 
-    internal UploadSession? TakeSession()
-    {
-        lock (_lock)
-        {
-            var session = _session;
-            _session = null;
-            return session;
-        }
-    }
-
     /// <summary>Unlinked and closed: nothing of it is needed any more.</summary>
     public void Discard()
     {

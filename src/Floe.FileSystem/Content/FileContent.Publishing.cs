@@ -24,6 +24,12 @@ public sealed partial class FileContent
     /// <summary>Finishes in the background what has no writer any more.</summary>
     internal void PublishInBackground()
     {
+        // Before the lock, which is taken with the store's held and never the other way round.
+        if (IsDirty)
+        {
+            _store.Track(this);
+        }
+
         lock (_lock)
         {
             if (_isQueued || _changes == _published || _writers > 0 || _target is null)
@@ -32,7 +38,6 @@ public sealed partial class FileContent
             }
 
             _isQueued = true;
-            _store.Track(this);
             _background = PublishQueuedAsync();
         }
     }
@@ -66,9 +71,14 @@ public sealed partial class FileContent
             {
                 await PublishAsync(isForced: false, _store.Stopping).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is ContentException or OperationCanceledException or ObjectDisposedException)
+            catch (Exception e)
             {
-                // Kept in Failure, and told by whoever asks.
+                // Kept in Failure, and told by whoever asks. What nobody foresaw must not be tried for ever, nor be waited for.
+                if (e is not (ContentException or OperationCanceledException or ObjectDisposedException))
+                {
+                    Failure = new ContentException(ContentErrorKind.LocalDisk, $"{Target}: {e.Message}", e);
+                    _store.NoteFailure(this, Failure);
+                }
             }
 
             lock (_lock)

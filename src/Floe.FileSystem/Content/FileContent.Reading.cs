@@ -89,7 +89,7 @@ public sealed partial class FileContent
             ahead = _base is null || _blocks.PresentCount >= BlockMap.BlocksOf(_baseLimit)
                 ? 0 : (_readAhead ??= new ReadAhead(_store.MaxReadAheadBytes)).Note(offset, count, isHere: run > 0);
             LastUsed = _store.Tick();
-            _use.Touch(offset, LastUsed);
+            _use.Touch(offset, count, LastUsed);
         }
 
         if (ahead > 0)

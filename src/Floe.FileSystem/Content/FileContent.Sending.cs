@@ -15,17 +15,28 @@ public sealed partial class FileContent
 
     // Parts that changed after they were sent: they go up again when the file is published, not before.
     private readonly HashSet<int> _restless = [];
-    private readonly SemaphoreSlim _sessionGate = new(1);
-    private UploadSession? _session;
 
     // The last part that was tried failed: sending more to make room is of no use until a publication has been tried again.
     private bool _isStuck;
 
-    private sealed class Sending(CancellationTokenSource stop)
+    private sealed class Sending
     {
-        public CancellationTokenSource Stop => stop;
+        /// <summary>The part has changed: what is on its way is of no use.</summary>
+        public CancellationTokenSource Stop { get; } = new();
 
         public Task Done { get; set; } = Task.CompletedTask;
+    }
+
+    /// <summary>Whether a part is on its way.</summary>
+    internal bool IsSending
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _sending.Count > 0;
+            }
+        }
     }
 
     /// <summary>Sends what is full and unsent, to make room. False: there is nothing.</summary>
@@ -143,16 +154,6 @@ public sealed partial class FileContent
         ChangePart(count);
     }
 
-    /// <summary>The upload belongs to a snapshot from now on; the file begins another.</summary>
-    private void AbandonSession()
-    {
-        if (_session is { } session)
-        {
-            _store.Abandon(session);
-            _session = null;
-        }
-    }
-
     /// <summary>Brings one part up, as it is when it begins; a change meanwhile stops it. Sent already or on its way: waits for that.</summary>
     private async Task SendPartAsync(int part, CancellationToken cancellationToken)
     {
@@ -171,28 +172,28 @@ public sealed partial class FileContent
             }
             else
             {
-                mine = new Sending(CancellationTokenSource.CreateLinkedTokenSource(cancellationToken));
+                mine = new Sending();
                 _sending[part] = mine;
                 _store.Space.BeginTransfer();
                 var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 mine.Done = done.Task;
-                wait = TransferPartAsync(part, mine, done);
+                wait = TransferPartAsync(part, mine, done, cancellationToken);
             }
         }
 
         await wait.ConfigureAwait(mine is null ? ConfigureAwaitOptions.SuppressThrowing : ConfigureAwaitOptions.None);
     }
 
-    private async Task TransferPartAsync(int part, Sending mine, TaskCompletionSource done)
+    private async Task TransferPartAsync(int part, Sending mine, TaskCompletionSource done, CancellationToken cancellationToken)
     {
         await Task.Yield();
         try
         {
-            await _store.UploadAsync(token => SendOnceAsync(part, token), mine.Stop.Token).ConfigureAwait(false);
+            await _store.UploadAsync(token => SendOnceAsync(part, mine.Stop.Token, token), cancellationToken).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!_store.Stopping.IsCancellationRequested)
+        catch (Exception e) when (mine.Stop.IsCancellationRequested || (e is OperationCanceledException && !_store.Stopping.IsCancellationRequested))
         {
-            // The part changed: whoever needs it sends it again.
+            // The part changed, and so may have failed for that (cut while it was read): whoever needs it sends it again.
         }
         catch (Exception e)
         {
@@ -201,7 +202,12 @@ public sealed partial class FileContent
                 _isStuck = true;
             }
 
-            throw e is ObjectStoreException fault ? ContentErrors.Map(fault, isRead: false) : e;
+            throw e switch
+            {
+                ObjectStoreException fault => ContentErrors.Map(fault, isRead: false),
+                IOException fault => ContentErrors.Map(fault, _local?.Path ?? _store.Options.CacheFolder),
+                _ => e,
+            };
         }
         finally
         {
@@ -217,9 +223,11 @@ public sealed partial class FileContent
         }
     }
 
-    private async Task SendOnceAsync(int part, CancellationToken cancellationToken)
+    /// <param name="stop">The part changed. Heeded only while nothing can have arrived: a request that the service has whole is waited for.</param>
+    private async Task SendOnceAsync(int part, CancellationToken stop, CancellationToken cancellationToken)
     {
-        var session = await SessionAsync(cancellationToken).ConfigureAwait(false);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, cancellationToken);
+        var session = await SessionAsync(either.Token).ConfigureAwait(false);
         long first, end, bytes;
         int version;
         bool isMissing;
@@ -247,7 +255,8 @@ public sealed partial class FileContent
 
         var client = _store.Client(session.Bucket);
         UploadedPart sent;
-        var isHere = !isMissing || await TryFetchToSendAsync(first, end, bytes, cancellationToken).ConfigureAwait(false);
+        var isHere = !isMissing || await TryFetchToSendAsync(first, end, bytes, either.Token).ConfigureAwait(false);
+        stop.ThrowIfCancellationRequested();
         try
         {
             if (!isHere)
@@ -260,12 +269,21 @@ public sealed partial class FileContent
             }
             else
             {
-                sent = await SendFileAsync(client, session, part, bytes, checksum, cancellationToken).ConfigureAwait(false);
+                sent = await SendFileAsync(client, session, part, bytes, checksum, stop, cancellationToken).ConfigureAwait(false);
             }
         }
         catch (ObjectStoreException e) when (e.Code == "NoSuchUpload")
         {
             ForgetSession(session);
+            throw;
+        }
+        catch (Exception e) when (e is not OperationCanceledException || cancellationToken.IsCancellationRequested)
+        {
+            lock (_lock)
+            {
+                session.Unanswered[part] = session.Unanswered.GetValueOrDefault(part, version) == version ? version : -1;
+            }
+
             throw;
         }
 
@@ -318,7 +336,7 @@ public sealed partial class FileContent
     }
 
     private async Task<UploadedPart> SendFileAsync(
-        IBucketClient client, UploadSession session, int part, long bytes, uint? checksum, CancellationToken cancellationToken)
+        IBucketClient client, UploadSession session, int part, long bytes, uint? checksum, CancellationToken stop, CancellationToken cancellationToken)
     {
         LocalFile local;
         using (_fill.Take())
@@ -331,54 +349,6 @@ public sealed partial class FileContent
             }
         }
 
-        return await client.UploadPartAsync(session.Ticket, part, local.Handle, PartGrid.Offset(part), bytes, checksum, cancellationToken).ConfigureAwait(false);
-    }
-
-    private void ForgetSession(UploadSession session)
-    {
-        lock (_lock)
-        {
-            if (_session == session)
-            {
-                _session = null;
-            }
-        }
-    }
-
-    /// <summary>The upload under way; begins one.</summary>
-    private async Task<UploadSession> SessionAsync(CancellationToken cancellationToken)
-    {
-        await _sessionGate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            ContentTarget target;
-            lock (_lock)
-            {
-                if (_session is { } known)
-                {
-                    return known;
-                }
-
-                target = _target ?? throw new OperationCanceledException();
-            }
-
-            // Not cut off when the part changes: an upload whose answer is lost would stay in the bucket.
-            var ticket = await _store.Client(target.Bucket).CreateUploadAsync(target.Key, _store.HeadersOf(target), _store.Stopping).ConfigureAwait(false);
-            var session = new UploadSession(ticket, target.Bucket);
-            lock (_lock)
-            {
-                if (_target == target)
-                {
-                    return _session = session;
-                }
-            }
-
-            await _store.AbortAsync(session).ConfigureAwait(false);
-            throw new OperationCanceledException();
-        }
-        finally
-        {
-            _sessionGate.Release();
-        }
+        return await client.UploadPartAsync(session.Ticket, part, local.Handle, PartGrid.Offset(part), bytes, checksum, stop, cancellationToken).ConfigureAwait(false);
     }
 }

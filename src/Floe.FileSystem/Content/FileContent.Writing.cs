@@ -105,7 +105,11 @@ public sealed partial class FileContent
             }
 
             var reserved = AbsentIn(first, last) * BlockMap.BlockBytes;
-            await _store.Space.ReserveAsync(reserved, cancellationToken).ConfigureAwait(false);
+            if (!TryOverdraw(reserved))
+            {
+                await _store.Space.ReserveAsync(reserved, cancellationToken).ConfigureAwait(false);
+            }
+
             if (TryClaim(offset, end, reserved, out before))
             {
                 break;
@@ -113,9 +117,34 @@ public sealed partial class FileContent
         }
 
         _local!.Write(offset, source.Span);
-        Touch(offset);
+        Touch(offset, source.Length);
         NoteChecksums(offset, source.Span, before);
         NoteWritten(offset, end);
+    }
+
+    /// <summary>
+    /// A file that the kernel reads itself stays whole in the cache however much it grows. Above the share of such files it takes what the disk has:
+    /// waiting for space that only it could give would be for ever, and the rest is for others.
+    /// </summary>
+    private bool TryOverdraw(long bytes)
+    {
+        lock (_lock)
+        {
+            if (_pinnedBytes == 0)
+            {
+                return false;
+            }
+
+            if (_store.TryPin(bytes))
+            {
+                _pinnedBytes += bytes;
+                return false;
+            }
+
+            _store.Space.Overdraw(bytes);
+            _overdrawnBytes += bytes;
+            return true;
+        }
     }
 
     private long BaseLimit

@@ -42,6 +42,7 @@ public sealed partial class FileContent
     private int _writers;
     private int _pins;
     private long _pinnedBytes;
+    private long _overdrawnBytes;
     private bool _isForgotten;
 
     internal FileContent(ContentStore store, ContentTarget target, ObjectVersion? version, ETag? expected)
@@ -241,7 +242,8 @@ public sealed partial class FileContent
         {
             _pins--;
             _store.Unpin(_pinnedBytes);
-            _pinnedBytes = 0;
+            _store.Space.Repay(_overdrawnBytes);
+            _pinnedBytes = _overdrawnBytes = 0;
         }
     }
 
@@ -293,79 +295,6 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>Drops blocks that can be had again, those used longest ago first; gives how many bytes.</summary>
-    /// <param name="waits">Else a content that is being filled is passed over.</param>
-    internal long Evict(long bytes, bool waits)
-    {
-        using var taken = waits ? _fill.Take() : _fill.TryTake();
-        if (taken.IsTaken)
-        {
-            long freed = 0;
-            foreach (var chunk in _use.Oldest())
-            {
-                freed += EvictChunk(chunk);
-                if (freed >= bytes)
-                {
-                    break;
-                }
-            }
-
-            return freed;
-        }
-
-        return 0;
-    }
-
-    private long EvictChunk(long chunk)
-    {
-        const long perChunk = ChunkUse.ChunkBytes / BlockMap.BlockBytes;
-        long freed = 0;
-        for (var block = chunk * perChunk; block < (chunk + 1) * perChunk; block++)
-        {
-            var run = block;
-            lock (_lock)
-            {
-                while (run < (chunk + 1) * perChunk && CanDrop(run))
-                {
-                    _blocks.ClearPresent(run++);
-                }
-
-                _evictions += run > block ? 1 : 0;
-            }
-
-            if (run > block)
-            {
-                var count = (run - block) * BlockMap.BlockBytes;
-                _local!.Punch(block * BlockMap.BlockBytes, count);
-                _store.Space.Release(count);
-                freed += count;
-                block = run;
-            }
-        }
-
-        lock (_lock)
-        {
-            if (freed > 0 || _blocks.PresentCount == 0)
-            {
-                _use.Forget(chunk);
-            }
-        }
-
-        return freed;
-    }
-
-    /// <summary>Under the lock: whether the block is here and can be had again.</summary>
-    private bool CanDrop(long block)
-    {
-        if (!_blocks.IsPresent(block) || _pins > 0 || _target is null)
-        {
-            return false;
-        }
-
-        var part = PartGrid.Number(block * BlockMap.BlockBytes);
-        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || IsSent(part));
-    }
-
     private LocalFile Local()
     {
         if (Volatile.Read(ref _local) is { } there)
@@ -378,15 +307,6 @@ public sealed partial class FileContent
         {
             ObjectDisposedException.ThrowIf(_isDropped, this);
             return _local ??= LocalFile.Create(_store.NewPath());
-        }
-    }
-
-    private void Touch(long offset)
-    {
-        LastUsed = _store.Tick();
-        lock (_lock)
-        {
-            _use.Touch(offset, LastUsed);
         }
     }
 }

@@ -12,6 +12,11 @@ internal sealed class UploadSession(UploadTicket ticket, string bucket)
     /// <summary>Parts that the bucket has, with the content's version of them.</summary>
     public Dictionary<int, (UploadedPart Part, int Version)> Sent { get; } = [];
 
+    /// <summary>
+    /// Parts whose sending ended without an answer, with the version that may still arrive; -1: several. It would replace another one sent since.
+    /// </summary>
+    public Dictionary<int, int> Unanswered { get; } = [];
+
     /// <summary>Parts that a snapshot refers to: whatever becomes of this upload, they are never sent again under their number.</summary>
     public HashSet<int> Sealed { get; } = [];
 }

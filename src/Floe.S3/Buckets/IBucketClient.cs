@@ -67,9 +67,10 @@ public interface IBucketClient
     Task<UploadedPart> UploadPartAsync(UploadTicket upload, int number, ReadOnlyMemory<byte> content, CancellationToken cancellationToken);
 
     /// <summary>Sends a part from a file, in pieces. The range must not change meanwhile: a change is found by its checksum and is a Corrupt exception.</summary>
+    /// <param name="stop">Ends it while not all is sent: then, and only then, an OperationCanceledException of this token, and the bucket never gets the part.</param>
     /// <param name="knownChecksum">The range's <see cref="Crc32C"/>, which spares reading it twice; null: it is not known.</param>
     Task<UploadedPart> UploadPartAsync(
-        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken cancellationToken);
+        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken stop, CancellationToken cancellationToken);
 
     /// <summary>Copies a range of an object into a part on the server: at most 5 GiB.</summary>
     Task<UploadedPart> CopyPartAsync(

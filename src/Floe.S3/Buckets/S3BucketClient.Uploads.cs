@@ -32,11 +32,11 @@ internal sealed partial class S3BucketClient
     }
 
     public Task<UploadedPart> UploadPartAsync(
-        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken cancellationToken)
+        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken stop, CancellationToken cancellationToken)
     {
         var range = new FileRange(file, offset, count);
         var checksum = Crc32C.ToBase64(knownChecksum ?? FileRangeContent.Checksum(range));
-        return SendPartAsync(S3Request.With(PartRequest(upload, number, checksum), range), number, count, checksum, cancellationToken);
+        return SendPartAsync(S3Request.With(PartRequest(upload, number, checksum), range) with { Stop = stop }, number, count, checksum, cancellationToken);
     }
 
     public Task<UploadedPart> CopyPartAsync(

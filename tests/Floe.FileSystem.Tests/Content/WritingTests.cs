@@ -268,6 +268,31 @@ public sealed class WritingTests
     }
 
     [Fact]
+    public async Task WriteAsync_PinnedFileOutgrowsTheCache_GoesOnAndLeavesOthersTheirSpace()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 24 << 20 });
+        var pinned = await WriteAsync(fixture, "pinned", Bytes(200_000));
+        pinned.Close(canRead: false, canWrite: true);
+        await fixture.Store.DrainAsync(includingOpen: false, Token);
+        Assert.NotNull(pinned.TryPinLocalFile());
+        pinned.Open(canRead: false, canWrite: true);
+        await pinned.WriteAsync(0, Bytes(40 << 20, seed: 2), Token);
+        pinned.Close(canRead: false, canWrite: true);
+        var other = await WriteAsync(fixture, "other", Bytes(40 << 20, seed: 3));
+        other.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(Bytes(40 << 20, seed: 2), fixture.Server.Read("pinned"));
+        AssertSame(Bytes(40 << 20, seed: 3), fixture.Server.Read("other"));
+
+        // Nothing of it is left behind: the limit holds for the next.
+        pinned.UnpinLocalFile();
+        (await WriteAsync(fixture, "next", Bytes(12 << 20))).Close(canRead: false, canWrite: true);
+        await fixture.Store.DrainAsync(includingOpen: false, Token);
+        Assert.InRange(fixture.Store.FreeCacheBytes, 1, 24 << 20);
+        Assert.InRange(fixture.Store.Space.UsedBytes, 1, 24 << 20);
+    }
+
+    [Fact]
     public async Task Close_DiskChangedWhatWasWritten_IsNotPublished()
     {
         await using var fixture = await StartAsync(o => o with { MaxUploadTries = 1 }, o => o with { MaxAttempts = 2 });

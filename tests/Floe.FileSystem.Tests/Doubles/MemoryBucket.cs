@@ -180,7 +180,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     }
 
     public Task<UploadedPart> UploadPartAsync(
-        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken cancellationToken)
+        UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken stop, CancellationToken cancellationToken)
     {
         Call("UploadPart", upload.Key);
         var content = new byte[count];

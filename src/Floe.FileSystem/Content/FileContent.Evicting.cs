@@ -1,0 +1,100 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>Dropping what can be had again.</summary>
+public sealed partial class FileContent
+{
+    private readonly ChunkUse _use = new();
+
+    /// <summary>Drops blocks that can be had again, those used longest ago first; gives how many bytes.</summary>
+    /// <param name="waits">Else a content that is being filled is passed over.</param>
+    internal long Evict(long bytes, bool waits)
+    {
+        using var taken = waits ? _fill.Take() : _fill.TryTake();
+        if (taken.IsTaken)
+        {
+            IReadOnlyList<long> chunks;
+            lock (_lock)
+            {
+                chunks = _use.Oldest(_blocks);
+            }
+
+            long freed = 0;
+            foreach (var chunk in chunks)
+            {
+                freed += EvictChunk(chunk);
+                if (freed >= bytes)
+                {
+                    break;
+                }
+            }
+
+            return freed;
+        }
+
+        return 0;
+    }
+
+    private long EvictChunk(long chunk)
+    {
+        var end = (chunk + 1) * ChunkUse.ChunkBlocks;
+        long freed = 0;
+        for (var block = chunk * ChunkUse.ChunkBlocks; block < end; block++)
+        {
+            var run = block;
+            lock (_lock)
+            {
+                while (run < end && CanDrop(run))
+                {
+                    _blocks.ClearPresent(run++);
+                }
+
+                _evictions += run > block ? 1 : 0;
+            }
+
+            if (run > block)
+            {
+                var count = (run - block) * BlockMap.BlockBytes;
+                _local!.Punch(block * BlockMap.BlockBytes, count);
+                _store.Space.Release(count);
+                freed += count;
+                block = run;
+            }
+        }
+
+        lock (_lock)
+        {
+            var left = _blocks.NextPresent(end - ChunkUse.ChunkBlocks);
+            if (left < 0 || left >= end)
+            {
+                _use.Forget(chunk);
+            }
+        }
+
+        return freed;
+    }
+
+    /// <summary>Under the lock: whether the block is here and can be had again.</summary>
+    private bool CanDrop(long block)
+    {
+        if (!_blocks.IsPresent(block) || _pins > 0 || _target is null)
+        {
+            return false;
+        }
+
+        var part = PartGrid.Number(block * BlockMap.BlockBytes);
+        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (IsSent(part) && !MayBeReplaced(part)));
+    }
+
+    /// <summary>The service may yet put an older version of a sent part in its place: then the bytes have to be here to be sent again.</summary>
+    private bool MayBeReplaced(int part) =>
+        _session is { } session && session.Unanswered.TryGetValue(part, out var version) && version != VersionOf(part);
+
+    private void Touch(long offset, long bytes)
+    {
+        LastUsed = _store.Tick();
+        lock (_lock)
+        {
+            _use.Touch(offset, bytes, LastUsed);
+        }
+    }
+}

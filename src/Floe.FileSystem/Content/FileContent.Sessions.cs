@@ -1,0 +1,76 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>The multipart upload under way: its beginning, and its ends other than the object.</summary>
+public sealed partial class FileContent
+{
+    private readonly SemaphoreSlim _sessionGate = new(1);
+    private UploadSession? _session;
+
+    /// <summary>The upload under way; begins one.</summary>
+    private async Task<UploadSession> SessionAsync(CancellationToken cancellationToken)
+    {
+        await _sessionGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            ContentTarget target;
+            lock (_lock)
+            {
+                if (_session is { } known)
+                {
+                    return known;
+                }
+
+                target = _target ?? throw new OperationCanceledException();
+            }
+
+            // Not cut off when the part changes: an upload whose answer is lost would stay in the bucket.
+            var ticket = await _store.Client(target.Bucket).CreateUploadAsync(target.Key, _store.HeadersOf(target), _store.Stopping).ConfigureAwait(false);
+            var session = new UploadSession(ticket, target.Bucket);
+            lock (_lock)
+            {
+                if (_target == target)
+                {
+                    return _session = session;
+                }
+            }
+
+            await _store.AbortAsync(session).ConfigureAwait(false);
+            throw new OperationCanceledException();
+        }
+        finally
+        {
+            _sessionGate.Release();
+        }
+    }
+
+    /// <summary>The upload belongs to a snapshot from now on; the file begins another.</summary>
+    private void AbandonSession()
+    {
+        if (_session is { } session)
+        {
+            _store.Abandon(session);
+            _session = null;
+        }
+    }
+
+    private void ForgetSession(UploadSession session)
+    {
+        lock (_lock)
+        {
+            if (_session == session)
+            {
+                _session = null;
+            }
+        }
+    }
+
+    internal UploadSession? TakeSession()
+    {
+        lock (_lock)
+        {
+            var session = _session;
+            _session = null;
+            return session;
+        }
+    }
+}
