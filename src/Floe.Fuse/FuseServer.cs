@@ -77,7 +77,7 @@ public sealed partial class FuseServer : IAsyncDisposable
             }
 
             server.Start();
-            FuseMountPoint.RaiseReadAhead(directory, options.MaxTransferBytes);
+            _ = FuseMountPoint.TryRaiseReadAhead(directory, options.MaxTransferBytes);
             server.LogMounted(directory, settled.Minor, settled.MayPassThrough);
             return server;
         }
