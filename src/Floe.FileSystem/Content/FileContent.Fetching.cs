@@ -117,6 +117,7 @@ public sealed partial class FileContent
             var end = BlockMap.BlocksOf(Math.Min(to, _baseLimit));
             var first = BlockMap.BlockOf(from);
             var perFetch = Math.Clamp((to - from) / 4, 256 << 10, MaxFetchBytes) / BlockMap.BlockBytes;
+            int? room = null;
             for (var block = first; block < end; block++)
             {
                 if (_inFlight.TryGetValue(block, out var other))
@@ -144,6 +145,12 @@ public sealed partial class FileContent
                 // Small ranges at the far end would never grow: wait until there is enough to ask for.
                 var run = Math.Min(end, block + perFetch);
                 if (run - block < perFetch && run < BlockMap.BlocksOf(_baseLimit))
+                {
+                    break;
+                }
+
+                // A reader that is ahead of the line fills the memory: more would come no sooner, and cost the way through the local file.
+                if (_streamed.Count > 1 && (room ??= _store.Streams.Room) - (started?.Count ?? 0) <= 0)
                 {
                     break;
                 }

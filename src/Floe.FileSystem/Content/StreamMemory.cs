@@ -29,6 +29,18 @@ internal sealed class StreamMemory(long maxBytes) : IDisposable
     private int _rented;
     private bool _isClosed;
 
+    /// <summary>Ranges that could be rented now.</summary>
+    public int Room
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (int)(maxBytes / RangeBytes) - _rented + _written.Count + _waiting.Count(r => r.IsReadThrough);
+            }
+        }
+    }
+
     /// <summary>Null when all memory holds what is still to be read.</summary>
     public NativeBuffer? TryRent()
     {
