@@ -42,7 +42,7 @@ public sealed partial class ObjectFileSystem
             }
 
             target = await ResolveAsync(to, Creatable(newName), cancellationToken).ConfigureAwait(false);
-            Check(node, to, target, flags);
+            Check(from, node, to, target, flags);
             if (target != node)
             {
                 await (isFolder
@@ -57,7 +57,7 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    private static void Check(Node node, Node to, Node? target, FuseRenameFlags flags)
+    private static void Check(Node from, Node node, Node to, Node? target, FuseRenameFlags flags)
     {
         if (node.Folder is { IsPinned: true } || target?.Folder is { IsPinned: true })
         {
@@ -69,18 +69,34 @@ public sealed partial class ObjectFileSystem
             throw new FuseException(Errno.EEXIST, $"{target.Name} exists");
         }
 
+        // In the order in which Linux looks at them.
+        if (IsOrHolds(node, to))
+        {
+            throw new FuseException(Errno.EINVAL, "a folder cannot go into itself");
+        }
+
+        if (target is not null && IsOrHolds(target, from))
+        {
+            throw new FuseException(Errno.ENOTEMPTY, $"{target.Name} holds what is moved");
+        }
+
         if (target is not null && (node.Kind == NodeKind.Folder) != (target.Kind == NodeKind.Folder))
         {
             throw new FuseException(target.Kind == NodeKind.Folder ? Errno.EISDIR : Errno.ENOTDIR, $"{target.Name} is of another kind");
         }
+    }
 
-        for (var above = to; node.Kind == NodeKind.Folder && above is not null; above = above.Parent)
+    private static bool IsOrHolds(Node node, Node folder)
+    {
+        for (Node? above = folder; above is not null; above = above.Parent)
         {
             if (above == node)
             {
-                throw new FuseException(Errno.EINVAL, "a folder cannot go into itself");
+                return true;
             }
         }
+
+        return false;
     }
 
     private async Task MoveFileAsync(Node from, Node node, Node to, string newName, Node? target, CancellationToken cancellationToken)

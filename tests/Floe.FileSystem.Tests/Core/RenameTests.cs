@@ -126,6 +126,7 @@ public sealed class RenameTests : CoreTests
         Bucket.Put("f", "file");
         Bucket.Put("d/x", "in a folder");
         Bucket.Put("empty/", "");
+        Bucket.Put("outer/inner/", "");
         await FailsAsync(Errno.EISDIR, () => Tree.RenameAsync("f", "d"));
         await FailsAsync(Errno.ENOTDIR, () => Tree.RenameAsync("d", "f"));
         await FailsAsync(Errno.ENOTEMPTY, () => Tree.RenameAsync("empty", "d"));
@@ -133,7 +134,11 @@ public sealed class RenameTests : CoreTests
         await FailsAsync(Errno.ENOENT, () => Tree.RenameAsync("no", "g"));
         await FailsAsync(Errno.EEXIST, () => Tree.RenameAsync("f", "d", FuseRenameFlags.NoReplace));
         await FailsAsync(Errno.EINVAL, () => Tree.RenameAsync("f", "d", FuseRenameFlags.Exchange));
-        Assert.Equal(["d/x", "empty/", "f"], Bucket.Keys);
+        // Onto what holds it, and into itself onto something of another kind: the kernel answers these by itself, before it asks a mount.
+        await FailsAsync(Errno.ENOTEMPTY, () => Tree.RenameAsync("d/x", "d"));
+        await FailsAsync(Errno.ENOTEMPTY, () => Tree.RenameAsync("outer/inner", "outer"));
+        await FailsAsync(Errno.EINVAL, () => Tree.RenameAsync("d", "d/x"));
+        Assert.Equal(["d/x", "empty/", "f", "outer/inner/"], Bucket.Keys);
     }
 }
 

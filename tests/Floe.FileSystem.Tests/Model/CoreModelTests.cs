@@ -23,23 +23,23 @@ public sealed class CoreModelTests
         {
             // A sequence takes milliseconds; one that hangs is named.
             var seed = s_firstSeed + (block * sequences) + i;
+            var steps = new RandomSteps(seed);
             try
             {
-                await RunAsync(seed).WaitAsync(TimeSpan.FromSeconds(30));
+                await RunAsync(seed, steps).WaitAsync(TimeSpan.FromSeconds(30));
             }
             catch (TimeoutException)
             {
-                Assert.Fail($"seed {seed} hangs");
+                Assert.Fail($"seed {seed} hangs\n{steps.Last}");
             }
         }
     }
 
-    private static async Task RunAsync(int seed)
+    private static async Task RunAsync(int seed, RandomSteps steps)
     {
         using var scratch = new ScratchFolder();
         var buckets = new MemoryBuckets(Tree.Bucket);
         using var model = new LocalTree(scratch.Folder("model"), isMount: false);
-        var steps = new RandomSteps(seed);
         await using (var tree = new Tree(buckets, Options(seed), null, scratch))
         {
             var subject = new CoreTree(tree);

@@ -17,6 +17,9 @@ internal sealed class RandomSteps(int seed)
     /// <param name="maxOffset">Offsets and lengths of writes go up to here.</param>
     public int MaxOffset { get; init; } = 5000;
 
+    /// <summary>What was done last, a line each.</summary>
+    public string Last => $"after:\n{string.Join('\n', _log.TakeLast(40))}";
+
     public async Task RunAsync(ITree model, ITree subject, int steps, bool withModes)
     {
         for (var step = 0; step < steps; step++)
@@ -45,7 +48,7 @@ internal sealed class RandomSteps(int seed)
         if (expected != actual)
         {
             throw new Xunit.Sdk.XunitException(
-                $"seed {seed}, step {step}: {what} differs\nlocal:\n{expected}\nhere:\n{actual}\nafter:\n{string.Join('\n', _log.TakeLast(40))}");
+                $"seed {seed}, step {step}: {what} differs\nlocal:\n{expected}\nhere:\n{actual}\n{Last}");
         }
     }
 
