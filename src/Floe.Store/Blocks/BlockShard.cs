@@ -4,11 +4,18 @@ namespace Floe.Store.Blocks;
 
 /// <summary>
 /// A small open-addressing table from block to location, one of the many that make up <see cref="KnownBlocks"/>. It grows by a
-/// quarter at a time, so it stays 70 to 87 % full and an entry costs about 30 bytes. The caller holds the shard's lock.
+/// quarter at a time, so it stays 70 to 87 % full and an entry costs about 30 bytes; it grows by more pieces, so that no outgrown
+/// table is left to the garbage collector while a task stands still. The caller holds the shard's lock.
 /// </summary>
 internal sealed class BlockShard
 {
-    private Entry[] _entries = [];
+    private const int PieceBits = 5;
+    private const int PieceEntries = 1 << PieceBits;
+
+    [ThreadStatic]
+    private static Entry[]? t_moved;
+
+    private Entry[][] _pieces = [];
     private int _count;
 
     public int Count => _count;
@@ -16,12 +23,12 @@ internal sealed class BlockShard
     /// <summary>A reference to the block's location; <paramref name="found"/> tells whether it was there or was just added with <paramref name="location"/>.</summary>
     public void FindOrAdd(in BlockId id, BlockLocation location, out bool found, out BlockLocation existing)
     {
-        if (_count >= _entries.Length - (_entries.Length >> 3))
+        if (_count >= Length - (Length >> 3))
         {
             Grow();
         }
 
-        ref var entry = ref Probe(_entries, id);
+        ref var entry = ref Probe(id);
         found = entry.IsUsed;
         if (found)
         {
@@ -37,48 +44,69 @@ internal sealed class BlockShard
     public bool TryFind(in BlockId id, out BlockLocation location)
     {
         location = default;
-        if (_entries.Length == 0)
+        if (Length == 0)
         {
             return false;
         }
 
-        ref var entry = ref Probe(_entries, id);
+        ref var entry = ref Probe(id);
         location = entry.Location;
         return entry.IsUsed;
     }
 
     /// <summary>Gives a block that is in the table a new location.</summary>
-    public void Replace(in BlockId id, BlockLocation location) => Probe(_entries, id) = new Entry(id, location);
+    public void Replace(in BlockId id, BlockLocation location) => Probe(id) = new Entry(id, location);
+
+    private int Length => _pieces.Length << PieceBits;
 
     private void Grow()
     {
-        var old = _entries;
-        var grown = new Entry[Math.Max(8, old.Length + (old.Length >> 2))];
-        foreach (ref var entry in old.AsSpan())
+        if (t_moved is null || t_moved.Length < _count)
         {
-            if (entry.IsUsed)
+            t_moved = new Entry[Math.Max(256, _count * 2)];
+        }
+
+        var moved = t_moved.AsSpan(0, _count);
+        var next = 0;
+        foreach (var piece in _pieces)
+        {
+            foreach (ref var entry in piece.AsSpan())
             {
-                Probe(grown, entry.Id) = entry;
+                if (entry.IsUsed)
+                {
+                    moved[next++] = entry;
+                    entry = default;
+                }
             }
         }
 
-        _entries = grown;
+        var old = _pieces.Length;
+        Array.Resize(ref _pieces, old + Math.Max(1, old >> 2));
+        for (var i = old; i < _pieces.Length; i++)
+        {
+            _pieces[i] = new Entry[PieceEntries];
+        }
+
+        foreach (ref var entry in moved)
+        {
+            Probe(entry.Id) = entry;
+        }
     }
 
     /// <summary>The block's entry, or the free one where it belongs. There is always a free one.</summary>
-    private static ref Entry Probe(Entry[] entries, in BlockId id)
+    private ref Entry Probe(in BlockId id)
     {
         // The upper half of the hash picks the shard, the lower the place: multiply-shift maps it to any table size.
-        var slot = (int)Math.BigMul((ulong)id.Hash, (ulong)entries.Length, out _);
+        var slot = (int)Math.BigMul((ulong)id.Hash, (ulong)Length, out _);
         while (true)
         {
-            ref var entry = ref entries[slot];
+            ref var entry = ref _pieces[slot >> PieceBits][slot & (PieceEntries - 1)];
             if (!entry.IsUsed || entry.Is(id))
             {
                 return ref entry;
             }
 
-            slot = slot + 1 == entries.Length ? 0 : slot + 1;
+            slot = slot + 1 == Length ? 0 : slot + 1;
         }
     }
 
