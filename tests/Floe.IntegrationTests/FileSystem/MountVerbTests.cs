@@ -60,6 +60,17 @@ public sealed class MountVerbTests
         Assert.Equal("out\n", Encoding.UTF8.GetString(server.Read("run/out")!));
     }
 
+    /// <summary>The kernel's own read-ahead, 128 KiB, costs eight requests for one; the setting is in sysfs, which most containers see read-only.</summary>
+    [Fact]
+    public async Task Mount_WhereSysIsReadOnly_TheKernelReadsAheadByTheMebibyteAllTheSame()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var machine = await Machine.CreateAsync(new() { Kind = MachineKind.Host }, Token);
+        await StartAsync(machine, server);
+        var device = (await ShellAsync(machine, server, $"test ! -w /sys/class/bdi; mountpoint -d {Folder}")).Trim();
+        Assert.Equal("1024", (await File.ReadAllTextAsync($"/sys/class/bdi/{device}/read_ahead_kb", Token)).Trim());
+    }
+
     [Fact]
     public async Task Mount_AllBuckets_KeysAreBelowS3()
     {
