@@ -13,7 +13,6 @@ public sealed record AwsService(string Name, string Host, string Signing, bool I
     public static readonly AwsService Ssm = new("SSM", "ssm", "ssm");
     public static readonly AwsService Batch = new("Batch", "batch", "batch");
     public static readonly AwsService Iam = new("IAM", "iam", "iam", IsGlobal: true);
-    public static readonly AwsService Sts = new("STS", "sts", "sts");
     public static readonly AwsService S3 = new("S3", "s3", "s3");
 }
 
