@@ -77,7 +77,7 @@ public sealed partial class FuseServer : IAsyncDisposable
             }
 
             server.Start();
-            _ = FuseMountPoint.TryRaiseReadAhead(directory, options.MaxTransferBytes);
+            FuseMountPoint.RaiseReadAhead(directory, options.MaxTransferBytes);
             server.LogMounted(directory, settled.Minor, settled.MayPassThrough);
             return server;
         }

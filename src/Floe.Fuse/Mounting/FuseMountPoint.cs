@@ -43,36 +43,30 @@ internal static unsafe class FuseMountPoint
 
     /// <summary>
     /// Lets the kernel read ahead as far as one request reaches; its own default is 128 KiB. The setting is in sysfs, of which containers have a
-    /// read-only view or none, so it is reached through a view of its own that nobody else sees. False where that is not allowed: slower, not wrong.
+    /// read-only view or none, so it is reached through a view of its own that nobody else sees. Without effect where that is not allowed.
     /// </summary>
-    public static bool TryRaiseReadAhead(string directory, int bytes)
+    public static void RaiseReadAhead(string directory, int bytes)
     {
-        if (MountTable.DeviceOn(directory) is not { } device)
-        {
-            return false;
-        }
-
         using var context = Interop.fsopen("sysfs", Interop.FSOPEN_CLOEXEC);
-        if (context.IsInvalid || Interop.fsconfig(context, Interop.FSCONFIG_CMD_CREATE, null, null, 0) < 0)
+        if (context.IsInvalid || Interop.fsconfig(context, Interop.FSCONFIG_CMD_CREATE, null, null, 0) < 0 || MountTable.DeviceOn(directory) is not { } device)
         {
-            return false;
+            return;
         }
 
         using var sysfs = Interop.fsmount(context, Interop.FSMOUNT_CLOEXEC, 0);
         if (sysfs.IsInvalid)
         {
-            return false;
+            return;
         }
 
         using var setting = Interop.openat(sysfs, $"class/bdi/{device}/read_ahead_kb", Interop.O_WRONLY | Interop.O_CLOEXEC, 0);
         try
         {
             RandomAccess.Write(setting, Encoding.ASCII.GetBytes($"{bytes / 1024}"), 0);
-            return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return false;
+            // Slower, not wrong.
         }
     }
 

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Floe.Store.Blocks;
 
 /// <summary>
-/// A small open-addressing table from block to location, one of the many that make up <see cref="KnownBlocks"/>. It grows by a
-/// quarter at a time, so it stays 70 to 87 % full and an entry costs about 30 bytes; it grows by more pieces, so that no outgrown
-/// table is left to the garbage collector while a task stands still. The caller holds the shard's lock.
+/// A small open-addressing table from block to location, one of the many that make up <see cref="KnownBlocks"/>. It grows by
+/// a quarter at a time, and by one piece while it is small, so a large one stays 70 to 87 % full and an entry costs about 30 bytes. The pieces
+/// stay when it grows: no outgrown table is left to the garbage collector while a task stands still. The caller holds the shard's lock.
 /// </summary>
 internal sealed class BlockShard
 {
