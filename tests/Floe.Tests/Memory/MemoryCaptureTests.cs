@@ -79,20 +79,24 @@ public sealed class MemoryCaptureTests : IDisposable
         Assert.Equal(Errno.EIO, (await Assert.ThrowsAsync<LinuxException>(capture.FinishAsync)).Errno);
     }
 
+    /// <summary>Whole windows of the block grid: a window that a neighbour's code shares counts as code.</summary>
     private sealed unsafe class Mapping : IDisposable
     {
+        private const ulong Window = PageCursor.WindowBytes;
         private readonly MemoryMappedFile _file;
         private readonly MemoryMappedViewAccessor _view;
+        private readonly ulong _start;
 
         public Mapping(MemoryMappedFileAccess access)
         {
-            _file = MemoryMappedFile.CreateNew(null, Bytes, access);
-            _view = _file.CreateViewAccessor(0, Bytes, access);
+            _file = MemoryMappedFile.CreateNew(null, Bytes + (int)Window, access);
+            _view = _file.CreateViewAccessor(0, Bytes + (int)Window, access);
+            _start = ((ulong)_view.SafeMemoryMappedViewHandle.DangerousGetHandle() + Window - 1) / Window * Window;
         }
 
-        public Span<byte> Span => new((void*)_view.SafeMemoryMappedViewHandle.DangerousGetHandle(), Bytes);
+        public Span<byte> Span => new((void*)_start, Bytes);
 
-        public PageRange Pages => new((ulong)_view.SafeMemoryMappedViewHandle.DangerousGetHandle(), Bytes / 4096);
+        public PageRange Pages => new(_start, Bytes / 4096);
 
         public void Dispose()
         {
