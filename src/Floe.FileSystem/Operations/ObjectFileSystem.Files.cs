@@ -171,7 +171,7 @@ public sealed partial class ObjectFileSystem
     {
         var file = FileOf(handle);
         await TakeMappedAsync(handle, cancellationToken).ConfigureAwait(false);
-        if (!file.Node.IsUnlinked)
+        if (file.Content.Target is not null)
         {
             try
             {
