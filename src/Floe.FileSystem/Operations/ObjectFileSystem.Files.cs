@@ -105,7 +105,8 @@ public sealed partial class ObjectFileSystem
     private async Task<FileContent> DetachedAsync(string bucket, string key, CancellationToken cancellationToken)
     {
         var content = _contents.Create(new ContentTarget(bucket, key));
-        await content.DetachAsync(cancellationToken).ConfigureAwait(false);
+        using var detachment = await content.PrepareDetachAsync(isOpen: true, cancellationToken).ConfigureAwait(false);
+        await detachment.CompleteAsync().ConfigureAwait(false);
         return content;
     }
 

@@ -1,7 +1,9 @@
+using Floe.FileSystem.Content;
 using Floe.FileSystem.Inodes;
 using Floe.FileSystem.Names;
 using Floe.Fuse;
 using Floe.Linux;
+using Floe.S3;
 using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Operations;
@@ -43,7 +45,8 @@ public sealed partial class ObjectFileSystem
 
             target = await ResolveAsync(to, Creatable(newName), cancellationToken).ConfigureAwait(false);
             Check(from, node, to, target, flags);
-            if (target != node)
+            // Two names of one ghost are one file: then nothing is done, as with hard links.
+            if (target != node && (target?.Content is not { } content || content != node.Content))
             {
                 await (isFolder
                     ? MoveFolderAsync(from, node, to, newName, target, cancellationToken)
@@ -103,11 +106,6 @@ public sealed partial class ObjectFileSystem
     {
         var name = node.Name;
         var (newBucket, newKey) = KeyOf(to, newName);
-        if (target is not null)
-        {
-            await DetachAsync(target, cancellationToken).ConfigureAwait(false);
-        }
-
         if (node.Kind == NodeKind.Special)
         {
             if (target is not null)
@@ -117,7 +115,7 @@ public sealed partial class ObjectFileSystem
         }
         else
         {
-            await MoveObjectAsync(from, node, newBucket, newKey, target is not null, cancellationToken).ConfigureAwait(false);
+            await MoveObjectAsync(from, node, to, newName, target, cancellationToken).ConfigureAwait(false);
         }
 
         lock (Gate)
@@ -145,34 +143,104 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    /// <summary>Brings a file's bytes under another key, wherever they are by now.</summary>
-    private async Task MoveObjectAsync(Node from, Node node, IBucketClient newBucket, string newKey, bool replaces, CancellationToken cancellationToken)
+    /// <summary>Brings a file's bytes under another key, wherever they are by now. What it throws means that the file is where it was.</summary>
+    private async Task MoveObjectAsync(Node from, Node node, Node to, string newName, Node? target, CancellationToken cancellationToken)
     {
         var (bucket, key) = KeyOf(from, node.Name);
-        var target = TargetOf(node, newBucket.Bucket, newKey);
-        var content = node.Content;
+        var (newBucket, newKey) = KeyOf(to, newName);
+        FileContent? content;
+        lock (Gate)
+        {
+            // Made where there is none, so that who opens the file meanwhile is held too and goes with it.
+            content = node.Kind == NodeKind.File ? ContentOf(node) : null;
+        }
+
+        using var detachment = target is null ? null : await PrepareDetachAsync(target, cancellationToken).ConfigureAwait(false);
         using var hold = content is null ? null : await content.HoldAsync(cancellationToken).ConfigureAwait(false);
+        var place = TargetOf(node, newBucket.Bucket, newKey);
         if (content is { Version: null })
         {
             // Nothing of it is in the bucket: it goes to the new key when it goes up.
-            var replaced = replaces ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
-            content.Retarget(target, replaced, null);
-            return;
+            var replaced = target is not null ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
+            content.Retarget(place, replaced, null);
+        }
+        else
+        {
+            await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
+            var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
+            var isTaggedAlike = _options.Tags.For(node.Name).SequenceEqual(_options.Tags.For(newName));
+            var copy = await new ObjectCopier(_buckets, _options).CopyAsync(
+                version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : place.Headers, cancellationToken).ConfigureAwait(false);
+            // From here on it is read from the copy, and nothing is interrupted.
+            var before = content?.Retarget(place, copy, copy);
+            try
+            {
+                await DeleteAsync(bucket, key).ConfigureAwait(false);
+            }
+            catch (ObjectStoreException)
+            {
+                if (before is not null)
+                {
+                    content!.Return(before);
+                }
+
+                await TakeBackAsync(from, node, copy, to, newName, target, detachment).ConfigureAwait(false);
+                throw;
+            }
+
+            lock (Gate)
+            {
+                node.Listed = copy;
+            }
         }
 
-        var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
-        var isTaggedAlike = _options.Tags.For(node.Name).SequenceEqual(_options.Tags.For(newKey[(newKey.LastIndexOf('/') + 1)..]));
-        var copier = new ObjectCopier(_buckets, _options);
-        var copy = await copier.CopyAsync(
-            version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : target.Headers, cancellationToken).ConfigureAwait(false);
-        content?.Retarget(target, copy, copy);
+        await (detachment?.CompleteAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// The old name cannot be deleted: its copy goes again. Where it has replaced something it stays, as what the name stands for now, and so it
+    /// does where the bucket does not say that the old one is still there.
+    /// </summary>
+    private async Task TakeBackAsync(
+        Node from, Node node, ObjectVersion copy, Node to, string newName, Node? target, FileContent.Detachment? detachment)
+    {
+        var (bucket, key) = KeyOf(from, node.Name);
+        var newBucket = _buckets.Open(copy.Bucket);
+        if (target is null && await IsThereAsync(bucket, key).ConfigureAwait(false) == true)
+        {
+            await RemoveCopiesAsync(newBucket, [copy]).ConfigureAwait(false);
+        }
+        else if (target is not null)
+        {
+            await (detachment?.CompleteAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+
         lock (Gate)
         {
-            node.Listed = copy;
-        }
+            if (target is not null)
+            {
+                _inodes.Orphan(target);
+                if (target.Kind == NodeKind.Link && node.Kind != NodeKind.Link)
+                {
+                    Linked(to, newBucket.Bucket, newName, isThere: false);
+                }
+            }
 
-        await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
-        await bucket.DeleteAsync([key], cancellationToken).ConfigureAwait(false);
+            Doubt(to, newName);
+        }
+    }
+
+    /// <summary>Whatever was believed of a name, the bucket is asked anew. The lock is held.</summary>
+    private static void Doubt(Node folder, string name)
+    {
+        var state = folder.Folder!;
+        state.Changes++;
+        state.Listing = null;
+        state.Missing.Remove(name);
+        if (state.Children.TryGetValue(name, out var node))
+        {
+            node.ValidUntil = 0;
+        }
     }
 
     private static async Task<ObjectVersion?> VersionOfAsync(IBucketClient bucket, string key, CancellationToken cancellationToken) =>
