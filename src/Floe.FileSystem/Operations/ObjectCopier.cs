@@ -8,38 +8,43 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
 {
     private const int MaxParts = 10_000;
 
-    /// <param name="headers">Metadata and tags of the copy; other metadata of the source stay. Null: those of the source.</param>
+    /// <param name="headers">Metadata and tags of the copy (see <see cref="ObjectHeaders.KeepsTags"/>); other metadata of the source stay. Null: those of the source.</param>
     public async Task<ObjectVersion> CopyAsync(
         ObjectVersion source, IBucketClient bucket, string key, Func<ObjectHeaders>? headers, CancellationToken cancellationToken)
     {
-        ObjectHeaders? written = null;
-        if (headers is not null || source.Size > options.MaxSingleCopyBytes)
+        var inParts = source.Size > options.MaxSingleCopyBytes;
+        var change = headers?.Invoke() ?? (inParts ? new ObjectHeaders { KeepsTags = true } : null);
+        var written = change is null ? null : await HeadersAsync(source, change, cancellationToken).ConfigureAwait(false);
+        ETag etag;
+        if (inParts)
         {
-            written = await HeadersAsync(source, headers?.Invoke(), cancellationToken).ConfigureAwait(false);
+            if (written!.KeepsTags)
+            {
+                var tags = await buckets.Open(source.Bucket).GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false);
+                written = written with { Tags = tags, KeepsTags = false };
+            }
+
+            etag = await CopyPartsAsync(source, bucket, key, written, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            etag = await bucket.CopyAsync(source, key, written, PutCondition.None, cancellationToken).ConfigureAwait(false);
         }
 
-        var etag = source.Size <= options.MaxSingleCopyBytes
-            ? await bucket.CopyAsync(source, key, written, PutCondition.None, cancellationToken).ConfigureAwait(false)
-            : await CopyPartsAsync(source, bucket, key, written!, cancellationToken).ConfigureAwait(false);
         return new ObjectVersion(bucket.Bucket, key, etag, source.Size);
     }
 
-    private async Task<ObjectHeaders> HeadersAsync(ObjectVersion source, ObjectHeaders? change, CancellationToken cancellationToken)
+    private async Task<ObjectHeaders> HeadersAsync(ObjectVersion source, ObjectHeaders change, CancellationToken cancellationToken)
     {
-        var client = buckets.Open(source.Bucket);
-        var head = await client.HeadAsync(source.Key, cancellationToken).ConfigureAwait(false)
+        var head = await buckets.Open(source.Bucket).HeadAsync(source.Key, cancellationToken).ConfigureAwait(false)
             ?? throw new ObjectStoreException(ObjectStoreErrorKind.NotFound, $"s3://{source.Bucket}/{source.Key}: it was removed meanwhile");
         var metadata = new Dictionary<string, string>(head.Metadata);
-        foreach (var (name, value) in change?.Metadata ?? new Dictionary<string, string>())
+        foreach (var (name, value) in change.Metadata)
         {
             metadata[name] = value;
         }
 
-        return new ObjectHeaders
-        {
-            Metadata = metadata,
-            Tags = change?.Tags ?? await client.GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false),
-        };
+        return change with { Metadata = metadata };
     }
 
     private async Task<ETag> CopyPartsAsync(ObjectVersion source, IBucketClient bucket, string key, ObjectHeaders headers, CancellationToken cancellationToken)

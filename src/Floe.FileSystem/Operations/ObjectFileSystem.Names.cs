@@ -26,8 +26,7 @@ public sealed partial class ObjectFileSystem
             SetNew(node, folder, mode, caller);
         }
 
-        var headers = new ObjectHeaders { Metadata = PosixMetadata.Encode(node.Mode, node.Uid, node.Gid, null) };
-        await bucket.PutAsync(NameRules.Checked(key + "/"), default, headers, PutCondition.None, cancellationToken).ConfigureAwait(false);
+        await bucket.PutAsync(NameRules.Checked(key + "/"), default, MarkerHeadersOf(node, name), PutCondition.None, cancellationToken).ConfigureAwait(false);
         lock (Gate)
         {
             var made = _inodes.Add(folder, name, NodeKind.Folder);
@@ -276,10 +275,9 @@ public sealed partial class ObjectFileSystem
             key = PrefixOf(folder);
         }
 
-        var headers = new ObjectHeaders { Metadata = PosixMetadata.Encode(folder.Mode, folder.Uid, folder.Gid, null) };
         try
         {
-            await bucket.PutAsync(key, default, headers, PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+            await bucket.PutAsync(key, default, MarkerHeadersOf(folder, folder.Name), PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed)
         {

@@ -169,8 +169,10 @@ public sealed partial class ObjectFileSystem
             await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
             var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
             var isTaggedAlike = _options.Tags.For(node.Name).SequenceEqual(_options.Tags.For(newName));
+            // What the rules do not set stays as it is, whoever set it.
             var copy = await new ObjectCopier(_buckets, _options).CopyAsync(
-                version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : place.Headers, cancellationToken).ConfigureAwait(false);
+                version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : () => place.Headers() with { KeepsTags = isTaggedAlike },
+                cancellationToken).ConfigureAwait(false);
             // From here on it is read from the copy, and nothing is interrupted.
             var before = content?.Retarget(place, copy, copy);
             try

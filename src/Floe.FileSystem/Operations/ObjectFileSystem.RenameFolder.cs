@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Floe.FileSystem.Content;
 using Floe.FileSystem.Inodes;
-using Floe.FileSystem.Metadata;
 using Floe.FileSystem.Names;
 using Floe.Fuse;
 using Floe.Linux;
@@ -44,8 +43,7 @@ public sealed partial class ObjectFileSystem
             await CopyAllAsync(bucket, versions, copies, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
             if (!copies.ContainsKey(prefix))
             {
-                var headers = new ObjectHeaders { Metadata = PosixMetadata.Encode(node.Mode, node.Uid, node.Gid, null) };
-                var etag = await bucket.PutAsync(newPrefix, Array.Empty<byte>(), headers, PutCondition.None, cancellationToken).ConfigureAwait(false);
+                var etag = await bucket.PutAsync(newPrefix, Array.Empty<byte>(), MarkerHeadersOf(node, newName), PutCondition.None, cancellationToken).ConfigureAwait(false);
                 copies[prefix] = new ObjectVersion(bucket.Bucket, newPrefix, etag, 0);
             }
 
