@@ -59,6 +59,15 @@ public sealed partial class FileContent
         }
     }
 
+    /// <summary>Whether a version of the object is the one that this content rests on, or may replace.</summary>
+    public bool Knows(ETag etag)
+    {
+        lock (_lock)
+        {
+            return _expected == etag || _base?.ETag == etag;
+        }
+    }
+
     /// <summary>Where a content goes, what it replaces there, and what it rests on.</summary>
     public sealed record Place(ContentTarget? Target, ETag? Expected, ObjectVersion? Base);
 

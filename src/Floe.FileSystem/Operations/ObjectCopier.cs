@@ -9,8 +9,12 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
     private const int MaxParts = 10_000;
 
     /// <param name="headers">Metadata and tags of the copy (see <see cref="ObjectHeaders.KeepsTags"/>); other metadata of the source stay. Null: those of the source.</param>
+    /// <param name="condition">
+    /// Of a copy in parts. Where one request does, services that take a condition are few, and an own copy whose answer was lost could not be told
+    /// from another's: there it is the caller who looked before.
+    /// </param>
     public async Task<ObjectVersion> CopyAsync(
-        ObjectVersion source, IBucketClient bucket, string key, Func<ObjectHeaders>? headers, CancellationToken cancellationToken)
+        ObjectVersion source, IBucketClient bucket, string key, Func<ObjectHeaders>? headers, PutCondition condition, CancellationToken cancellationToken)
     {
         var inParts = source.Size > options.MaxSingleCopyBytes;
         var change = headers?.Invoke() ?? (inParts ? new ObjectHeaders { KeepsTags = true } : null);
@@ -24,7 +28,7 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
                 written = written with { Tags = tags, KeepsTags = false };
             }
 
-            etag = await CopyPartsAsync(source, bucket, key, written, cancellationToken).ConfigureAwait(false);
+            etag = await CopyPartsAsync(source, bucket, key, written, condition, cancellationToken).ConfigureAwait(false);
         }
         else
         {
@@ -47,7 +51,8 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
         return change with { Metadata = metadata };
     }
 
-    private async Task<ETag> CopyPartsAsync(ObjectVersion source, IBucketClient bucket, string key, ObjectHeaders headers, CancellationToken cancellationToken)
+    private async Task<ETag> CopyPartsAsync(
+        ObjectVersion source, IBucketClient bucket, string key, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)
     {
         var partBytes = Math.Max(options.CopyPartBytes, (source.Size + MaxParts - 1) / MaxParts);
         var count = (int)((source.Size + partBytes - 1) / partBytes);
@@ -57,7 +62,7 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
             var parts = new UploadedPart[count];
             await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = options.MaxParallelCopies, CancellationToken = cancellationToken }, async (i, token) =>
                 parts[i] = await bucket.CopyPartAsync(upload, i + 1, source, i * partBytes, Math.Min(partBytes, source.Size - (i * partBytes)), token).ConfigureAwait(false)).ConfigureAwait(false);
-            return await bucket.CompleteUploadAsync(upload, parts, PutCondition.None, cancellationToken).ConfigureAwait(false);
+            return await bucket.CompleteUploadAsync(upload, parts, condition, cancellationToken).ConfigureAwait(false);
         }
         catch
         {

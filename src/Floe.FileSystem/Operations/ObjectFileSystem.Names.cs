@@ -53,7 +53,16 @@ public sealed partial class ObjectFileSystem
             Tags = _options.Tags.For(name),
         };
         var content = target.ToArray();
-        var etag = await bucket.PutAsync(key, content, headers, PutCondition.None, cancellationToken).ConfigureAwait(false);
+        ETag etag;
+        try
+        {
+            etag = await bucket.PutAsync(key, content, headers, PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed)
+        {
+            throw Appeared(folder, name);
+        }
+
         lock (Gate)
         {
             var node = _inodes.Add(folder, name, NodeKind.Link);

@@ -157,11 +157,11 @@ public sealed partial class ObjectFileSystem
 
         using var detachment = target is null ? null : await PrepareDetachAsync(target, cancellationToken).ConfigureAwait(false);
         using var hold = content is null ? null : await content.HoldAsync(cancellationToken).ConfigureAwait(false);
+        var replaced = await ReplacedAsync(to, newName, target, cancellationToken).ConfigureAwait(false);
         var place = TargetOf(node, newBucket.Bucket, newKey);
         if (content is { Version: null })
         {
             // Nothing of it is in the bucket: it goes to the new key when it goes up.
-            var replaced = target is not null ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
             content.Retarget(place, replaced, null);
         }
         else
@@ -172,7 +172,7 @@ public sealed partial class ObjectFileSystem
             // What the rules do not set stays as it is, whoever set it.
             var copy = await new ObjectCopier(_buckets, _options).CopyAsync(
                 version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : () => place.Headers() with { KeepsTags = isTaggedAlike },
-                cancellationToken).ConfigureAwait(false);
+                replaced is null ? PutCondition.IfAbsent : PutCondition.IfMatch(replaced.ETag), cancellationToken).ConfigureAwait(false);
             // From here on it is read from the copy, and nothing is interrupted.
             var before = content?.Retarget(place, copy, copy);
             try
@@ -245,6 +245,27 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    private static async Task<ObjectVersion?> VersionOfAsync(IBucketClient bucket, string key, CancellationToken cancellationToken) =>
-        await bucket.HeadAsync(key, cancellationToken).ConfigureAwait(false) is { } head ? new ObjectVersion(bucket.Bucket, key, head.ETag, head.Size) : null;
+    /// <summary>The object that a rename replaces; null: none. Asked for anew, since what is believed of a name may be a second old.</summary>
+    /// <exception cref="FuseException">EEXIST: it is another one than the mount shows.</exception>
+    private async Task<ObjectVersion?> ReplacedAsync(Node to, string newName, Node? target, CancellationToken cancellationToken)
+    {
+        var (bucket, key) = KeyOf(to, newName);
+        if (await bucket.HeadAsync(key, cancellationToken).ConfigureAwait(false) is not { } head)
+        {
+            return null;
+        }
+
+        return target?.Content?.Knows(head.ETag) ?? target?.Listed?.ETag == head.ETag
+            ? new ObjectVersion(bucket.Bucket, key, head.ETag, head.Size) : throw Appeared(to, newName);
+    }
+
+    private FuseException Appeared(Node folder, string name)
+    {
+        lock (Gate)
+        {
+            Doubt(folder, name);
+        }
+
+        return new FuseException(Errno.EEXIST, $"somebody else wrote {name} in this moment");
+    }
 }

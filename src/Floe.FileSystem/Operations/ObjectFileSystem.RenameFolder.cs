@@ -31,6 +31,10 @@ public sealed partial class ObjectFileSystem
             using var within = await target.Folder!.Changing.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
             await RemoveEmptyAsync(to, target, cancellationToken).ConfigureAwait(false);
         }
+        else if ((await bucket.ListAsync(newPrefix, delimiter: null, token: null, 1, cancellationToken).ConfigureAwait(false)).Objects.Count > 0)
+        {
+            throw Appeared(to, newName);
+        }
 
         var contents = ContentsBelow(node);
         // Until the end nothing goes to an old key: it would be left there, or miss in the copy.
@@ -56,7 +60,7 @@ public sealed partial class ObjectFileSystem
         }
 
         // From here on files are read from their copies, and nothing is interrupted.
-        var places = RetargetAll(bucket.Bucket, contents, versions, copies, newPrefix);
+        var places = RetargetAll(bucket.Bucket, contents, versions, copies, prefix, newPrefix);
         ObjectStoreException? failure = null;
         try
         {
@@ -101,17 +105,18 @@ public sealed partial class ObjectFileSystem
     /// <summary>Files whose objects were copied go where the copies are; gives where they went before.</summary>
     private List<(FileContent Content, FileContent.Place Place)> RetargetAll(
         string bucket, List<(Node Node, FileContent Content, string Path)> contents, List<ObjectVersion> versions,
-        ConcurrentDictionary<string, ObjectVersion> copies, string newPrefix)
+        ConcurrentDictionary<string, ObjectVersion> copies, string prefix, string newPrefix)
     {
-        var known = versions.ToHashSet();
+        var known = versions.ToDictionary(v => v.Key, StringComparer.Ordinal);
         List<(FileContent, FileContent.Place)> places = [];
         foreach (var (node, content, path) in contents)
         {
             var place = TargetOf(node, bucket, newPrefix + path);
-            var version = content.Version;
-            // Without a version it goes to its new key when it goes up. Where others have replaced or removed its version, it fails there as it would have here.
-            var copy = version is not null && known.Contains(version) ? copies[version.Key] : null;
-            places.Add((content, content.Retarget(place, version, copy)));
+            // Without a version it goes to its new key when it goes up. Where others have replaced or removed its version, it fails there as it
+            // would have here.
+            var there = known.GetValueOrDefault(prefix + path);
+            var copy = there is not null && content.Knows(there.ETag) ? copies[there.Key] : null;
+            places.Add((content, content.Retarget(place, copy ?? content.Version, there == content.Version ? copy : null)));
         }
 
         return places;
@@ -228,7 +233,7 @@ public sealed partial class ObjectFileSystem
     {
         var copier = new ObjectCopier(_buckets, _options);
         await Parallel.ForEachAsync(versions, new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken }, async (version, token) =>
-            copies[version.Key] = await copier.CopyAsync(version, bucket, newPrefix + version.Key[prefix.Length..], null, token).ConfigureAwait(false)).ConfigureAwait(false);
+            copies[version.Key] = await copier.CopyAsync(version, bucket, newPrefix + version.Key[prefix.Length..], null, PutCondition.IfAbsent, token).ConfigureAwait(false)).ConfigureAwait(false);
     }
 
     /// <summary>Known files below stand for their copies now. The lock is held.</summary>

@@ -120,6 +120,52 @@ public sealed class RenameTests : CoreTests
         Assert.Equal("new", Bucket.Text("d/new"));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Rename_OntoWhatSomebodyElseMadeUnseen_OverwritesNothing(bool isUploaded)
+    {
+        var handle = await Tree.CreateAsync("a", Tree.WriteOnly);
+        if (isUploaded)
+        {
+            await Tree.Files.SyncAsync(handle, default);
+        }
+
+        Assert.False(await Tree.ExistsAsync("b"));
+        Bucket.Put("b", "theirs");
+        await FailsAsync(Errno.EEXIST, () => Tree.RenameAsync("a", "b"));
+        Assert.Equal("theirs", Bucket.Text("b"));
+        // Whoever tries again has seen it.
+        await Tree.RenameAsync("a", "b");
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal("", Bucket.Text("b"));
+    }
+
+    [Fact]
+    public async Task Rename_OntoWhatSomebodyElseReplacedUnseen_OverwritesNothing()
+    {
+        Bucket.Put("a", "new");
+        Bucket.Put("b", "old");
+        await Tree.StatAsync("b");
+        var held = await Tree.FindAsync("b");
+        Bucket.Put("b", "theirs");
+        await FailsAsync(Errno.EEXIST, () => Tree.RenameAsync("a", "b"));
+        Assert.Equal("theirs", await Tree.ReadAsync("b"));
+        Assert.Equal("new", await Tree.ReadAsync("a"));
+        Tree.Files.Forget(held.NodeId, 1);
+    }
+
+    [Fact]
+    public async Task Rename_FolderOntoKeysThatSomebodyElseMadeUnseen_OverwritesNothing()
+    {
+        Bucket.Put("d/1", "mine");
+        Assert.False(await Tree.ExistsAsync("e"));
+        Bucket.Put("e/1", "theirs");
+        await FailsAsync(Errno.EEXIST, () => Tree.RenameAsync("d", "e"));
+        Assert.Equal("theirs", Bucket.Text("e/1"));
+    }
+
     [Fact]
     public async Task Rename_WhatCannotBe_IsRefused()
     {
@@ -158,5 +204,22 @@ public sealed class LargeCopyTests : CoreTests
         Assert.Equal(4, Bucket.Calls.Count(c => c == "CopyPart b"));
         Assert.Equal(0, Bucket.OpenUploads);
         Assert.Equal(["b"], Bucket.Keys);
+    }
+
+    [Fact]
+    public async Task Rename_InPartsAndSomebodyElseMakesTheNameMeanwhile_OverwritesNothing()
+    {
+        Bucket.Put("a", "0123456789ABC");
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "CompleteUpload")
+            {
+                Bucket.Put("b", "theirs");
+            }
+        };
+        await FailsAsync(116, () => Tree.RenameAsync("a", "b"));
+        Assert.Equal("theirs", Bucket.Text("b"));
+        Assert.Equal("0123456789ABC", Bucket.Text("a"));
+        Assert.Equal(0, Bucket.OpenUploads);
     }
 }
