@@ -276,6 +276,12 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
             Calls.Add($"{call} {key}");
         }
 
+        if (key.Any(c => c < ' '))
+        {
+            // As S3BucketClient does.
+            throw new ObjectStoreException(ObjectStoreErrorKind.Unsupported, key);
+        }
+
         Before?.Invoke(call, key);
     }
 
