@@ -2,6 +2,7 @@ using System.Text;
 using Floe.FileSystem.Metadata;
 using Floe.Fuse;
 using Floe.Linux;
+using Floe.S3;
 using Floe.S3.Buckets;
 using Xunit;
 
@@ -108,6 +109,24 @@ public sealed class AttributeTests : CoreTests
         Assert.Equal("x y", Encoding.UTF8.GetString(await Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "user.s3.tag.project", default)));
         Assert.Equal("v1", Encoding.UTF8.GetString(await Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "user.s3.etag", default)));
         await FailsAsync(Errno.ENODATA, () => Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "security.capability", default).AsTask());
+        Tree.Files.Forget(entry.NodeId, 1);
+    }
+
+    [Theory]
+    [InlineData(ObjectStoreErrorKind.AccessDenied)]
+    [InlineData(ObjectStoreErrorKind.Unsupported)]
+    public async Task ListExtendedAttributes_TagsCannotBeRead_IsTheETagAlone(ObjectStoreErrorKind kind)
+    {
+        Bucket.Put("f", "text");
+        var entry = await Tree.FindAsync("f");
+        Bucket.Before = (call, key) =>
+        {
+            if (call == "GetTags")
+            {
+                throw new ObjectStoreException(kind, key);
+            }
+        };
+        Assert.Equal(["user.s3.etag"], await Tree.Files.ListExtendedAttributesAsync(entry.NodeId, default));
         Tree.Files.Forget(entry.NodeId, 1);
     }
 
