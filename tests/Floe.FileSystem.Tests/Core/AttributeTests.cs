@@ -44,6 +44,22 @@ public sealed class AttributeTests : CoreTests
     }
 
     [Fact]
+    public async Task List_FileThatWasNotLookedAt_HasDefaultsUntilItIs()
+    {
+        var metadata = PosixMetadata.Encode(Interop.S_IFREG | 0x180, 7, 8, new UnixTime(1_000_000_000, 0));
+        Bucket.Put("f", "text", new ObjectHeaders { Metadata = metadata });
+        var handle = Tree.Files.OpenFolder(1);
+        var listed = new Tree.ListBuffer(int.MaxValue, takesEntries: true);
+        await Tree.Files.ReadFolderAsync(handle, 0, listed, default);
+        Tree.Files.ReleaseFolder(handle);
+        var entry = listed.Entries.Single(e => e.Name == "f");
+        Assert.Equal(Interop.S_IFREG | 0x1EDu, entry.Mode);
+        var stat = (await Tree.Files.GetAttributesAsync(entry.Node, default)).Attributes;
+        Assert.Equal((Interop.S_IFREG | 0x180u, 7u, 8u, 1_000_000_000L), (stat.Mode, stat.Uid, stat.Gid, stat.MTime.Seconds));
+        Tree.Files.Forget(entry.Node, 1);
+    }
+
+    [Fact]
     public async Task SetAttributes_BeforeTheUpload_IsInTheMetadata()
     {
         var handle = await Tree.CreateAsync("f", Tree.WriteOnly);
