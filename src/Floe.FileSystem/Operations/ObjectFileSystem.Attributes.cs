@@ -164,12 +164,11 @@ public sealed partial class ObjectFileSystem
             return;
         }
 
-        FileContent content;
-        lock (Gate)
+        var content = await WithContentAsync(node, content =>
         {
-            content = ContentOf(node);
             content.Open(canRead: false, canWrite: true);
-        }
+            return content;
+        }, cancellationToken).ConfigureAwait(false);
 
         try
         {

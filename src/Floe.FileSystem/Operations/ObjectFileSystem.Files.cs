@@ -230,14 +230,12 @@ public sealed partial class ObjectFileSystem
             throw new FuseException(node.Kind == NodeKind.Link ? Errno.ELOOP : Errno.ENXIO, $"{node.Name} is no file");
         }
 
-        OpenedFile opened;
-        FileContent content;
-        lock (Gate)
+        var (content, opened) = await WithContentAsync(node, content =>
         {
-            content = ContentOf(node);
-            opened = Open(node, flags, keepsCache: node.CachedBy == content);
+            var opened = Open(node, flags, keepsCache: node.CachedBy == content);
             node.CachedBy = content;
-        }
+            return (content, opened);
+        }, cancellationToken).ConfigureAwait(false);
 
         if ((flags & Interop.O_TRUNC) != 0)
         {

@@ -48,6 +48,11 @@ public sealed partial class ObjectFileSystem
             // Two names of one ghost are one file: then nothing is done, as with hard links.
             if (target != node && (target?.Content is not { } content || content != node.Content))
             {
+                lock (Gate)
+                {
+                    _moving = isFolder ? node : _moving;
+                }
+
                 await (isFolder
                     ? MoveFolderAsync(from, node, to, newName, target, cancellationToken)
                     : MoveFileAsync(from, node, to, newName, target, cancellationToken)).ConfigureAwait(false);
@@ -55,6 +60,11 @@ public sealed partial class ObjectFileSystem
         }
         finally
         {
+            lock (Gate)
+            {
+                _moving = isFolder ? null : _moving;
+            }
+
             Drop(target);
             Drop(node);
         }

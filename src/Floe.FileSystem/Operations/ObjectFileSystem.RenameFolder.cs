@@ -14,6 +14,29 @@ public sealed partial class ObjectFileSystem
 {
     private const int KeysPerPage = 1000;
 
+    /// <summary>The folder that is being renamed: one at a time.</summary>
+    private Node? _moving;
+
+    /// <summary>
+    /// What a use of a file's content gives, under the lock. A file without one, in a folder that is being renamed, gets it when that is done: the
+    /// rename does not know it, and it would go on at the old key.
+    /// </summary>
+    private async ValueTask<T> WithContentAsync<T>(Node node, Func<FileContent, T> use, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            lock (Gate)
+            {
+                if (node.Content is not null || _moving is null || !IsOrHolds(_moving, node))
+                {
+                    return use(ContentOf(node));
+                }
+            }
+
+            using var tree = await _tree.EnterSharedAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     private async Task MoveFolderAsync(Node from, Node node, Node to, string newName, Node? target, CancellationToken cancellationToken)
     {
         var (bucket, key) = KeyOf(from, node.Name);

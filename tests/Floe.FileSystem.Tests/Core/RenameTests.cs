@@ -83,6 +83,29 @@ public sealed class RenameTests : CoreTests
         Assert.Equal("two", await Tree.ReadAsync("e/x/2"));
     }
 
+    [Theory]
+    [InlineData("f", "g", "f", "g")]
+    [InlineData("d", "e", "d/f", "e/f")]
+    public async Task Open_FileThatIsBeingRenamedOrItsFolder_GoesOnAtTheNewKey(string from, string to, string key, string newKey)
+    {
+        Bucket.Put(key, "one");
+        Task<ulong>? opening = null;
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "Copy")
+            {
+                opening = Tree.OpenAsync(key, Tree.ReadWrite);
+            }
+        };
+        await Tree.RenameAsync(from, to);
+        var handle = await opening!;
+        await Tree.Files.WriteAsync(handle, 0, "ONE"u8.ToArray(), killsPrivileges: false, default);
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal("ONE", Bucket.Text(newKey));
+        Assert.DoesNotContain(key, Bucket.Keys);
+    }
+
     [Fact]
     public async Task Rename_FolderWhoseCopyFails_ChangesNothing()
     {
