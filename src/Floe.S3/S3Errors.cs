@@ -45,7 +45,7 @@ internal static class S3Errors
                 return (ObjectStoreErrorKind.Credentials, "the service refused the signature; check AWS_SECRET_ACCESS_KEY and that no proxy changes requests");
             case "EntityTooLarge":
                 return (ObjectStoreErrorKind.TooLarge, "larger than the service takes");
-            case "BadDigest" or "XAmzContentChecksumMismatch":
+            case "BadDigest" or "XAmzContentChecksumMismatch" or "XAmzContentSHA256Mismatch":
                 return (ObjectStoreErrorKind.Corrupt, $"bytes arrive changed ({attempts} tries); the network or this machine's memory damages data");
             case "QuotaExceeded" or "InsufficientStorage" or "XMinioStorageFull":
                 return (ObjectStoreErrorKind.NoSpace, "the bucket's quota or the store's space is used up");

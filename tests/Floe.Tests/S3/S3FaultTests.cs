@@ -33,6 +33,7 @@ public sealed class S3FaultTests : IAsyncLifetime
     [InlineData(400, "RequestTimeout")]
     [InlineData(409, "ConditionalRequestConflict")]
     [InlineData(400, "BadDigest")]
+    [InlineData(400, "XAmzContentSHA256Mismatch")]
     public async Task PutAsync_TransientErrors_AreRetried(int status, string code)
     {
         _server.Faults.Add(new(S3DoubleFaultKind.Error, 3) { Status = status, Code = code });
