@@ -69,7 +69,7 @@ internal sealed class S3Deletion(S3Client client, StoreUrl store)
 
             if (round == MaxRounds)
             {
-                throw Failed(errors[0], ObjectStoreErrorKind.Unavailable);
+                throw Failed(errors[0], errors[0].Code == "InternalError" ? ObjectStoreErrorKind.Unavailable : ObjectStoreErrorKind.Busy);
             }
 
             // Only keys that we asked for; the answer cannot name others.

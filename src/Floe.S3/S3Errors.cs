@@ -45,11 +45,11 @@ internal static class S3Errors
                 return (ObjectStoreErrorKind.Credentials, "the service refused the signature; check AWS_SECRET_ACCESS_KEY and that no proxy changes requests");
             case "EntityTooLarge":
                 return (ObjectStoreErrorKind.TooLarge, "larger than the service takes");
-            case "BadDigest" or "XAmzContentChecksumMismatch":
+            case "BadDigest" or "XAmzContentChecksumMismatch" or "XAmzContentSHA256Mismatch":
                 return (ObjectStoreErrorKind.Corrupt, $"bytes arrive changed ({attempts} tries); the network or this machine's memory damages data");
             case "QuotaExceeded" or "InsufficientStorage" or "XMinioStorageFull":
                 return (ObjectStoreErrorKind.NoSpace, "the bucket's quota or the store's space is used up");
-            case "SlowDown" or "Throttling" or "ThrottlingException" or "TooManyRequests" or "RequestLimitExceeded":
+            case "SlowDown" or "ServiceUnavailable" or "Throttling" or "ThrottlingException" or "TooManyRequests" or "RequestLimitExceeded":
                 return (ObjectStoreErrorKind.Busy, $"the service asks for fewer requests{Said(fault)} ({attempts} tries)");
             case "InvalidObjectState":
                 return (ObjectStoreErrorKind.Unsupported, "the object lies in an archive class; restore it or keep lifecycle rules off Floe's prefix");
@@ -70,8 +70,11 @@ internal static class S3Errors
             HttpStatusCode.MovedPermanently or HttpStatusCode.TemporaryRedirect => (ObjectStoreErrorKind.Unsupported, WrongRegion(fault, address, store)),
             HttpStatusCode.RequestedRangeNotSatisfiable => (ObjectStoreErrorKind.Truncated, "the object ends before the range that was asked for"),
             HttpStatusCode.InsufficientStorage => (ObjectStoreErrorKind.NoSpace, "the store is full"),
+            // HEAD has no body, and so no code.
+            HttpStatusCode.ServiceUnavailable or HttpStatusCode.TooManyRequests =>
+                (ObjectStoreErrorKind.Busy, $"the service asks for fewer requests, with status {(int)fault.Status}{Said(fault)} ({attempts} tries)"),
             null => (ObjectStoreErrorKind.Unavailable, $"{address.Authority} does not answer: {Reason(fault)} ({attempts} tries); check endpoint and network"),
-            >= HttpStatusCode.InternalServerError or HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout =>
+            >= HttpStatusCode.InternalServerError or HttpStatusCode.RequestTimeout =>
                 (ObjectStoreErrorKind.Unavailable, $"the service fails with status {(int)fault.Status}{Said(fault)} ({attempts} tries)"),
             _ => (ObjectStoreErrorKind.Unsupported, $"{action} was refused with status {(int)fault.Status}{Said(fault)}"),
         };

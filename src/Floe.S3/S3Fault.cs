@@ -71,7 +71,7 @@ internal sealed class S3Fault : Exception
                 return S3Remedy.ChangeRegion;
             case "SlowDown" or "ServiceUnavailable" or "InternalError" or "RequestTimeout" or "Throttling" or "ThrottlingException"
                 or "TooManyRequests" or "RequestLimitExceeded" or "ConditionalRequestConflict" or "ConcurrentModification" or "OperationAborted"
-                or "BadDigest" or "XAmzContentChecksumMismatch" or "IncompleteBody":
+                or "BadDigest" or "XAmzContentChecksumMismatch" or "XAmzContentSHA256Mismatch" or "IncompleteBody":
                 return S3Remedy.Retry;
         }
 

@@ -1,3 +1,4 @@
+using Floe.S3;
 using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Content;
@@ -29,9 +30,10 @@ public sealed partial class FileContent
 
     /// <summary>
     /// Rename, in a hold: what is not in the bucket yet goes to the new key, replacing what <paramref name="replaced"/> names (null: nothing may be
-    /// there). An object that is in the bucket already is the caller's to copy; then <paramref name="version"/> is the copy.
+    /// there). An object that is in the bucket already is the caller's to copy; then <paramref name="version"/> is the copy. Gives where it went
+    /// before, for <see cref="Return"/>.
     /// </summary>
-    public void Retarget(ContentTarget target, ObjectVersion? replaced, ObjectVersion? version)
+    public Place Retarget(ContentTarget target, ObjectVersion? replaced, ObjectVersion? version)
     {
         if (TakeSession() is { } session)
         {
@@ -40,11 +42,34 @@ public sealed partial class FileContent
 
         lock (_lock)
         {
+            var before = new Place(_target, _expected, _base);
             _target = target;
             _expected = (version ?? replaced)?.ETag;
             _base = version ?? _base;
+            return before;
         }
     }
+
+    /// <summary>In the same hold: the rename failed, and the file goes where it went before.</summary>
+    public void Return(Place place)
+    {
+        lock (_lock)
+        {
+            (_target, _expected, _base) = (place.Target, place.Expected, place.Base);
+        }
+    }
+
+    /// <summary>Whether a version of the object is the one that this content rests on, or may replace.</summary>
+    public bool Knows(ETag etag)
+    {
+        lock (_lock)
+        {
+            return _expected == etag || _base?.ETag == etag;
+        }
+    }
+
+    /// <summary>Where a content goes, what it replaces there, and what it rests on.</summary>
+    public sealed record Place(ContentTarget? Target, ETag? Expected, ObjectVersion? Base);
 
     private sealed class Hold(FileContent content) : IDisposable
     {
@@ -52,41 +77,6 @@ public sealed partial class FileContent
         {
             content._publishGate.Release();
             content.PublishInBackground();
-        }
-    }
-
-    /// <summary>Before the object is deleted while the file is open: all bytes become local, no upload goes on, reads keep working.</summary>
-    public async Task DetachAsync(CancellationToken cancellationToken)
-    {
-        await FetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false);
-        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            using (_fill.Take())
-            {
-                lock (_lock)
-                {
-                    _target = null;
-                    _pins++;
-                }
-            }
-
-            // What was dropped between the two steps.
-            await FetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false);
-            if (TakeSession() is { } session)
-            {
-                _store.Abandon(session);
-            }
-
-            lock (_lock)
-            {
-                _base = null;
-                _baseLimit = 0;
-            }
-        }
-        finally
-        {
-            _publishGate.Release();
         }
     }
 

@@ -161,7 +161,7 @@ public sealed partial class FileContent
         Task wait;
         lock (_lock)
         {
-            if (IsSent(part) || part > PartGrid.Count(_size))
+            if (_target is null || IsSent(part) || part > PartGrid.Count(_size))
             {
                 return;
             }

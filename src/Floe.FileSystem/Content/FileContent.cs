@@ -86,7 +86,7 @@ public sealed partial class FileContent
         {
             lock (_lock)
             {
-                return _target;
+                return _target ?? _leaving;
             }
         }
     }
@@ -98,7 +98,7 @@ public sealed partial class FileContent
         {
             lock (_lock)
             {
-                return _changes != _published && _target is not null;
+                return _changes != _published && (_target ?? _leaving) is not null;
             }
         }
     }

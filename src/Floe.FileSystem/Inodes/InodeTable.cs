@@ -96,6 +96,8 @@ internal sealed class InodeTable
         old?.Folder!.Children.Remove(node.Name);
         node.Parent = parent;
         node.Name = name;
+        // A look at the old name, in the middle of the rename, may have found nothing and taken it away.
+        node.IsUnlinked = false;
         parent.Folder!.Children.Add(name, node);
         if (old is not null)
         {

@@ -32,7 +32,10 @@ internal sealed class Node(ulong ino, NodeKind kind)
 
     public string Name { get; set; } = "";
 
-    /// <summary>Removed, replaced, or never named (O_TMPFILE): alive for those who have it open.</summary>
+    /// <summary>
+    /// Removed, replaced, or never named (O_TMPFILE): alive for those who have it open. If that was done here its content has no target any more; if
+    /// others did it, the content still has, and what is written to it fails for their object's sake.
+    /// </summary>
     public bool IsUnlinked { get; set; }
 
     /// <summary>Never in the bucket: what CRIU makes on its way to unlinked files that are open.</summary>
@@ -112,7 +115,10 @@ internal sealed class Node(ulong ino, NodeKind kind)
         Ino, (ulong)Size, (ulong)((Size + 511) / 512), ATime, MTime, CTime, IsRootOnly ? Mode & ~WritableByOthers : Mode,
         IsUnlinked ? 0u : Kind == NodeKind.Folder ? 2u : 1u, IsRootOnly ? 0 : Uid, IsRootOnly ? 0 : Gid, RDev, BlockSize);
 
-    /// <summary>Gives up the content: for good where the file has no name any more, else its bytes stay at hand.</summary>
+    /// <summary>
+    /// Gives up the content: for good where the file has no name any more, else its bytes stay at hand. What was written to a file that somebody
+    /// else replaced or removed is dirty for ever, and is told and kept as everything that cannot go up.
+    /// </summary>
     public void LetGo()
     {
         if (Content is { } content)
@@ -120,7 +126,7 @@ internal sealed class Node(ulong ino, NodeKind kind)
             content.Published -= OnPublished;
             OnPublished = null;
             Content = null;
-            if (IsUnlinked)
+            if (IsUnlinked && !content.IsDirty)
             {
                 content.Discard();
             }

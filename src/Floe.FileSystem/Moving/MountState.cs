@@ -76,6 +76,9 @@ public sealed record NodeState
 
     public bool HasOwnAttributes { get; init; }
 
+    /// <summary>The object that the attributes were changed of, where there is no content; null: there is none, or an older Floe wrote the state.</summary>
+    public ObjectState? Object { get; init; }
+
     /// <summary>Null for what is no file.</summary>
     public ContentState? Content { get; init; }
 
@@ -86,9 +89,17 @@ public sealed record NodeState
             throw new MountStateException("the snapshot's file system state names a path that is none");
         }
 
+        if (Object is { Size: < 0 })
+        {
+            throw new MountStateException($"the snapshot's file system state of '{Path}' makes no sense");
+        }
+
         Content?.Check();
     }
 }
+
+/// <summary>The version of a file's or link's object.</summary>
+public sealed record ObjectState(string ETag, long Size);
 
 /// <summary>The content of a file.</summary>
 public sealed record ContentState

@@ -7,7 +7,7 @@ using Floe.S3.Buckets;
 namespace Floe.FileSystem.Names;
 
 /// <summary>
-/// Which pieces of keys are names, and which names can be keys. A key with a piece that is no name (empty, ".", "..", over 255 bytes) is not
+/// Which pieces of keys are names, and which names can be keys. A key with a piece that is no name (empty, ".", "..", over 255 bytes, with control characters) is not
 /// shown and cannot be reached; nothing that comes from a bucket can therefore lead out of its folder.
 /// </summary>
 internal static class NameRules
@@ -39,9 +39,10 @@ internal static class NameRules
     public static bool IsVisible(string piece) =>
         piece.Length > 0 && piece is not ("." or "..") && piece != LinkList.Name && IsStorable(piece) && Encoding.UTF8.GetByteCount(piece) <= MaxNameBytes;
 
-    /// <exception cref="FuseException">ENAMETOOLONG.</exception>
-    public static string Checked(string key) => Encoding.UTF8.GetByteCount(key) <= MaxKeyBytes
-        ? key : throw new FuseException(Errno.ENAMETOOLONG, $"a key of a bucket has at most {MaxKeyBytes} bytes");
+    /// <exception cref="FuseException">ENAMETOOLONG. EINVAL: control characters.</exception>
+    public static string Checked(string key) => Encoding.UTF8.GetByteCount(key) > MaxKeyBytes
+        ? throw new FuseException(Errno.ENAMETOOLONG, $"a key of a bucket has at most {MaxKeyBytes} bytes")
+        : IsStorable(key) ? key : throw new FuseException(Errno.EINVAL, "a key holds characters that the listing of a bucket cannot carry");
 
     /// <summary>Order of keys: that of their UTF-8 bytes.</summary>
     public static int Compare(string a, string b) => Ascii.IsValid(a) && Ascii.IsValid(b)
@@ -66,12 +67,15 @@ internal static class NameRules
         return true;
     }
 
-    /// <summary>XML 1.0 carries no control characters but tab and newlines, and no U+FFFE and U+FFFF.</summary>
+    /// <summary>
+    /// XML 1.0 carries no control characters but tab and newlines, and no U+FFFE and U+FFFF; and the client refuses keys with any of those two
+    /// (a line of <see cref="LinkList"/> could not hold them either).
+    /// </summary>
     private static bool IsStorable(string text)
     {
         foreach (var c in text)
         {
-            if ((c < ' ' && c is not ('\t' or '\n')) || c is '\0' or '\uFFFE' or '\uFFFF')
+            if (c is < ' ' or '\uFFFE' or '\uFFFF')
             {
                 return false;
             }

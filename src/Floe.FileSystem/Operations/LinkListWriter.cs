@@ -9,7 +9,8 @@ namespace Floe.FileSystem.Operations;
 /// Keeps the folders' lists of links (<see cref="LinkList"/>) in the bucket, behind the file operations: many links of one folder become few
 /// writes. A list is changed by compare-and-swap, so that others may change it too; it goes with its last link.
 /// </summary>
-internal sealed partial class LinkListWriter(IBucketService buckets, ILogger logger)
+/// <param name="headers">Of every list.</param>
+internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeaders headers, ILogger logger)
 {
     private const int MaxTries = 10;
 
@@ -148,7 +149,7 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ILogger log
         }
     }
 
-    private static async Task WriteAsync(IBucketClient bucket, string key, Dictionary<string, bool> changes)
+    private async Task WriteAsync(IBucketClient bucket, string key, Dictionary<string, bool> changes)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -174,7 +175,7 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ILogger log
             try
             {
                 var condition = current is null ? PutCondition.IfAbsent : PutCondition.IfMatch(current.ETag);
-                await bucket.PutAsync(key, LinkList.Format(names), ObjectHeaders.Empty, condition, CancellationToken.None).ConfigureAwait(false);
+                await bucket.PutAsync(key, LinkList.Format(names), headers, condition, CancellationToken.None).ConfigureAwait(false);
                 return;
             }
             catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed && attempt < MaxTries)

@@ -8,41 +8,51 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
 {
     private const int MaxParts = 10_000;
 
-    /// <param name="headers">Metadata and tags of the copy; other metadata of the source stay. Null: those of the source.</param>
+    /// <param name="headers">Metadata and tags of the copy (see <see cref="ObjectHeaders.KeepsTags"/>); other metadata of the source stay. Null: those of the source.</param>
+    /// <param name="condition">
+    /// Of a copy in parts. Where one request does, services that take a condition are few, and an own copy whose answer was lost could not be told
+    /// from another's: there it is the caller who looked before.
+    /// </param>
     public async Task<ObjectVersion> CopyAsync(
-        ObjectVersion source, IBucketClient bucket, string key, Func<ObjectHeaders>? headers, CancellationToken cancellationToken)
+        ObjectVersion source, IBucketClient bucket, string key, Func<ObjectHeaders>? headers, PutCondition condition, CancellationToken cancellationToken)
     {
-        ObjectHeaders? written = null;
-        if (headers is not null || source.Size > options.MaxSingleCopyBytes)
+        var inParts = source.Size > options.MaxSingleCopyBytes;
+        var change = headers?.Invoke() ?? (inParts ? new ObjectHeaders { KeepsTags = true } : null);
+        var written = change is null ? null : await HeadersAsync(source, change, cancellationToken).ConfigureAwait(false);
+        ETag etag;
+        if (inParts)
         {
-            written = await HeadersAsync(source, headers?.Invoke(), cancellationToken).ConfigureAwait(false);
+            if (written!.KeepsTags)
+            {
+                var tags = await buckets.Open(source.Bucket).GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false);
+                written = written with { Tags = tags, KeepsTags = false };
+            }
+
+            etag = await CopyPartsAsync(source, bucket, key, written, condition, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            etag = await bucket.CopyAsync(source, key, written, PutCondition.None, cancellationToken).ConfigureAwait(false);
         }
 
-        var etag = source.Size <= options.MaxSingleCopyBytes
-            ? await bucket.CopyAsync(source, key, written, PutCondition.None, cancellationToken).ConfigureAwait(false)
-            : await CopyPartsAsync(source, bucket, key, written!, cancellationToken).ConfigureAwait(false);
         return new ObjectVersion(bucket.Bucket, key, etag, source.Size);
     }
 
-    private async Task<ObjectHeaders> HeadersAsync(ObjectVersion source, ObjectHeaders? change, CancellationToken cancellationToken)
+    private async Task<ObjectHeaders> HeadersAsync(ObjectVersion source, ObjectHeaders change, CancellationToken cancellationToken)
     {
-        var client = buckets.Open(source.Bucket);
-        var head = await client.HeadAsync(source.Key, cancellationToken).ConfigureAwait(false)
+        var head = await buckets.Open(source.Bucket).HeadAsync(source.Key, cancellationToken).ConfigureAwait(false)
             ?? throw new ObjectStoreException(ObjectStoreErrorKind.NotFound, $"s3://{source.Bucket}/{source.Key}: it was removed meanwhile");
         var metadata = new Dictionary<string, string>(head.Metadata);
-        foreach (var (name, value) in change?.Metadata ?? new Dictionary<string, string>())
+        foreach (var (name, value) in change.Metadata)
         {
             metadata[name] = value;
         }
 
-        return new ObjectHeaders
-        {
-            Metadata = metadata,
-            Tags = change?.Tags ?? await client.GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false),
-        };
+        return change with { Metadata = metadata };
     }
 
-    private async Task<ETag> CopyPartsAsync(ObjectVersion source, IBucketClient bucket, string key, ObjectHeaders headers, CancellationToken cancellationToken)
+    private async Task<ETag> CopyPartsAsync(
+        ObjectVersion source, IBucketClient bucket, string key, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)
     {
         var partBytes = Math.Max(options.CopyPartBytes, (source.Size + MaxParts - 1) / MaxParts);
         var count = (int)((source.Size + partBytes - 1) / partBytes);
@@ -52,7 +62,7 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
             var parts = new UploadedPart[count];
             await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = options.MaxParallelCopies, CancellationToken = cancellationToken }, async (i, token) =>
                 parts[i] = await bucket.CopyPartAsync(upload, i + 1, source, i * partBytes, Math.Min(partBytes, source.Size - (i * partBytes)), token).ConfigureAwait(false)).ConfigureAwait(false);
-            return await bucket.CompleteUploadAsync(upload, parts, PutCondition.None, cancellationToken).ConfigureAwait(false);
+            return await bucket.CompleteUploadAsync(upload, parts, condition, cancellationToken).ConfigureAwait(false);
         }
         catch
         {

@@ -3,6 +3,7 @@ using Floe.FileSystem.Content;
 using Floe.FileSystem.Inodes;
 using Floe.Fuse;
 using Floe.Linux;
+using Floe.S3;
 
 namespace Floe.FileSystem.Operations;
 
@@ -121,8 +122,16 @@ public sealed partial class ObjectFileSystem
             return [];
         }
 
-        var tags = await _buckets.Open(version.Bucket).GetTagsAsync(version.Key, cancellationToken).ConfigureAwait(false);
-        return [ETagName, .. tags.Select(t => TagPrefix + t.Key)];
+        try
+        {
+            var tags = await _buckets.Open(version.Bucket).GetTagsAsync(version.Key, cancellationToken).ConfigureAwait(false);
+            return [ETagName, .. tags.Select(t => TagPrefix + t.Key)];
+        }
+        catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Unsupported)
+        {
+            // ls, cp and rsync list attributes of every file: they shall not fail for tags that nobody may read, or that the service does not have.
+            return [ETagName];
+        }
     }
 
     private async ValueTask<Floe.S3.Buckets.ObjectVersion?> VersionAsync(ulong ino, CancellationToken cancellationToken)
@@ -155,12 +164,11 @@ public sealed partial class ObjectFileSystem
             return;
         }
 
-        FileContent content;
-        lock (Gate)
+        var content = await WithContentAsync(node, content =>
         {
-            content = ContentOf(node);
             content.Open(canRead: false, canWrite: true);
-        }
+            return content;
+        }, cancellationToken).ConfigureAwait(false);
 
         try
         {

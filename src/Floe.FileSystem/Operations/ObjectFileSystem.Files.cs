@@ -105,7 +105,8 @@ public sealed partial class ObjectFileSystem
     private async Task<FileContent> DetachedAsync(string bucket, string key, CancellationToken cancellationToken)
     {
         var content = _contents.Create(new ContentTarget(bucket, key));
-        await content.DetachAsync(cancellationToken).ConfigureAwait(false);
+        using var detachment = await content.PrepareDetachAsync(isOpen: true, cancellationToken).ConfigureAwait(false);
+        await detachment.CompleteAsync().ConfigureAwait(false);
         return content;
     }
 
@@ -171,7 +172,7 @@ public sealed partial class ObjectFileSystem
     {
         var file = FileOf(handle);
         await TakeMappedAsync(handle, cancellationToken).ConfigureAwait(false);
-        if (!file.Node.IsUnlinked)
+        if (file.Content.Target is not null)
         {
             try
             {
@@ -229,14 +230,12 @@ public sealed partial class ObjectFileSystem
             throw new FuseException(node.Kind == NodeKind.Link ? Errno.ELOOP : Errno.ENXIO, $"{node.Name} is no file");
         }
 
-        OpenedFile opened;
-        FileContent content;
-        lock (Gate)
+        var (content, opened) = await WithContentAsync(node, content =>
         {
-            content = ContentOf(node);
-            opened = Open(node, flags, keepsCache: node.CachedBy == content);
+            var opened = Open(node, flags, keepsCache: node.CachedBy == content);
             node.CachedBy = content;
-        }
+            return (content, opened);
+        }, cancellationToken).ConfigureAwait(false);
 
         if ((flags & Interop.O_TRUNC) != 0)
         {

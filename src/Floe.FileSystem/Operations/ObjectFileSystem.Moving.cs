@@ -5,6 +5,8 @@ using Floe.FileSystem.Moving;
 using Floe.FileSystem.Names;
 using Floe.Fuse;
 using Floe.Linux;
+using Floe.S3;
+using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Operations;
 
@@ -58,6 +60,7 @@ public sealed partial class ObjectFileSystem
                     MTimeNanos = node.MTime.Nanos,
                     HasSetMTime = node.HasSetMTime,
                     HasOwnAttributes = node.HasOwnAttributes,
+                    Object = content is null && node.Version is { } version ? new ObjectState(version.ETag.Value, version.Size) : null,
                     Content = content,
                 });
             }
@@ -104,6 +107,10 @@ public sealed partial class ObjectFileSystem
                     node.Listed = node.Content.Version;
                     node.ValidUntil = After(_options.FileTtl);
                     ranges.AddRange(content.Ranges.Select(r => (node.Content, r)));
+                }
+                else if (told.Object is { } known && node is { Kind: NodeKind.File or NodeKind.Link, Parent: { } folder })
+                {
+                    node.Listed = new ObjectVersion(folder.Folder!.Bucket!, NameRules.Checked(PrefixOf(folder) + node.Name), new ETag(known.ETag), known.Size);
                 }
             }
         }
@@ -192,7 +199,8 @@ public sealed partial class ObjectFileSystem
             ? _inodes.Add(folder, name, kind)
             : _inodes.Add(folder, name, NodeKind.Folder, new FolderState { Bucket = _buckets.Open(name).Bucket, RootPrefix = "", IsPinned = true });
         SetDefaults(node);
-        node.ValidUntil = After(_options.FolderTtl);
+        // Of files and links the bucket is asked first: what the state does not carry of them is the bucket's to say.
+        node.ValidUntil = node.Kind == NodeKind.Folder ? After(_options.FolderTtl) : 0;
         return node;
     }
 

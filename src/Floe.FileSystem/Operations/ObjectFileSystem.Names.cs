@@ -1,4 +1,5 @@
 using System.Text;
+using Floe.FileSystem.Content;
 using Floe.FileSystem.Directories;
 using Floe.FileSystem.Inodes;
 using Floe.FileSystem.Metadata;
@@ -25,8 +26,7 @@ public sealed partial class ObjectFileSystem
             SetNew(node, folder, mode, caller);
         }
 
-        var headers = new ObjectHeaders { Metadata = PosixMetadata.Encode(node.Mode, node.Uid, node.Gid, null) };
-        await bucket.PutAsync(NameRules.Checked(key + "/"), default, headers, PutCondition.None, cancellationToken).ConfigureAwait(false);
+        await bucket.PutAsync(NameRules.Checked(key + "/"), default, MarkerHeadersOf(node, name), PutCondition.None, cancellationToken).ConfigureAwait(false);
         lock (Gate)
         {
             var made = _inodes.Add(folder, name, NodeKind.Folder);
@@ -53,7 +53,16 @@ public sealed partial class ObjectFileSystem
             Tags = _options.Tags.For(name),
         };
         var content = target.ToArray();
-        var etag = await bucket.PutAsync(key, content, headers, PutCondition.None, cancellationToken).ConfigureAwait(false);
+        ETag etag;
+        try
+        {
+            etag = await bucket.PutAsync(key, content, headers, PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed)
+        {
+            throw Appeared(folder, name);
+        }
+
         lock (Gate)
         {
             var node = _inodes.Add(folder, name, NodeKind.Link);
@@ -195,7 +204,7 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    /// <summary>Takes a file's, link's or special file's bytes out of the bucket; whoever has it open keeps them.</summary>
+    /// <summary>Takes a file's, link's or special file's bytes out of the bucket; whoever has it open keeps them. One use is the caller's.</summary>
     private async Task RemoveObjectAsync(Node folder, Node node, CancellationToken cancellationToken)
     {
         if (node.Kind == NodeKind.Special || node.IsGhost)
@@ -204,15 +213,16 @@ public sealed partial class ObjectFileSystem
         }
 
         var (bucket, key) = KeyOf(folder, node.Name);
-        await DetachAsync(node, cancellationToken).ConfigureAwait(false);
         await KeepFolderAsync(folder, cancellationToken).ConfigureAwait(false);
-        await bucket.DeleteAsync([key], cancellationToken).ConfigureAwait(false);
+        using var detachment = await PrepareDetachAsync(node, cancellationToken).ConfigureAwait(false);
+        await DeleteAsync(bucket, key).ConfigureAwait(false);
+        await (detachment?.CompleteAsync() ?? Task.CompletedTask).ConfigureAwait(false);
     }
 
-    /// <summary>Makes a file independent of its object: no upload goes on, and who has it open keeps its bytes. One use is the caller's.</summary>
-    private async Task DetachAsync(Node node, CancellationToken cancellationToken)
+    /// <summary>The first step of making a file independent of its object, where it matters. One use is the caller's.</summary>
+    private async Task<FileContent.Detachment?> PrepareDetachAsync(Node node, CancellationToken cancellationToken)
     {
-        Content.FileContent? content;
+        FileContent? content;
         bool isOpen;
         lock (Gate)
         {
@@ -220,18 +230,40 @@ public sealed partial class ObjectFileSystem
             isOpen = node.Uses > 1;
         }
 
-        if (content is null || (!isOpen && !content.IsDirty))
-        {
-            return;
-        }
+        return content is null || (!isOpen && !content.IsDirty)
+            ? null : await content.PrepareDetachAsync(isOpen, cancellationToken).ConfigureAwait(false);
+    }
 
-        if (!isOpen)
+    /// <summary>
+    /// Deletes an object; what it throws means that, as far as is known, the object is still there. Nothing interrupts it: what an interrupted
+    /// deletion did nobody knows.
+    /// </summary>
+    private static async Task DeleteAsync(IBucketClient bucket, string key)
+    {
+        try
         {
-            // Nobody will read it again: then there is nothing to fetch.
-            await content.TruncateAsync(0, cancellationToken).ConfigureAwait(false);
+            await bucket.DeleteAsync([key], CancellationToken.None).ConfigureAwait(false);
         }
+        catch (ObjectStoreException)
+        {
+            if (await IsThereAsync(bucket, key).ConfigureAwait(false) != false)
+            {
+                throw;
+            }
+        }
+    }
 
-        await content.DetachAsync(cancellationToken).ConfigureAwait(false);
+    /// <summary>Null: the bucket does not say.</summary>
+    private static async Task<bool?> IsThereAsync(IBucketClient bucket, string key)
+    {
+        try
+        {
+            return await bucket.HeadAsync(key, CancellationToken.None).ConfigureAwait(false) is not null;
+        }
+        catch (ObjectStoreException)
+        {
+            return null;
+        }
     }
 
     /// <summary>
@@ -252,10 +284,9 @@ public sealed partial class ObjectFileSystem
             key = PrefixOf(folder);
         }
 
-        var headers = new ObjectHeaders { Metadata = PosixMetadata.Encode(folder.Mode, folder.Uid, folder.Gid, null) };
         try
         {
-            await bucket.PutAsync(key, default, headers, PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+            await bucket.PutAsync(key, default, MarkerHeadersOf(folder, folder.Name), PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed)
         {

@@ -1,7 +1,9 @@
+using Floe.FileSystem.Content;
 using Floe.FileSystem.Inodes;
 using Floe.FileSystem.Names;
 using Floe.Fuse;
 using Floe.Linux;
+using Floe.S3;
 using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Operations;
@@ -43,8 +45,14 @@ public sealed partial class ObjectFileSystem
 
             target = await ResolveAsync(to, Creatable(newName), cancellationToken).ConfigureAwait(false);
             Check(from, node, to, target, flags);
-            if (target != node)
+            // Two names of one ghost are one file: then nothing is done, as with hard links.
+            if (target != node && (target?.Content is not { } content || content != node.Content))
             {
+                lock (Gate)
+                {
+                    _moving = isFolder ? node : _moving;
+                }
+
                 await (isFolder
                     ? MoveFolderAsync(from, node, to, newName, target, cancellationToken)
                     : MoveFileAsync(from, node, to, newName, target, cancellationToken)).ConfigureAwait(false);
@@ -52,6 +60,11 @@ public sealed partial class ObjectFileSystem
         }
         finally
         {
+            lock (Gate)
+            {
+                _moving = isFolder ? null : _moving;
+            }
+
             Drop(target);
             Drop(node);
         }
@@ -103,11 +116,6 @@ public sealed partial class ObjectFileSystem
     {
         var name = node.Name;
         var (newBucket, newKey) = KeyOf(to, newName);
-        if (target is not null)
-        {
-            await DetachAsync(target, cancellationToken).ConfigureAwait(false);
-        }
-
         if (node.Kind == NodeKind.Special)
         {
             if (target is not null)
@@ -117,7 +125,7 @@ public sealed partial class ObjectFileSystem
         }
         else
         {
-            await MoveObjectAsync(from, node, newBucket, newKey, target is not null, cancellationToken).ConfigureAwait(false);
+            await MoveObjectAsync(from, node, to, newName, target, cancellationToken).ConfigureAwait(false);
         }
 
         lock (Gate)
@@ -145,36 +153,129 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    /// <summary>Brings a file's bytes under another key, wherever they are by now.</summary>
-    private async Task MoveObjectAsync(Node from, Node node, IBucketClient newBucket, string newKey, bool replaces, CancellationToken cancellationToken)
+    /// <summary>Brings a file's bytes under another key, wherever they are by now. What it throws means that the file is where it was.</summary>
+    private async Task MoveObjectAsync(Node from, Node node, Node to, string newName, Node? target, CancellationToken cancellationToken)
     {
         var (bucket, key) = KeyOf(from, node.Name);
-        var target = TargetOf(node, newBucket.Bucket, newKey);
-        var content = node.Content;
+        var (newBucket, newKey) = KeyOf(to, newName);
+        FileContent? content;
+        lock (Gate)
+        {
+            // Made where there is none, so that who opens the file meanwhile is held too and goes with it.
+            content = node.Kind == NodeKind.File ? ContentOf(node) : null;
+        }
+
+        using var detachment = target is null ? null : await PrepareDetachAsync(target, cancellationToken).ConfigureAwait(false);
         using var hold = content is null ? null : await content.HoldAsync(cancellationToken).ConfigureAwait(false);
+        var replaced = await ReplacedAsync(to, newName, target, cancellationToken).ConfigureAwait(false);
+        var place = TargetOf(node, newBucket.Bucket, newKey);
         if (content is { Version: null })
         {
             // Nothing of it is in the bucket: it goes to the new key when it goes up.
-            var replaced = replaces ? await VersionOfAsync(newBucket, newKey, cancellationToken).ConfigureAwait(false) : null;
-            content.Retarget(target, replaced, null);
-            return;
+            content.Retarget(place, replaced, null);
         }
-
-        var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
-        var isTaggedAlike = _options.Tags.For(node.Name).SequenceEqual(_options.Tags.For(newKey[(newKey.LastIndexOf('/') + 1)..]));
-        var copier = new ObjectCopier(_buckets, _options);
-        var copy = await copier.CopyAsync(
-            version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : target.Headers, cancellationToken).ConfigureAwait(false);
-        content?.Retarget(target, copy, copy);
-        lock (Gate)
+        else
         {
-            node.Listed = copy;
+            await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
+            var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
+            var isTaggedAlike = _options.Tags.For(node.Name).SequenceEqual(_options.Tags.For(newName));
+            // What the rules do not set stays as it is, whoever set it.
+            var copy = await new ObjectCopier(_buckets, _options).CopyAsync(
+                version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : () => place.Headers() with { KeepsTags = isTaggedAlike },
+                replaced is null ? PutCondition.IfAbsent : PutCondition.IfMatch(replaced.ETag), cancellationToken).ConfigureAwait(false);
+            // From here on it is read from the copy, and nothing is interrupted.
+            var before = content?.Retarget(place, copy, copy);
+            try
+            {
+                await DeleteAsync(bucket, key).ConfigureAwait(false);
+            }
+            catch (ObjectStoreException)
+            {
+                if (before is not null)
+                {
+                    content!.Return(before);
+                }
+
+                await TakeBackAsync(from, node, copy, to, newName, target, detachment).ConfigureAwait(false);
+                throw;
+            }
+
+            lock (Gate)
+            {
+                node.Listed = copy;
+            }
         }
 
-        await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
-        await bucket.DeleteAsync([key], cancellationToken).ConfigureAwait(false);
+        await (detachment?.CompleteAsync() ?? Task.CompletedTask).ConfigureAwait(false);
     }
 
-    private static async Task<ObjectVersion?> VersionOfAsync(IBucketClient bucket, string key, CancellationToken cancellationToken) =>
-        await bucket.HeadAsync(key, cancellationToken).ConfigureAwait(false) is { } head ? new ObjectVersion(bucket.Bucket, key, head.ETag, head.Size) : null;
+    /// <summary>
+    /// The old name cannot be deleted: its copy goes again. Where it has replaced something it stays, as what the name stands for now, and so it
+    /// does where the bucket does not say that the old one is still there.
+    /// </summary>
+    private async Task TakeBackAsync(
+        Node from, Node node, ObjectVersion copy, Node to, string newName, Node? target, FileContent.Detachment? detachment)
+    {
+        var (bucket, key) = KeyOf(from, node.Name);
+        var newBucket = _buckets.Open(copy.Bucket);
+        if (target is null && await IsThereAsync(bucket, key).ConfigureAwait(false) == true)
+        {
+            await RemoveCopiesAsync(newBucket, [copy]).ConfigureAwait(false);
+        }
+        else if (target is not null)
+        {
+            await (detachment?.CompleteAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+
+        lock (Gate)
+        {
+            if (target is not null)
+            {
+                _inodes.Orphan(target);
+                if (target.Kind == NodeKind.Link && node.Kind != NodeKind.Link)
+                {
+                    Linked(to, newBucket.Bucket, newName, isThere: false);
+                }
+            }
+
+            Doubt(to, newName);
+        }
+    }
+
+    /// <summary>Whatever was believed of a name, the bucket is asked anew. The lock is held.</summary>
+    private static void Doubt(Node folder, string name)
+    {
+        var state = folder.Folder!;
+        state.Changes++;
+        state.Listing = null;
+        state.Missing.Remove(name);
+        if (state.Children.TryGetValue(name, out var node))
+        {
+            node.ValidUntil = 0;
+        }
+    }
+
+    /// <summary>The object that a rename replaces; null: none. Asked for anew, since what is believed of a name may be a second old.</summary>
+    /// <exception cref="FuseException">EEXIST: it is another one than the mount shows.</exception>
+    private async Task<ObjectVersion?> ReplacedAsync(Node to, string newName, Node? target, CancellationToken cancellationToken)
+    {
+        var (bucket, key) = KeyOf(to, newName);
+        if (await bucket.HeadAsync(key, cancellationToken).ConfigureAwait(false) is not { } head)
+        {
+            return null;
+        }
+
+        return target?.Content?.Knows(head.ETag) ?? target?.Listed?.ETag == head.ETag
+            ? new ObjectVersion(bucket.Bucket, key, head.ETag, head.Size) : throw Appeared(to, newName);
+    }
+
+    private FuseException Appeared(Node folder, string name)
+    {
+        lock (Gate)
+        {
+            Doubt(folder, name);
+        }
+
+        return new FuseException(Errno.EEXIST, $"somebody else wrote {name} in this moment");
+    }
 }

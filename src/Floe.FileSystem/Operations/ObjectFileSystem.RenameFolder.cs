@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
+using Floe.FileSystem.Content;
 using Floe.FileSystem.Inodes;
-using Floe.FileSystem.Metadata;
 using Floe.FileSystem.Names;
 using Floe.Fuse;
 using Floe.Linux;
@@ -13,6 +13,29 @@ namespace Floe.FileSystem.Operations;
 public sealed partial class ObjectFileSystem
 {
     private const int KeysPerPage = 1000;
+
+    /// <summary>The folder that is being renamed: one at a time.</summary>
+    private Node? _moving;
+
+    /// <summary>
+    /// What a use of a file's content gives, under the lock. A file without one, in a folder that is being renamed, gets it when that is done: the
+    /// rename does not know it, and it would go on at the old key.
+    /// </summary>
+    private async ValueTask<T> WithContentAsync<T>(Node node, Func<FileContent, T> use, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            lock (Gate)
+            {
+                if (node.Content is not null || _moving is null || !IsOrHolds(_moving, node))
+                {
+                    return use(ContentOf(node));
+                }
+            }
+
+            using var tree = await _tree.EnterSharedAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     private async Task MoveFolderAsync(Node from, Node node, Node to, string newName, Node? target, CancellationToken cancellationToken)
     {
@@ -31,38 +54,52 @@ public sealed partial class ObjectFileSystem
             using var within = await target.Folder!.Changing.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
             await RemoveEmptyAsync(to, target, cancellationToken).ConfigureAwait(false);
         }
+        else if ((await bucket.ListAsync(newPrefix, delimiter: null, token: null, 1, cancellationToken).ConfigureAwait(false)).Objects.Count > 0)
+        {
+            throw Appeared(to, newName);
+        }
 
         var contents = ContentsBelow(node);
         // Until the end nothing goes to an old key: it would be left there, or miss in the copy.
         using var holds = new Holds();
         await HoldAllAsync(contents, holds, newPrefix, cancellationToken).ConfigureAwait(false);
         var versions = await AllBelowAsync(bucket, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
-        var copies = await CopyAllAsync(bucket, versions, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
-        foreach (var (below, path) in contents)
+        var copies = new ConcurrentDictionary<string, ObjectVersion>(StringComparer.Ordinal);
+        try
         {
-            var place = TargetOf(below, bucket.Bucket, newPrefix + path);
-            if (below.Content is { Version: null } unpublished)
+            await CopyAllAsync(bucket, versions, copies, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
+            if (!copies.ContainsKey(prefix))
             {
-                // It goes to its new key when it goes up.
-                unpublished.Retarget(place, null, null);
+                var etag = await bucket.PutAsync(newPrefix, Array.Empty<byte>(), MarkerHeadersOf(node, newName), PutCondition.None, cancellationToken).ConfigureAwait(false);
+                copies[prefix] = new ObjectVersion(bucket.Bucket, newPrefix, etag, 0);
             }
-            else if (below.Content is { Version: { } version } content && version.Key == prefix + path)
-            {
-                var copy = copies[version.Key];
-                content.Retarget(place, copy, copy);
-            }
+
+            await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await RemoveCopiesAsync(bucket, copies.Values).ConfigureAwait(false);
+            throw;
         }
 
-        if (!copies.ContainsKey(prefix))
+        // From here on files are read from their copies, and nothing is interrupted.
+        var places = RetargetAll(bucket.Bucket, contents, versions, copies, prefix, newPrefix);
+        ObjectStoreException? failure = null;
+        try
         {
-            var headers = new ObjectHeaders { Metadata = PosixMetadata.Encode(node.Mode, node.Uid, node.Gid, null) };
-            await bucket.PutAsync(newPrefix, Array.Empty<byte>(), headers, PutCondition.None, cancellationToken).ConfigureAwait(false);
+            await RemoveAsync(bucket, versions).ConfigureAwait(false);
         }
-
-        await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
-        foreach (var some in versions.Select(v => v.Key).Chunk(KeysPerPage))
+        catch (ObjectStoreException e)
         {
-            await bucket.DeleteAsync(some, cancellationToken).ConfigureAwait(false);
+            var left = await LeftBelowAsync(bucket, prefix).ConfigureAwait(false);
+            if (left is not null && versions.ToHashSet().IsSubsetOf(left))
+            {
+                places.ForEach(p => p.Content.Return(p.Place));
+                await RemoveCopiesAsync(bucket, copies.Values).ConfigureAwait(false);
+                throw;
+            }
+
+            failure = left is { Count: 0 } ? null : e;
         }
 
         lock (Gate)
@@ -75,13 +112,77 @@ public sealed partial class ObjectFileSystem
             node.ValidUntil = After(_options.FolderTtl);
             Changed(from, name, isThere: false);
             Changed(to, newName, isThere: true, isFolder: true);
+            if (failure is not null)
+            {
+                Doubt(from, name);
+            }
+        }
+
+        if (failure is not null)
+        {
+            // All is under the new name, and what could not be deleted is under the old one too.
+            throw failure;
         }
     }
 
-    /// <summary>Files below a folder that have content, with their paths in it.</summary>
-    private List<(Node Node, string Path)> ContentsBelow(Node folder)
+    /// <summary>Files whose objects were copied go where the copies are; gives where they went before.</summary>
+    private List<(FileContent Content, FileContent.Place Place)> RetargetAll(
+        string bucket, List<(Node Node, FileContent Content, string Path)> contents, List<ObjectVersion> versions,
+        ConcurrentDictionary<string, ObjectVersion> copies, string prefix, string newPrefix)
     {
-        var found = new List<(Node, string)>();
+        var known = versions.ToDictionary(v => v.Key, StringComparer.Ordinal);
+        List<(FileContent, FileContent.Place)> places = [];
+        foreach (var (node, content, path) in contents)
+        {
+            var place = TargetOf(node, bucket, newPrefix + path);
+            // Without a version it goes to its new key when it goes up. Where others have replaced or removed its version, it fails there as it
+            // would have here.
+            var there = known.GetValueOrDefault(prefix + path);
+            var copy = there is not null && content.Knows(there.ETag) ? copies[there.Key] : null;
+            places.Add((content, content.Retarget(place, copy ?? content.Version, there == content.Version ? copy : null)));
+        }
+
+        return places;
+    }
+
+    /// <summary>What is still there after a deletion that failed; null: the bucket does not say.</summary>
+    private static async Task<List<ObjectVersion>?> LeftBelowAsync(IBucketClient bucket, string prefix)
+    {
+        try
+        {
+            return await AllBelowAsync(bucket, prefix, prefix, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>As far as the bucket lets it: the caller is told of the failure before.</summary>
+    private static async Task RemoveCopiesAsync(IBucketClient bucket, IEnumerable<ObjectVersion> copies)
+    {
+        try
+        {
+            await RemoveAsync(bucket, copies).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException)
+        {
+            // Then they stay beside what they were made of.
+        }
+    }
+
+    private static async Task RemoveAsync(IBucketClient bucket, IEnumerable<ObjectVersion> versions)
+    {
+        foreach (var some in versions.Select(v => v.Key).Chunk(KeysPerPage))
+        {
+            await bucket.DeleteAsync(some, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Files below a folder that have content (but for ghosts, which go nowhere), with their paths in it.</summary>
+    private List<(Node Node, FileContent Content, string Path)> ContentsBelow(Node folder)
+    {
+        var found = new List<(Node, FileContent, string)>();
         lock (Gate)
         {
             Collect(folder, "");
@@ -97,26 +198,27 @@ public sealed partial class ObjectFileSystem
                 {
                     Collect(child, $"{path}{name}/");
                 }
-                else if (child.Content is not null)
+                else if (child.Content is { Target: not null } content)
                 {
-                    found.Add((child, path + name));
+                    found.Add((child, content, path + name));
                 }
             }
         }
     }
 
     /// <summary>What is in the bucket but changed is brought up to date first, to be copied with the rest; then nothing goes up until the end.</summary>
-    private static async Task HoldAllAsync(List<(Node Node, string Path)> contents, Holds holds, string newPrefix, CancellationToken cancellationToken)
+    private static async Task HoldAllAsync(
+        List<(Node Node, FileContent Content, string Path)> contents, Holds holds, string newPrefix, CancellationToken cancellationToken)
     {
-        foreach (var (node, path) in contents)
+        foreach (var (_, content, path) in contents)
         {
             NameRules.Checked(newPrefix + path);
-            if (node.Content is { Version: not null, IsDirty: true } changed)
+            if (content is { Version: not null, IsDirty: true })
             {
-                await changed.SyncAsync(cancellationToken).ConfigureAwait(false);
+                await content.SyncAsync(cancellationToken).ConfigureAwait(false);
             }
 
-            holds.Add(await node.Content!.HoldAsync(cancellationToken).ConfigureAwait(false));
+            holds.Add(await content.HoldAsync(cancellationToken).ConfigureAwait(false));
         }
     }
 
@@ -148,27 +250,13 @@ public sealed partial class ObjectFileSystem
         return versions;
     }
 
-    /// <summary>The copies by their old keys. All or nothing: after a failure those that were made are removed.</summary>
-    private async Task<ConcurrentDictionary<string, ObjectVersion>> CopyAllAsync(
-        IBucketClient bucket, List<ObjectVersion> versions, string prefix, string newPrefix, CancellationToken cancellationToken)
+    /// <summary>Makes the copies, by their old keys.</summary>
+    private async Task CopyAllAsync(
+        IBucketClient bucket, List<ObjectVersion> versions, ConcurrentDictionary<string, ObjectVersion> copies, string prefix, string newPrefix, CancellationToken cancellationToken)
     {
-        var copies = new ConcurrentDictionary<string, ObjectVersion>(StringComparer.Ordinal);
         var copier = new ObjectCopier(_buckets, _options);
-        try
-        {
-            await Parallel.ForEachAsync(versions, new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken }, async (version, token) =>
-                copies[version.Key] = await copier.CopyAsync(version, bucket, newPrefix + version.Key[prefix.Length..], null, token).ConfigureAwait(false)).ConfigureAwait(false);
-            return copies;
-        }
-        catch
-        {
-            foreach (var some in copies.Values.Select(c => c.Key).Chunk(KeysPerPage))
-            {
-                await bucket.DeleteAsync(some, CancellationToken.None).ConfigureAwait(false);
-            }
-
-            throw;
-        }
+        await Parallel.ForEachAsync(versions, new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken }, async (version, token) =>
+            copies[version.Key] = await copier.CopyAsync(version, bucket, newPrefix + version.Key[prefix.Length..], null, PutCondition.IfAbsent, token).ConfigureAwait(false)).ConfigureAwait(false);
     }
 
     /// <summary>Known files below stand for their copies now. The lock is held.</summary>

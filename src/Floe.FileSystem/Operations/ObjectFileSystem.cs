@@ -47,7 +47,7 @@ public sealed partial class ObjectFileSystem
         _time = time;
         _logger = logger;
         _start = UnixTime.From(time.GetUtcNow());
-        _links = new LinkListWriter(buckets, logger);
+        _links = new LinkListWriter(buckets, new ObjectHeaders { Tags = options.Tags.For(LinkList.Name) }, logger);
         var root = new Node(InodeTable.RootIno, NodeKind.Folder)
         {
             Folder = options.Root is { } folder
@@ -254,6 +254,13 @@ public sealed partial class ObjectFileSystem
             Tags = _options.Tags.For(name),
         };
     }
+
+    /// <summary>The same for the object that stands for a folder.</summary>
+    private ObjectHeaders MarkerHeadersOf(Node folder, string name) => new()
+    {
+        Metadata = PosixMetadata.Encode(folder.Mode, folder.Uid, folder.Gid, null),
+        Tags = _options.Tags.For(name),
+    };
 
     private ContentTarget TargetOf(Node node, string bucket, string key)
     {

@@ -23,6 +23,9 @@ public sealed record ObjectHeaders
 
     /// <summary>At most 10 on S3.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Tags { get; init; } = [];
+
+    /// <summary>For a copy on the server: its tags are the source's, whatever <see cref="Tags"/> says.</summary>
+    public bool KeepsTags { get; init; }
 }
 
 /// <summary>One version of one object; <paramref name="Size"/> in bytes.</summary>

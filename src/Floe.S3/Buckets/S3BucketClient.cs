@@ -103,7 +103,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
                 .. SourceHeaders(source),
                 .. headers is null
                     ? EncryptionHeaders()
-                    : [("x-amz-metadata-directive", "REPLACE"), ("x-amz-tagging-directive", "REPLACE"), .. HeadersOf(headers, writeId)],
+                    : [("x-amz-metadata-directive", "REPLACE"), ("x-amz-tagging-directive", headers.KeepsTags ? "COPY" : "REPLACE"), .. HeadersOf(headers, writeId)],
                 .. S3ObjectStore.ConditionHeaders(condition),
             ],
             Body = ReadOnlyMemory<byte>.Empty,
@@ -184,7 +184,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
         }
 
         yield return (MetadataPrefix + WriteIdName, writeId);
-        if (headers.Tags.Count > 0)
+        if (headers is { KeepsTags: false, Tags.Count: > 0 })
         {
             yield return ("x-amz-tagging", string.Join('&', headers.Tags.Select(t => $"{SigV4.Encode(t.Key, keepSlash: false)}={SigV4.Encode(t.Value, keepSlash: false)}")));
         }

@@ -1,5 +1,4 @@
 using System.Text;
-using Floe.FileSystem.Moving;
 using Floe.FileSystem.Operations;
 using Floe.Linux;
 using Xunit;
@@ -69,19 +68,9 @@ public sealed class AppenderTests : CoreTests
         await using var log = await Tree.Files.OpenAppenderAsync("log", Mode, default);
         await AppendAsync(log, "on the first machine\n");
         var empty = await Tree.CreateAsync("empty", Tree.WriteOnly);
-        var captured = await Tree.Files.CaptureAsync(taskRunsOn: false, default);
-        var lost = AppendAsync(log, "after the snapshot\n");
-        Tree.Contents.HandOver();
-        await Assert.ThrowsAsync<ObjectDisposedException>(() => lost);
-
-        await using var next = Another();
-        var state = MountState.Parse(captured.State.ToBytes());
-        var carried = next.Files.Import(state);
-        List<byte> bytes = [];
-        captured.Read(piece => bytes.AddRange(piece), default);
-        await carried.AddAsync(bytes.ToArray(), default);
-        Assert.True(carried.IsComplete);
-        await next.Files.AttachAsync(state, default);
+        Task? lost = null;
+        await using var next = await MovedAsync(whenCaptured: () => lost = AppendAsync(log, "after the snapshot\n"));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => lost!);
         await using (var again = await next.Files.OpenAppenderAsync("log", Mode, default))
         {
             await AppendAsync(again, "on the second\n");

@@ -2,6 +2,7 @@ using System.Text;
 using Floe.FileSystem.Metadata;
 using Floe.Fuse;
 using Floe.Linux;
+using Floe.S3;
 using Floe.S3.Buckets;
 using Xunit;
 
@@ -40,6 +41,22 @@ public sealed class AttributeTests : CoreTests
         var stat = await Tree.StatAsync("f");
         Assert.Equal((0x1C0u, 5u, time), (stat.Mode & 0xFFF, stat.Uid, stat.MTime));
         Assert.DoesNotContain(Bucket.Calls, c => c.StartsWith("Put", StringComparison.Ordinal) || c.StartsWith("Copy", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task List_FileThatWasNotLookedAt_HasDefaultsUntilItIs()
+    {
+        var metadata = PosixMetadata.Encode(Interop.S_IFREG | 0x180, 7, 8, new UnixTime(1_000_000_000, 0));
+        Bucket.Put("f", "text", new ObjectHeaders { Metadata = metadata });
+        var handle = Tree.Files.OpenFolder(1);
+        var listed = new Tree.ListBuffer(int.MaxValue, takesEntries: true);
+        await Tree.Files.ReadFolderAsync(handle, 0, listed, default);
+        Tree.Files.ReleaseFolder(handle);
+        var entry = listed.Entries.Single(e => e.Name == "f");
+        Assert.Equal(Interop.S_IFREG | 0x1EDu, entry.Mode);
+        var stat = (await Tree.Files.GetAttributesAsync(entry.Node, default)).Attributes;
+        Assert.Equal((Interop.S_IFREG | 0x180u, 7u, 8u, 1_000_000_000L), (stat.Mode, stat.Uid, stat.Gid, stat.MTime.Seconds));
+        Tree.Files.Forget(entry.Node, 1);
     }
 
     [Fact]
@@ -108,6 +125,24 @@ public sealed class AttributeTests : CoreTests
         Assert.Equal("x y", Encoding.UTF8.GetString(await Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "user.s3.tag.project", default)));
         Assert.Equal("v1", Encoding.UTF8.GetString(await Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "user.s3.etag", default)));
         await FailsAsync(Errno.ENODATA, () => Tree.Files.GetExtendedAttributeAsync(entry.NodeId, "security.capability", default).AsTask());
+        Tree.Files.Forget(entry.NodeId, 1);
+    }
+
+    [Theory]
+    [InlineData(ObjectStoreErrorKind.AccessDenied)]
+    [InlineData(ObjectStoreErrorKind.Unsupported)]
+    public async Task ListExtendedAttributes_TagsCannotBeRead_IsTheETagAlone(ObjectStoreErrorKind kind)
+    {
+        Bucket.Put("f", "text");
+        var entry = await Tree.FindAsync("f");
+        Bucket.Before = (call, key) =>
+        {
+            if (call == "GetTags")
+            {
+                throw new ObjectStoreException(kind, key);
+            }
+        };
+        Assert.Equal(["user.s3.etag"], await Tree.Files.ListExtendedAttributesAsync(entry.NodeId, default));
         Tree.Files.Forget(entry.NodeId, 1);
     }
 

@@ -1,3 +1,4 @@
+using Floe.FileSystem.Moving;
 using Floe.FileSystem.Tests.Doubles;
 using Floe.Linux;
 using Floe.Testing.Time;
@@ -37,6 +38,23 @@ public abstract class CoreTests : IAsyncLifetime
 
     /// <summary>Another mount of the same bucket.</summary>
     internal Tree Another() => new(Service, Options, Time);
+
+    /// <summary>The mount that goes on with the state of <see cref="Tree"/>, which is another machine's from then on.</summary>
+    internal async Task<Tree> MovedAsync(Action? whenCaptured = null)
+    {
+        var captured = await Tree.Files.CaptureAsync(taskRunsOn: false, default);
+        whenCaptured?.Invoke();
+        Tree.Contents.HandOver();
+        var next = Another();
+        var state = MountState.Parse(captured.State.ToBytes());
+        var carried = next.Files.Import(state);
+        List<byte> bytes = [];
+        captured.Read(piece => bytes.AddRange(piece), default);
+        await carried.AddAsync(bytes.ToArray(), default);
+        Assert.True(carried.IsComplete);
+        await next.Files.AttachAsync(state, default);
+        return next;
+    }
 
     /// <summary>Past everything that is believed of the bucket.</summary>
     protected void PassTime() => Time.Advance(TimeSpan.FromSeconds(11));

@@ -57,6 +57,20 @@ public sealed class HostileKeyTests : CoreTests
         Assert.Equal([(new string('y', 255), File)], await Tree.ListAsync(""));
     }
 
+    [Theory]
+    [InlineData("d/a\tb")]
+    [InlineData("d/a\nb")]
+    public async Task List_ControlCharacters_IsNotShownAndItsFolderStays(string key)
+    {
+        Bucket.Put("d/", "");
+        Bucket.Put(key, "unseen");
+        Assert.Equal([], await Tree.ListAsync("d"));
+        Assert.Equal([], await Tree.ListAsync("d", takesEntries: true));
+        await FailsAsync(Errno.ENOTEMPTY, () => Tree.RemoveFolderAsync("d"));
+        await FailsAsync(Errno.EINVAL, () => Tree.RenameAsync("d", "e"));
+        Assert.Equal(["d/", key], Bucket.Keys);
+    }
+
     [Fact]
     public async Task Create_KeyOver1024Bytes_IsTooLong()
     {
@@ -69,6 +83,8 @@ public sealed class HostileKeyTests : CoreTests
     [Theory]
     [InlineData(new byte[] { 0xFF, 0x61 }, 84)]
     [InlineData(new byte[] { 0x61, 0x01 }, Errno.EINVAL)]
+    [InlineData(new byte[] { 0x61, (byte)'\t' }, Errno.EINVAL)]
+    [InlineData(new byte[] { 0x61, (byte)'\n', 0x62 }, Errno.EINVAL)]
     public void FromBytes_WhatNoKeyCanHold_IsRefused(byte[] name, int errno) =>
         Assert.Equal(errno, Assert.Throws<FuseException>(() => NameRules.FromBytes(name)).Errno);
 }

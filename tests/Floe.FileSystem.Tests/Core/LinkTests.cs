@@ -20,6 +20,15 @@ public sealed class LinkTests : CoreTests
     }
 
     [Fact]
+    public async Task MakeLink_SomebodyElseMadeTheNameUnseen_OverwritesNothing()
+    {
+        Assert.False(await Tree.ExistsAsync("l"));
+        Bucket.Put("l", "theirs");
+        await FailsAsync(Errno.EEXIST, () => Tree.LinkAsync("l", "target"));
+        Assert.Equal("theirs", await Tree.ReadAsync("l"));
+    }
+
+    [Fact]
     public async Task ReadLink_OnAnotherMount_IsTheTarget()
     {
         await Tree.LinkAsync("l", "../somewhere/ü");

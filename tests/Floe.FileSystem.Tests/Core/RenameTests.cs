@@ -83,6 +83,29 @@ public sealed class RenameTests : CoreTests
         Assert.Equal("two", await Tree.ReadAsync("e/x/2"));
     }
 
+    [Theory]
+    [InlineData("f", "g", "f", "g")]
+    [InlineData("d", "e", "d/f", "e/f")]
+    public async Task Open_FileThatIsBeingRenamedOrItsFolder_GoesOnAtTheNewKey(string from, string to, string key, string newKey)
+    {
+        Bucket.Put(key, "one");
+        Task<ulong>? opening = null;
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "Copy")
+            {
+                opening = Tree.OpenAsync(key, Tree.ReadWrite);
+            }
+        };
+        await Tree.RenameAsync(from, to);
+        var handle = await opening!;
+        await Tree.Files.WriteAsync(handle, 0, "ONE"u8.ToArray(), killsPrivileges: false, default);
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal("ONE", Bucket.Text(newKey));
+        Assert.DoesNotContain(key, Bucket.Keys);
+    }
+
     [Fact]
     public async Task Rename_FolderWhoseCopyFails_ChangesNothing()
     {
@@ -118,6 +141,52 @@ public sealed class RenameTests : CoreTests
         await Tree.DrainAsync();
         Assert.Equal(["d/1", "d/new"], Bucket.Keys);
         Assert.Equal("new", Bucket.Text("d/new"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Rename_OntoWhatSomebodyElseMadeUnseen_OverwritesNothing(bool isUploaded)
+    {
+        var handle = await Tree.CreateAsync("a", Tree.WriteOnly);
+        if (isUploaded)
+        {
+            await Tree.Files.SyncAsync(handle, default);
+        }
+
+        Assert.False(await Tree.ExistsAsync("b"));
+        Bucket.Put("b", "theirs");
+        await FailsAsync(Errno.EEXIST, () => Tree.RenameAsync("a", "b"));
+        Assert.Equal("theirs", Bucket.Text("b"));
+        // Whoever tries again has seen it.
+        await Tree.RenameAsync("a", "b");
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal("", Bucket.Text("b"));
+    }
+
+    [Fact]
+    public async Task Rename_OntoWhatSomebodyElseReplacedUnseen_OverwritesNothing()
+    {
+        Bucket.Put("a", "new");
+        Bucket.Put("b", "old");
+        await Tree.StatAsync("b");
+        var held = await Tree.FindAsync("b");
+        Bucket.Put("b", "theirs");
+        await FailsAsync(Errno.EEXIST, () => Tree.RenameAsync("a", "b"));
+        Assert.Equal("theirs", await Tree.ReadAsync("b"));
+        Assert.Equal("new", await Tree.ReadAsync("a"));
+        Tree.Files.Forget(held.NodeId, 1);
+    }
+
+    [Fact]
+    public async Task Rename_FolderOntoKeysThatSomebodyElseMadeUnseen_OverwritesNothing()
+    {
+        Bucket.Put("d/1", "mine");
+        Assert.False(await Tree.ExistsAsync("e"));
+        Bucket.Put("e/1", "theirs");
+        await FailsAsync(Errno.EEXIST, () => Tree.RenameAsync("d", "e"));
+        Assert.Equal("theirs", Bucket.Text("e/1"));
     }
 
     [Fact]
@@ -158,5 +227,22 @@ public sealed class LargeCopyTests : CoreTests
         Assert.Equal(4, Bucket.Calls.Count(c => c == "CopyPart b"));
         Assert.Equal(0, Bucket.OpenUploads);
         Assert.Equal(["b"], Bucket.Keys);
+    }
+
+    [Fact]
+    public async Task Rename_InPartsAndSomebodyElseMakesTheNameMeanwhile_OverwritesNothing()
+    {
+        Bucket.Put("a", "0123456789ABC");
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "CompleteUpload")
+            {
+                Bucket.Put("b", "theirs");
+            }
+        };
+        await FailsAsync(116, () => Tree.RenameAsync("a", "b"));
+        Assert.Equal("theirs", Bucket.Text("b"));
+        Assert.Equal("0123456789ABC", Bucket.Text("a"));
+        Assert.Equal(0, Bucket.OpenUploads);
     }
 }

@@ -96,6 +96,49 @@ public sealed class VisibilityTests : CoreTests
         Tree.Files.Release(handle);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Sync_SomebodyElseReplacedOrRemovedTheOpenFile_FailsAndIsToldAtTheEnd(bool isRemoved)
+    {
+        Bucket.Put("f", "old");
+        var handle = await Tree.OpenAsync("f", Tree.ReadWrite);
+        await Tree.ReadAsync(handle);
+        if (isRemoved)
+        {
+            Bucket.Remove("f");
+        }
+        else
+        {
+            Bucket.Put("f", "theirs");
+        }
+
+        PassTime();
+        // The mount learns of it.
+        Assert.Equal(!isRemoved, await Tree.ExistsAsync("f"));
+        await Tree.Files.WriteAsync(handle, 0, "mine"u8.ToArray(), killsPrivileges: false, default);
+        await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default).AsTask());
+        Tree.Files.Release(handle);
+        var failure = Assert.Single(await Tree.Files.DrainAsync(includingOpen: false, default));
+        Assert.Equal("mine", System.IO.File.ReadAllText(failure.LocalPath));
+        Assert.Equal(isRemoved ? [] : ["f"], Bucket.Keys);
+    }
+
+    [Fact]
+    public async Task Close_SomebodyElseReplacedTheOpenFile_IsToldAtTheEnd()
+    {
+        Bucket.Put("f", "old");
+        var handle = await Tree.OpenAsync("f", Tree.ReadWrite);
+        await Tree.ReadAsync(handle);
+        Bucket.Put("f", "theirs");
+        PassTime();
+        await Tree.StatAsync("f");
+        await Tree.Files.WriteAsync(handle, 0, "mine"u8.ToArray(), killsPrivileges: false, default);
+        Tree.Files.Release(handle);
+        Assert.Single(await Tree.Files.DrainAsync(includingOpen: false, default));
+        Assert.Equal("theirs", Bucket.Text("f"));
+    }
+
     [Fact]
     public async Task Lookup_ManyNamesOfOneFolder_AreAnsweredByOneListing()
     {

@@ -158,7 +158,8 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         lock (_lock)
         {
             Check(key, condition);
-            return Task.FromResult(Store(key, content, headers ?? from.Find(source.Key)!.Headers));
+            var theirs = from.Find(source.Key)!.Headers;
+            return Task.FromResult(Store(key, content, headers is null ? theirs : headers.KeepsTags ? headers with { Tags = theirs.Tags } : headers));
         }
     }
 
@@ -273,6 +274,12 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         lock (_lock)
         {
             Calls.Add($"{call} {key}");
+        }
+
+        if (key.Any(c => c < ' '))
+        {
+            // As S3BucketClient does.
+            throw new ObjectStoreException(ObjectStoreErrorKind.Unsupported, key);
         }
 
         Before?.Invoke(call, key);

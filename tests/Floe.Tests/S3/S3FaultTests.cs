@@ -33,6 +33,7 @@ public sealed class S3FaultTests : IAsyncLifetime
     [InlineData(400, "RequestTimeout")]
     [InlineData(409, "ConditionalRequestConflict")]
     [InlineData(400, "BadDigest")]
+    [InlineData(400, "XAmzContentSHA256Mismatch")]
     public async Task PutAsync_TransientErrors_AreRetried(int status, string code)
     {
         _server.Faults.Add(new(S3DoubleFaultKind.Error, 3) { Status = status, Code = code });
@@ -43,14 +44,27 @@ public sealed class S3FaultTests : IAsyncLifetime
 
     [Theory]
     [InlineData("SlowDown", ObjectStoreErrorKind.Busy)]
-    [InlineData("ServiceUnavailable", ObjectStoreErrorKind.Unavailable)]
+    [InlineData("ServiceUnavailable", ObjectStoreErrorKind.Busy)]
+    [InlineData("InternalError", ObjectStoreErrorKind.Unavailable)]
     public async Task PutAsync_ErrorsWithoutEnd_FailsAfterAllTries(string code, ObjectStoreErrorKind kind)
     {
-        _server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 503, Code = code });
+        _server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = kind == ObjectStoreErrorKind.Busy ? 503 : 500, Code = code });
         await using var store = Open(o => o with { MaxAttempts = 3 });
         var error = await FailsAsync(kind, () => store.PutAsync(new("x"), Bytes(10), PutCondition.None, Token));
         Assert.Contains(code, error.Message, StringComparison.Ordinal);
         Assert.Equal(3, _server.Calls.Count);
+    }
+
+    [Theory]
+    [InlineData(503, ObjectStoreErrorKind.Busy)]
+    [InlineData(429, ObjectStoreErrorKind.Busy)]
+    [InlineData(500, ObjectStoreErrorKind.Unavailable)]
+    public async Task HeadAsync_StatusWithoutACode_TellsBusyFromBroken(int status, ObjectStoreErrorKind kind)
+    {
+        _server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = status });
+        await using var store = Open(o => o with { MaxAttempts = 2 });
+        await FailsAsync(kind, () => store.HeadAsync(new("x"), Token));
+        Assert.Equal(2, _server.Calls.Count);
     }
 
     [Theory]

@@ -1,0 +1,123 @@
+using Floe.S3.Buckets;
+
+namespace Floe.FileSystem.Content;
+
+/// <summary>Parting a file from its object, which is to be removed or replaced: in two steps, so that a removal that fails changes nothing.</summary>
+public sealed partial class FileContent
+{
+    // The target of a closed file whose object is being removed: nothing goes there meanwhile.
+    private ContentTarget? _leaving;
+
+    /// <summary>
+    /// The first step. When it returns nothing is on its way to the object, and nothing goes there until the result is disposed of. If the file is
+    /// open all its bytes are here by then, and stay. If not, nobody needs them: what is going up stops early.
+    /// </summary>
+    public async Task<Detachment> PrepareDetachAsync(bool isOpen, CancellationToken cancellationToken)
+    {
+        var detachment = new Detachment(this, isOpen);
+        try
+        {
+            if (isOpen)
+            {
+                await FetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false);
+            }
+
+            await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            detachment.HoldsGate = true;
+            return detachment;
+        }
+        catch
+        {
+            detachment.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A file that is about to lose its object. Disposed of without <see cref="CompleteAsync"/>, it is as it was.</summary>
+    public sealed class Detachment : IDisposable
+    {
+        private readonly FileContent _content;
+        private readonly bool _isOpen;
+        private readonly ObjectVersion? _base;
+        private bool _isDone;
+
+        internal Detachment(FileContent content, bool isOpen)
+        {
+            (_content, _isOpen) = (content, isOpen);
+            using (content._fill.Take())
+            {
+                lock (content._lock)
+                {
+                    _base = content._base;
+                    if (isOpen)
+                    {
+                        content._pins++;
+                        return;
+                    }
+
+                    (content._leaving, content._target) = (content._target, null);
+                    foreach (var sending in content._sending.Values)
+                    {
+                        _ = sending.Stop.CancelAsync();
+                    }
+                }
+            }
+        }
+
+        internal bool HoldsGate { get; set; }
+
+        /// <summary>The second step, when the object is gone: who has the file open reads on, and nothing of it goes anywhere any more.</summary>
+        public async Task CompleteAsync()
+        {
+            lock (_content._lock)
+            {
+                _content._target = _content._leaving = null;
+                _isDone = true;
+                if (_isOpen)
+                {
+                    _content._base = null;
+                    _content._baseLimit = 0;
+                }
+            }
+
+            if (_content.TakeSession() is { } session)
+            {
+                _content._store.Abandon(session);
+            }
+
+            if (!_isOpen)
+            {
+                // Who opened it in this very moment finds an empty file, and no piece of one.
+                await _content.TruncateAsync(0, CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+
+        public void Dispose()
+        {
+            if (!_isDone)
+            {
+                lock (_content._lock)
+                {
+                    if (_isOpen)
+                    {
+                        _content._pins--;
+                    }
+                    else if (_content._leaving is { } target)
+                    {
+                        (_content._target, _content._leaving) = (target, null);
+                        // What was on its way when this began may have arrived.
+                        _content._expected = _content._base != _base ? _content._base?.ETag : _content._expected;
+                    }
+                }
+            }
+
+            if (HoldsGate)
+            {
+                _content._publishGate.Release();
+                HoldsGate = false;
+            }
+
+            _content.PublishInBackground();
+        }
+    }
+}
