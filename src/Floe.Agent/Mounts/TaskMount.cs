@@ -194,11 +194,14 @@ internal sealed partial class TaskMount : IAsyncDisposable
         await _buckets.DisposeAsync().ConfigureAwait(false);
         try
         {
-            Directory.Delete(_request.Contents.CacheFolder);
+            if (_request.RemovesCacheFolder)
+            {
+                Directory.Delete(_request.Contents.CacheFolder);
+            }
         }
         catch (IOException)
         {
-            // What could not be uploaded is kept there.
+            // What could not be uploaded is kept there, or another mount uses it.
         }
     }
 

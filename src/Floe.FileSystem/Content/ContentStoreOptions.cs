@@ -3,7 +3,7 @@ namespace Floe.FileSystem.Content;
 /// <summary>Limits of the local cache and of the transfers.</summary>
 public sealed record ContentStoreOptions
 {
-    /// <summary>A folder of its own on the local disk, made if it is not there; what an earlier process left in it is removed.</summary>
+    /// <summary>On the local disk, made if it is not there. Stores may share it: each has a folder of its own in it, and removes those of dead processes.</summary>
     public required string CacheFolder { get; init; }
 
     /// <summary>Bytes on the local disk at most; null: four fifths of what is free when the store is opened.</summary>
