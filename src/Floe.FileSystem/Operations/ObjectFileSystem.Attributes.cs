@@ -155,6 +155,7 @@ public sealed partial class ObjectFileSystem
             return;
         }
 
+        RequireLeftByTask(node, becomesEmpty: size == 0);
         FileContent content;
         lock (Gate)
         {
@@ -165,6 +166,7 @@ public sealed partial class ObjectFileSystem
         try
         {
             await content.TruncateAsync(size, cancellationToken).ConfigureAwait(false);
+            node.IsOfLostLife = false;
         }
         finally
         {

@@ -229,6 +229,7 @@ public sealed partial class ObjectFileSystem
             throw new FuseException(node.Kind == NodeKind.Link ? Errno.ELOOP : Errno.ENXIO, $"{node.Name} is no file");
         }
 
+        RequireLeftByTask(node, becomesEmpty: (flags & Interop.O_TRUNC) != 0);
         OpenedFile opened;
         FileContent content;
         lock (Gate)
@@ -243,6 +244,7 @@ public sealed partial class ObjectFileSystem
             try
             {
                 await content.TruncateAsync(0, cancellationToken).ConfigureAwait(false);
+                node.IsOfLostLife = false;
                 Wrote(node, killsPrivileges: false);
             }
             catch
