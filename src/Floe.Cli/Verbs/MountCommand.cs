@@ -91,7 +91,7 @@ internal static class MountCommand
         using var signals = new Signals();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signals.Take);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signals.Take);
-        await using var mount = FileSystemMount.Start(directory, buckets, options, contents, log, TimeProvider.System);
+        await using var mount = FileSystemMount.Start(directory, buckets, options, contents, log, TimeProvider.System, FuseOptions());
         Daemon.Ready();
         await Task.WhenAny(mount.Ended, signals.First).WaitAsync(cancellationToken).ConfigureAwait(false);
         try
@@ -109,6 +109,9 @@ internal static class MountCommand
             throw new FloeException(ExitCodes.StoreError, "given up by a second signal; files that were being written may be missing from the bucket");
         }
     }
+
+    /// <summary>FLOE_MOUNT_PASSTHROUGH=0 is for the benchmarks: it makes a new kernel as one that cannot read the cache by itself.</summary>
+    private static FuseServerOptions FuseOptions() => new() { MayPassThrough = Environment.GetEnvironmentVariable("FLOE_MOUNT_PASSTHROUGH") != "0" };
 
     private static string MountPoint(string text)
     {
