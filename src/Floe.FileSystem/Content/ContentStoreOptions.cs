@@ -19,7 +19,7 @@ public sealed record ContentStoreOptions
     public long MaxReadAheadBytes { get; init; } = 128 << 20;
 
     /// <summary>Memory for what was read ahead and is not on the local disk yet, in bytes; pieces of 8 MiB.</summary>
-    public long MaxStreamBytes { get; init; } = 112 << 20;
+    public long MaxStreamBytes { get; init; } = 80 << 20;
 
     /// <summary>How often a file's whole upload is tried, above the retries of single requests.</summary>
     public int MaxUploadTries { get; init; } = 3;

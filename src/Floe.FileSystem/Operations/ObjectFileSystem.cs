@@ -32,6 +32,7 @@ public sealed partial class ObjectFileSystem
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly InodeTable _inodes;
+    private readonly ListingCache _listings;
     private readonly LinkListWriter _links;
     private readonly ConcurrentDictionary<ulong, OpenFile> _files = new();
     private readonly ConcurrentDictionary<ulong, FolderReader> _folders = new();
@@ -48,6 +49,7 @@ public sealed partial class ObjectFileSystem
         _logger = logger;
         _start = UnixTime.From(time.GetUtcNow());
         _links = new LinkListWriter(buckets, logger);
+        _listings = new ListingCache(options.MaxListedNames);
         var root = new Node(InodeTable.RootIno, NodeKind.Folder)
         {
             Folder = options.Root is { } folder
