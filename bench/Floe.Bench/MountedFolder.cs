@@ -16,14 +16,15 @@ internal sealed class MountedFolder : IAsyncDisposable
     /// <summary>The process that serves it.</summary>
     public MachineProcess Mount { get; }
 
-    public static async Task<MountedFolder> StartAsync(Workbench bench, DoubleProcess s3, string prefix, CancellationToken cancellationToken)
+    public static async Task<MountedFolder> StartAsync(
+        Workbench bench, DoubleProcess s3, string prefix, CancellationToken cancellationToken, string options = "", bool passesThrough = true)
     {
         var machine = await FloeTask.CreateMachineAsync(bench, cancellationToken);
         try
         {
             var mount = await machine.StartAsync(
-                ["/bin/sh", "-c", $"mkdir -p /data /cache && exec /opt/floe/bin/floe mount --store-root {DoubleProcess.Url(prefix)} --cache-folder /cache /data"],
-                s3.ClientEnvironment, cancellationToken);
+                ["/bin/sh", "-c", $"mkdir -p /data /cache && exec /opt/floe/bin/floe mount --store-root {DoubleProcess.Url(prefix)} --cache-folder /cache {options} /data"],
+                new Dictionary<string, string>(s3.ClientEnvironment) { ["FLOE_MOUNT_PASSTHROUGH"] = passesThrough ? "1" : "0" }, cancellationToken);
             var folder = new MountedFolder(s3, machine, mount);
             await folder.ShellAsync("for i in $(seq 500); do mountpoint -q /data && exit 0; sleep 0.02; done; exit 1", cancellationToken);
             return folder;

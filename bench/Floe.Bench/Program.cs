@@ -11,7 +11,7 @@ if (args is ["serve", var mode])
 Benchmark[] all =
 [
     CaptureUpload.Benchmark, Compressible.Python, Compressible.Java, AgentMemory.Benchmark, SecondSnapshot.Benchmark, EagerRestore.Benchmark, Overhead.Benchmark,
-    MountTransfers.Benchmark, MountNames.Benchmark, MountPeer.Benchmark,
+    MountTransfers.Benchmark, MountMemory.Benchmark, MountNames.Benchmark, MountPeer.Benchmark,
 ];
 if (args.FirstOrDefault(name => all.All(b => b.Name != name)) is { } unknown)
 {

@@ -36,8 +36,14 @@ public sealed record FileSystemOptions
     /// <summary>Keys in one page of a listing.</summary>
     public int PageEntries { get; init; } = 1000;
 
-    /// <summary>Beyond so many known files a listing is answered by names alone, so that walking a huge bucket needs no memory.</summary>
-    public int MaxListedNodes { get; init; } = 100_000;
+    /// <summary>
+    /// Beyond so many known files a listing is answered by names alone, and makes no more of them known. Each that somebody looks up is known all the
+    /// same, until the kernel forgets it.
+    /// </summary>
+    public int MaxListedNodes { get; init; } = 20_000;
+
+    /// <summary>Names in the listings that are kept in memory for a moment, of all folders together; one listing is kept however long it is.</summary>
+    public int MaxListedNames { get; init; } = 20_000;
 
     /// <summary>Up to here an object is copied by one request, above in parts of <see cref="CopyPartBytes"/>.</summary>
     public long MaxSingleCopyBytes { get; init; } = 5L << 30;

@@ -21,6 +21,9 @@ public sealed record FuseServerOptions
     /// <summary>What /proc/mounts names as the source.</summary>
     public string SourceName { get; init; } = "floe";
 
+    /// <summary>Whether files may be handed to the kernel where it can take them (passthrough).</summary>
+    public bool MayPassThrough { get; init; } = true;
+
     /// <summary>Whether other users than the server's may go in (allow_other).</summary>
     public bool AllowOthers { get; init; } = true;
 }

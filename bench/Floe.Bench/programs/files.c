@@ -1,6 +1,7 @@
 /* What the file system benchmarks do to files, without a shell in between. Prints nanoseconds.
  *   files read FILE              reads it from start to end in pieces of 1 MiB
  *   files write FILE MIB         writes so many MiB that do not repeat in pieces of 1 MiB, then fsync
+ *   files change FILE            writes 4 KiB into every 8 MiB of it, then fsync
  *   files random FILE COUNT      reads 4 KiB at COUNT random places
  *   files list FOLDER COUNT      reads the folder and stops when there are not COUNT names
  *   files small FOLDER COUNT     makes COUNT files of 4 KiB and closes each
@@ -45,6 +46,13 @@ int main(int argc, char **argv)
         }
         if (fsync(file) != 0) return fail(path);
         if (close(file) != 0) return fail(path);
+    } else if (!strcmp(what, "change")) {
+        struct stat status;
+        int file = open(path, O_WRONLY);
+        if (file < 0 || fstat(file, &status) != 0) return fail(path);
+        for (off_t at = 0; at < status.st_size; at += 8 * MIB)
+            if (pwrite(file, buffer, 4096, at) != 4096) return fail(path);
+        if (fsync(file) != 0) return fail(path);
     } else if (!strcmp(what, "random")) {
         struct stat status;
         int file = open(path, O_RDONLY);

@@ -146,7 +146,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
     {
         var mount = _mount!;
         // What the task wrote through mappings is in the kernel's pages still.
-        await Task.Factory.StartNew(SyncPages, cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+        await mount.SyncPagesAsync(cancellationToken).ConfigureAwait(false);
         var captured = await mount.Files.CaptureAsync(taskRunsOn, cancellationToken).ConfigureAwait(false);
         // Nothing is written to the bucket until the task runs on, so the folder stands still too.
         var listing = _work?.ListAsync(cancellationToken);
@@ -194,11 +194,14 @@ internal sealed partial class TaskMount : IAsyncDisposable
         await _buckets.DisposeAsync().ConfigureAwait(false);
         try
         {
-            Directory.Delete(_request.Contents.CacheFolder);
+            if (_request.RemovesCacheFolder)
+            {
+                Directory.Delete(_request.Contents.CacheFolder);
+            }
         }
         catch (IOException)
         {
-            // What could not be uploaded is kept there.
+            // What could not be uploaded is kept there, or another mount uses it.
         }
     }
 
@@ -275,16 +278,6 @@ internal sealed partial class TaskMount : IAsyncDisposable
         {
             _mount = null;
             await mount.DisposeAsync().ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>On a thread of its own: the kernel asks this very process to take the pages.</summary>
-    private void SyncPages()
-    {
-        using var root = Interop.openat(Interop.AT_FDCWD, _request.Directory, Interop.O_RDONLY | Interop.O_DIRECTORY | Interop.O_CLOEXEC, 0);
-        if (root.IsInvalid || Interop.syncfs(root) != 0)
-        {
-            throw LinuxException.Last($"syncing {_request.Directory}");
         }
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Floe.Agent;
+using Floe.Agent.Launch;
 using Floe.Cli.Console;
 using Floe.FileSystem;
 using Floe.FileSystem.Content;
@@ -23,7 +24,7 @@ internal static class MountCommand
     private static readonly Option<bool> s_daemon = EnvironmentOption.Switch("--daemon",
         "Go into the background once mounted; the log goes to FLOE_LOG_FILE");
     private static readonly Option<string?> s_cache = EnvironmentOption.Text("--cache-folder", "DIR",
-        "Where bytes are kept that are read ahead or not uploaded yet. Default: a folder in /tmp");
+        "Where bytes are kept that are read ahead or not uploaded yet; mounts may share it. Default: a folder in /tmp");
     private static readonly Option<string?> s_cacheSize = EnvironmentOption.Text("--cache-size", "SIZE",
         "Its limit, like 500M or 20G; FUSION_CACHE_SIZE counts too. Default: four fifths of what is free there", Environment.GetEnvironmentVariable("FUSION_CACHE_SIZE"));
     private static readonly Option<string?> s_tags = EnvironmentOption.Text("--tags", "RULES",
@@ -90,7 +91,7 @@ internal static class MountCommand
         using var signals = new Signals();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signals.Take);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signals.Take);
-        await using var mount = FileSystemMount.Start(directory, buckets, options, contents, log, TimeProvider.System);
+        await using var mount = FileSystemMount.Start(directory, buckets, options, contents, log, TimeProvider.System, FuseOptions());
         Daemon.Ready();
         await Task.WhenAny(mount.Ended, signals.First).WaitAsync(cancellationToken).ConfigureAwait(false);
         try
@@ -108,6 +109,9 @@ internal static class MountCommand
             throw new FloeException(ExitCodes.StoreError, "given up by a second signal; files that were being written may be missing from the bucket");
         }
     }
+
+    /// <summary>FLOE_MOUNT_PASSTHROUGH=0 is for the benchmarks: it makes a new kernel as one that cannot read the cache by itself.</summary>
+    private static FuseServerOptions FuseOptions() => new() { MayPassThrough = Environment.GetEnvironmentVariable("FLOE_MOUNT_PASSTHROUGH") != "0" };
 
     private static string MountPoint(string text)
     {
@@ -142,7 +146,7 @@ internal static class MountCommand
 
     private static ContentStoreOptions Contents(ParseResult parsed)
     {
-        var folder = parsed.GetValue(s_cache) ?? Path.Combine(Path.GetTempPath(), $"floe-cache-{Environment.ProcessId}");
+        var folder = parsed.GetValue(s_cache) ?? CachePlace.Make();
         return new ContentStoreOptions { CacheFolder = Path.GetFullPath(folder), MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? Size(size) : null };
     }
 

@@ -4,6 +4,7 @@ using Floe.Agent;
 using Floe.Agent.Control;
 using Floe.Agent.Namespaces;
 using Floe.Agent.Files;
+using Floe.Agent.Launch;
 using Floe.Agent.Notices;
 using Floe.Agent.Mounts;
 using Floe.Agent.Run;
@@ -190,12 +191,15 @@ internal static class RunCommand
             throw new FloeException(ExitCodes.Usage, $"--mount {directory}: nothing can be mounted there; name a folder like /fusion");
         }
 
-        var cache = parsed.GetValue(s_mountCache) is { } folder
-            ? Path.GetFullPath(folder, workingDirectory) : Path.Combine(Path.GetTempPath(), $"floe-cache-{Guid.NewGuid():n}");
+        var given = parsed.GetValue(s_mountCache) is { } folder ? Path.GetFullPath(folder, workingDirectory) : null;
+        var cache = given ?? CachePlace.Make();
         return new MountRequest(
             path,
             MountCommand.Options(parsed.GetValue(s_mountRoot), "--tags", parsed.GetValue(s_tags), "022"),
-            new ContentStoreOptions { CacheFolder = cache, MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? MountCommand.Size(size) : null });
+            new ContentStoreOptions { CacheFolder = cache, MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? MountCommand.Size(size) : null })
+        {
+            RemovesCacheFolder = given is not null,
+        };
     }
 
     /// <summary>All behind the first "--" as the kernel gave it: .NET's strings lose bytes that are no UTF-8.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using Floe.S3.Buckets;
 
@@ -7,6 +8,13 @@ namespace Floe.FileSystem.Content;
 public sealed partial class ContentStore
 {
     private const string LineageName = "floe-lineage";
+    private const string LifeName = "floe-life";
+
+    private readonly string _life = RandomNumberGenerator.GetHexString(16, lowercase: true);
+    private IReadOnlyDictionary<string, int> _earlierLives = new Dictionary<string, int>();
+
+    // Snapshots that this life has had.
+    private volatile int _snapshots;
 
     private readonly CancellationTokenSource _handedOver = new();
 
@@ -23,7 +31,17 @@ public sealed partial class ContentStore
     internal CancellationToken HandedOver => _handedOver.Token;
 
     /// <summary>This mount goes on where another one was.</summary>
-    internal void Continue(string lineage) => Lineage = lineage;
+    internal void Continue(Moving.MountState state)
+    {
+        Lineage = state.Lineage;
+        _earlierLives = state.Lives;
+    }
+
+    /// <summary>
+    /// For a snapshot, with uploads paused: the lives that led to it, each with how many snapshots it had had when it wrote the last object that
+    /// this one knows. What is written from now on is behind it.
+    /// </summary>
+    internal IReadOnlyDictionary<string, int> EndLife() => new Dictionary<string, int>(_earlierLives) { [_life] = _snapshots++ };
 
     /// <summary>A content that came with a snapshot.</summary>
     internal FileContent Import(ContentTarget target, Moving.ContentState state)
@@ -35,9 +53,17 @@ public sealed partial class ContentStore
 
     internal bool IsOwn(BucketObject found) => found.Metadata.GetValueOrDefault(LineageName) == Lineage;
 
+    /// <summary>
+    /// Whether the object was written by a life of this task that went on from the snapshot that this mount goes on from, or an earlier one, and
+    /// was lost: it is not what the task left.
+    /// </summary>
+    internal bool IsOfLostLife(BucketObject found) =>
+        IsOwn(found) && found.Metadata.GetValueOrDefault(LifeName)?.Split('-') is [var life, var count] && life != _life
+        && !(_earlierLives.TryGetValue(life, out var last) && int.TryParse(count, CultureInfo.InvariantCulture, out var snapshots) && snapshots <= last);
+
     internal ObjectHeaders HeadersOf(ContentTarget target)
     {
         var headers = target.Headers();
-        return headers with { Metadata = new Dictionary<string, string>(headers.Metadata) { [LineageName] = Lineage } };
+        return headers with { Metadata = new Dictionary<string, string>(headers.Metadata) { [LineageName] = Lineage, [LifeName] = $"{_life}-{_snapshots}" } };
     }
 }

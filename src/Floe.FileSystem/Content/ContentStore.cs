@@ -22,8 +22,8 @@ public sealed partial class ContentStore : IAsyncDisposable
     private readonly HashSet<FileContent> _contents = [];
     private readonly Dictionary<ObjectVersion, FileContent> _parked = [];
     private readonly ConcurrentDictionary<UploadSession, Task> _aborts = [];
+    private readonly OwnFolder _folder;
     private long _tick;
-    private long _names;
     private long _pinnedBytes;
 
     public ContentStore(IBucketService buckets, ContentStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
@@ -32,12 +32,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         _logger = (loggerFactory ?? NullLoggerFactory.Instance).CreateLogger("Floe.FileSystem");
         Options = options;
         Time = timeProvider ?? TimeProvider.System;
-        Directory.CreateDirectory(options.CacheFolder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        foreach (var left in Directory.EnumerateFiles(options.CacheFolder, "*.blocks"))
-        {
-            File.Delete(left);
-        }
-
+        _folder = OwnFolder.Make(options.CacheFolder);
         Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4)
         {
             Evict = bytes => Evict(bytes, waits: false),
@@ -170,6 +165,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         }
 
         await Task.WhenAll(_aborts.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _folder.Dispose();
     }
 
     /// <summary>Bytes of files that the kernel reads itself.</summary>
@@ -191,7 +187,7 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     internal IBucketClient Client(string bucket) => _buckets.Open(bucket);
 
-    internal string NewPath() => Path.Combine(Options.CacheFolder, $"{Interlocked.Increment(ref _names):x}.blocks");
+    internal string NewPath() => _folder.NewPath();
 
     internal long Tick() => Interlocked.Increment(ref _tick);
 

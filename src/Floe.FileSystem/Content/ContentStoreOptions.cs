@@ -3,7 +3,7 @@ namespace Floe.FileSystem.Content;
 /// <summary>Limits of the local cache and of the transfers.</summary>
 public sealed record ContentStoreOptions
 {
-    /// <summary>A folder of its own on the local disk, made if it is not there; what an earlier process left in it is removed.</summary>
+    /// <summary>On the local disk, made if it is not there. Stores may share it: each has a folder of its own in it, and removes those of dead processes.</summary>
     public required string CacheFolder { get; init; }
 
     /// <summary>Bytes on the local disk at most; null: four fifths of what is free when the store is opened.</summary>
@@ -19,7 +19,7 @@ public sealed record ContentStoreOptions
     public long MaxReadAheadBytes { get; init; } = 128 << 20;
 
     /// <summary>Memory for what was read ahead and is not on the local disk yet, in bytes; pieces of 8 MiB.</summary>
-    public long MaxStreamBytes { get; init; } = 112 << 20;
+    public long MaxStreamBytes { get; init; } = 80 << 20;
 
     /// <summary>How often a file's whole upload is tried, above the retries of single requests.</summary>
     public int MaxUploadTries { get; init; } = 3;

@@ -37,7 +37,7 @@ public sealed partial class FileContent
                     Key = session.Ticket.Key,
                     UploadId = session.Ticket.UploadId,
                     WriteId = session.Ticket.WriteId,
-                    Parts = [.. parts.Select(p => new PartState(p.Number, p.ETag.Value, p.Size, p.ChecksumCrc32C))],
+                    Parts = [.. parts.Select(p => new PartState(p.Number, p.ETag.Value, p.Size, p.ChecksumCrc32C, IsCarried(p.Number, ranges)))],
                 };
             }
 
@@ -124,13 +124,25 @@ public sealed partial class FileContent
             _expected = found.ETag;
         }
 
-        if (state.Upload is not { } upload)
+        if (state.Upload is { } upload)
         {
-            return;
+            await AttachUploadAsync(client, state, upload, found, cancellationToken).ConfigureAwait(false);
         }
 
+        if (NeededBase() is { } version)
+        {
+            var theirs = version.Key == state.Key ? found : await client.HeadAsync(version.Key, cancellationToken).ConfigureAwait(false);
+            if (theirs?.ETag != version.ETag)
+            {
+                throw new MountStateException($"s3://{version.Bucket}/{version.Key}, of which a file of the snapshot has bytes, was replaced or removed since");
+            }
+        }
+    }
+
+    private async Task AttachUploadAsync(IBucketClient client, ContentState state, UploadState upload, BucketObject? found, CancellationToken cancellationToken)
+    {
         var there = await client.ListPartsAsync(upload.Key, upload.UploadId, cancellationToken).ConfigureAwait(false);
-        var missing = upload.Parts.Where(p => !IsHere(p.Number)).ToList();
+        var missing = upload.Parts.Where(p => !IsHere(p)).ToList();
         if (there is null)
         {
             if (missing.Count > 0)
@@ -149,7 +161,7 @@ public sealed partial class FileContent
             {
                 session.Sent[part.Number] = (new UploadedPart(part.Number, new ETag(part.ETag), part.Size, part.ChecksumCrc32C), 0);
             }
-            else if (!IsHere(part.Number))
+            else if (!IsHere(part))
             {
                 throw Lost(state);
             }
@@ -208,15 +220,35 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>Whether nothing of a part is to be had from its upload alone.</summary>
-    private bool IsHere(int part)
+    /// <summary>The version that the content rests on, if any of its bytes are to be had from there alone.</summary>
+    private ObjectVersion? NeededBase()
     {
         lock (_lock)
         {
-            var (first, end) = BlocksOfPart(part);
+            for (long block = 0; block < BlockMap.BlocksOf(_baseLimit); block++)
+            {
+                if (!_blocks.IsPresent(block) && !_blocks.IsDirty(block))
+                {
+                    return _base;
+                }
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// Whether nothing of a part is to be had from its upload alone. Where nothing tells, what the cache lacks is, also where the version that the
+    /// file rests on has bytes of that place: they may have been written over.
+    /// </summary>
+    private bool IsHere(PartState part)
+    {
+        lock (_lock)
+        {
+            var (first, end) = part.IsCarried ? (0, 0) : BlocksOfPart(part.Number);
             for (var block = first; block < end; block++)
             {
-                if (!_blocks.IsPresent(block) && block * BlockMap.BlockBytes >= _baseLimit)
+                if (!_blocks.IsPresent(block))
                 {
                     return false;
                 }
@@ -224,6 +256,27 @@ public sealed partial class FileContent
 
             return true;
         }
+    }
+
+    /// <summary>Whether what was written in a part is all in the ranges. The lock is held.</summary>
+    private bool IsCarried(int part, List<RangeState> ranges)
+    {
+        var (block, end) = BlocksOfPart(part);
+        for (var next = 0; block < end; block++)
+        {
+            var offset = block * BlockMap.BlockBytes;
+            while (next < ranges.Count && ranges[next].Offset + ranges[next].Count <= offset)
+            {
+                next++;
+            }
+
+            if (_blocks.IsDirty(block) && (next == ranges.Count || ranges[next].Offset > offset))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private (List<RangeState> Ranges, bool IsAway) RangesLocked(bool carriesAll)

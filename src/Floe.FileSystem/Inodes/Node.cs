@@ -78,6 +78,12 @@ internal sealed class Node(ulong ino, NodeKind kind)
     /// <summary>Mode and owner are the object's metadata's (HEAD), not the defaults of a listing.</summary>
     public bool HasStoredAttributes { get; set; }
 
+    /// <summary>Its object was written by a life of the task that was lost after the snapshot that this mount goes on from: it can be replaced, not used.</summary>
+    public bool IsOfLostLife { get; set; }
+
+    /// <summary>The log has it.</summary>
+    public bool IsLossTold { get; set; }
+
     /// <summary>Timestamp until which the bucket's word about this name counts.</summary>
     public long ValidUntil { get; set; }
 

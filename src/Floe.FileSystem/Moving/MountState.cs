@@ -14,10 +14,15 @@ public sealed record MountState
     /// <summary>More would be no mount of a task: 10,000 parts of a few hundred files come to less.</summary>
     public const int MaxBytes = 256 << 20;
 
+    private static readonly Dictionary<string, int> s_noLives = [];
+
     public int Version { get; init; } = CurrentVersion;
 
     /// <summary>Names all mounts of one task, one after the other; objects that they write carry it.</summary>
     public required string Lineage { get; init; }
+
+    /// <summary>The lives of the task that led here, with how many snapshots each had had before it wrote its last object that counts.</summary>
+    public IReadOnlyDictionary<string, int> Lives { get; init => field = value ?? s_noLives; } = s_noLives;
 
     /// <summary>What the mount showed: a bucket's folder ("bucket/prefix/"), or empty for all buckets.</summary>
     public required string Root { get; init; }
@@ -168,7 +173,8 @@ public sealed record UploadState
     public IReadOnlyList<PartState> Parts { get; init => field = value ?? []; } = [];
 }
 
-public sealed record PartState(int Number, string ETag, long Size, string? ChecksumCrc32C);
+/// <param name="IsCarried">The ranges, and the version that the file rests on, have all of it. States of before this member leave that open.</param>
+public sealed record PartState(int Number, string ETag, long Size, string? ChecksumCrc32C, bool IsCarried = false);
 
 public sealed record RangeState(long Offset, long Count);
 

@@ -72,6 +72,7 @@ public sealed partial class ObjectFileSystem
             Renew(node, new ObjectVersion(bucket, head.Key, head.ETag, head.Size));
         }
 
+        node.IsOfLostLife = _contents.IsOfLostLife(head);
         node.ValidUntil = After(_options.FileTtl);
         if (node.HasOwnAttributes || node.HasStoredAttributes)
         {
@@ -115,6 +116,6 @@ public sealed partial class ObjectFileSystem
         node.LetGo();
         node.LinkTarget = null;
         node.Listed = version;
-        node.HasOwnAttributes = node.HasStoredAttributes = node.HasSetMTime = false;
+        node.HasOwnAttributes = node.HasStoredAttributes = node.HasSetMTime = node.IsOfLostLife = false;
     }
 }

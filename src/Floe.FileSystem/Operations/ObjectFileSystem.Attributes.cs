@@ -164,6 +164,7 @@ public sealed partial class ObjectFileSystem
             return;
         }
 
+        RequireLeftByTask(node, becomesEmpty: size == 0);
         var content = await WithContentAsync(node, content =>
         {
             content.Open(canRead: false, canWrite: true);
@@ -173,6 +174,7 @@ public sealed partial class ObjectFileSystem
         try
         {
             await content.TruncateAsync(size, cancellationToken).ConfigureAwait(false);
+            node.IsOfLostLife = false;
         }
         finally
         {

@@ -230,6 +230,7 @@ public sealed partial class ObjectFileSystem
             throw new FuseException(node.Kind == NodeKind.Link ? Errno.ELOOP : Errno.ENXIO, $"{node.Name} is no file");
         }
 
+        RequireLeftByTask(node, becomesEmpty: (flags & Interop.O_TRUNC) != 0);
         var (content, opened) = await WithContentAsync(node, content =>
         {
             var opened = Open(node, flags, keepsCache: node.CachedBy == content);
@@ -242,6 +243,7 @@ public sealed partial class ObjectFileSystem
             try
             {
                 await content.TruncateAsync(0, cancellationToken).ConfigureAwait(false);
+                node.IsOfLostLife = false;
                 Wrote(node, killsPrivileges: false);
             }
             catch

@@ -174,7 +174,7 @@ public sealed partial class ObjectFileSystem
         {
             if (token is null && answer.NextToken is null && folder.Folder.Changes == changes)
             {
-                folder.Folder.Listing = new FolderListing(ByName(listed), validUntil);
+                _listings.Keep(folder.Folder, new FolderListing(ByName(listed), validUntil), Now);
             }
 
             if (answer.Objects.Any(o => o.Key == prefix))

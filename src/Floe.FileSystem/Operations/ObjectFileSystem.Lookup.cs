@@ -247,7 +247,7 @@ public sealed partial class ObjectFileSystem
                 {
                     if (folder.Folder.Changes == changes)
                     {
-                        folder.Folder.Listing = listing;
+                        _listings.Keep(folder.Folder, listing, Now);
                     }
                 }
 

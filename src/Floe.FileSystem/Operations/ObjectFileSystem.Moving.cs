@@ -66,7 +66,7 @@ public sealed partial class ObjectFileSystem
             }
         }
 
-        return new CapturedMount(new MountState { Lineage = _contents.Lineage, Root = RootName, Nodes = nodes }, ranges);
+        return new CapturedMount(new MountState { Lineage = _contents.Lineage, Lives = _contents.EndLife(), Root = RootName, Nodes = nodes }, ranges);
     }
 
     /// <summary>The snapshot is done with, or the task runs on.</summary>
@@ -85,7 +85,7 @@ public sealed partial class ObjectFileSystem
             throw new MountStateException($"the snapshot was taken with the mount of '{state.Root}', this one is of '{RootName}'; give the same --mount");
         }
 
-        _contents.Continue(state.Lineage);
+        _contents.Continue(state);
         List<(FileContent, RangeState)> ranges = [];
         lock (Gate)
         {

@@ -35,7 +35,7 @@ public sealed partial class ObjectFileSystem
             made.Folder!.HasMarker = true;
             // A folder's attributes are not read back from the bucket: others than the usual ones are kept here.
             made.HasOwnAttributes = made.Mode != DefaultMode(NodeKind.Folder) || made.Uid != _options.Uid || made.Gid != _options.Gid;
-            made.Folder.Listing = new FolderListing([], After(_options.FileTtl));
+            _listings.Keep(made.Folder, new FolderListing([], After(_options.FileTtl)), Now);
             Changed(folder, name, isThere: true, isFolder: true);
             return EntryOf(made);
         }

@@ -32,6 +32,7 @@ public sealed partial class ObjectFileSystem
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly InodeTable _inodes;
+    private readonly ListingCache _listings;
     private readonly LinkListWriter _links;
     private readonly ConcurrentDictionary<ulong, OpenFile> _files = new();
     private readonly ConcurrentDictionary<ulong, FolderReader> _folders = new();
@@ -48,6 +49,7 @@ public sealed partial class ObjectFileSystem
         _logger = logger;
         _start = UnixTime.From(time.GetUtcNow());
         _links = new LinkListWriter(buckets, new ObjectHeaders { Tags = options.Tags.For(LinkList.Name) }, logger);
+        _listings = new ListingCache(options.MaxListedNames);
         var root = new Node(InodeTable.RootIno, NodeKind.Folder)
         {
             Folder = options.Root is { } folder
@@ -77,6 +79,11 @@ public sealed partial class ObjectFileSystem
     public async Task<IReadOnlyList<ContentFailure>> DrainAsync(bool includingOpen, CancellationToken cancellationToken)
     {
         await _links.DrainAsync(cancellationToken).ConfigureAwait(false);
+        foreach (var handle in includingOpen ? _mappable.Keys : [])
+        {
+            await TakeMappedAsync(handle, cancellationToken).ConfigureAwait(false);
+        }
+
         return await _contents.DrainAsync(includingOpen, cancellationToken).ConfigureAwait(false);
     }
 

@@ -1,6 +1,7 @@
 using Floe.FileSystem.Content;
 using Floe.FileSystem.Operations;
 using Floe.Fuse;
+using Floe.Linux;
 using Floe.S3.Buckets;
 using Microsoft.Extensions.Logging;
 
@@ -56,7 +57,7 @@ public sealed class FileSystemMount : IAsyncDisposable
 
     /// <summary>
     /// Takes the mount away and brings everything to the bucket; gives what could not be. Files that are still open are written as they are, and
-    /// their holders get errors from then on.
+    /// their holders get errors before the first of them goes up: what a write was told to be written is in the bucket or among the failures.
     /// </summary>
     public async Task<IReadOnlyList<ContentFailure>> UnmountAsync(CancellationToken cancellationToken)
     {
@@ -64,10 +65,36 @@ public sealed class FileSystemMount : IAsyncDisposable
         {
             await _server.Ended.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
+        else
+        {
+            try
+            {
+                await SyncPagesAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (LinuxException)
+            {
+                // A page that cannot be taken in goes with its holder's mapping, as a page does that nobody has synced.
+            }
 
-        var failures = await Files.DrainAsync(includingOpen: true, cancellationToken).ConfigureAwait(false);
-        await _server.DisposeAsync().ConfigureAwait(false);
-        return failures;
+            await _server.DisposeAsync().ConfigureAwait(false);
+        }
+
+        return await Files.DrainAsync(includingOpen: true, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes in what was written through mappings and is in the kernel's pages still.</summary>
+    /// <exception cref="LinuxException">Not all of it could be.</exception>
+    public Task SyncPagesAsync(CancellationToken cancellationToken) =>
+        // On a thread of its own: the kernel asks this very process to take the pages.
+        Task.Factory.StartNew(SyncPages, cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(cancellationToken);
+
+    private void SyncPages()
+    {
+        using var root = Interop.openat(Interop.AT_FDCWD, Directory, Interop.O_RDONLY | Interop.O_DIRECTORY | Interop.O_CLOEXEC, 0);
+        if (root.IsInvalid || Interop.syncfs(root) != 0)
+        {
+            throw LinuxException.Last($"syncing {Directory}");
+        }
     }
 
     /// <summary>Ends at once: what is not in the bucket is not waited for.</summary>

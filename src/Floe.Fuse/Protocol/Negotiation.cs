@@ -28,7 +28,7 @@ internal sealed record Negotiation(uint Minor, ulong Flags, uint MaxWrite)
         }
 
         var offered = (ulong)offer.Flags | ((offer.Flags & FuseConstants.FUSE_INIT_EXT) != 0 ? (ulong)offer.Flags2 << 32 : 0);
-        var flags = offered & Wanted;
+        var flags = offered & (options.MayPassThrough ? Wanted : Wanted & ~FuseConstants.FUSE_PASSTHROUGH);
         var maxWrite = (flags & FuseConstants.FUSE_MAX_PAGES) != 0 ? (uint)options.MaxTransferBytes : 32 * PageBytes;
         var settled = new Negotiation(Math.Min(offer.Minor, FuseConstants.NewestMinor), flags, maxWrite);
         var answer = new InitOut

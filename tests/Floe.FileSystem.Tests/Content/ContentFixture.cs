@@ -11,6 +11,7 @@ namespace Floe.FileSystem.Tests.Content;
 internal sealed class ContentFixture : IAsyncDisposable
 {
     private readonly ScratchFolder _folder = new();
+    private readonly List<ContentStore> _others = [];
 
     private ContentFixture(S3Double server, IBucketService buckets, ContentStoreOptions options)
     {
@@ -55,6 +56,13 @@ internal sealed class ContentFixture : IAsyncDisposable
 
     public static ContentTarget Target(string key) => new(S3Double.Bucket, key);
 
+    /// <summary>One more store on the same bucket.</summary>
+    public ContentStore Another()
+    {
+        _others.Add(new ContentStore(Buckets, Options));
+        return _others[^1];
+    }
+
     /// <summary>An object that is in the bucket before anybody looks.</summary>
     public async Task<FileContent> OpenAsync(string key, byte[] content, CancellationToken cancellationToken)
     {
@@ -87,7 +95,11 @@ internal sealed class ContentFixture : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Store.DisposeAsync();
+        foreach (var store in _others.Prepend(Store))
+        {
+            await store.DisposeAsync();
+        }
+
         await Buckets.DisposeAsync();
         await Server.DisposeAsync();
         _folder.Dispose();

@@ -298,7 +298,7 @@ public sealed class WritingTests
         await using var fixture = await StartAsync(o => o with { MaxUploadTries = 1 }, o => o with { MaxAttempts = 2 });
         await fixture.Store.PauseAsync(Token);
         var content = await WriteAsync(fixture, "out", Bytes(10_000_000));
-        using (var local = File.OpenHandle(Directory.GetFiles(fixture.CacheFolder, "*.blocks").Single(), access: FileAccess.Write, share: FileShare.ReadWrite))
+        using (var local = File.OpenHandle(Directory.GetFiles(fixture.CacheFolder, "*.blocks", SearchOption.AllDirectories).Single(), access: FileAccess.Write, share: FileShare.ReadWrite))
         {
             RandomAccess.Write(local, [1, 2, 3], 5_000_000);
         }

@@ -1,6 +1,7 @@
 using System.Text;
 using Floe.FileSystem.Tests.Core;
 using Floe.FileSystem.Tests.Doubles;
+using Floe.Fuse;
 using Floe.Testing;
 using Xunit;
 
@@ -75,6 +76,20 @@ public sealed class PassthroughTests : IAsyncLifetime
             """));
         await EndAsync();
         Assert.Equal(Text[..70000] + "MAPPED" + Text[70006..], Bucket.Text("f"));
+    }
+
+    [Fact]
+    public async Task Read_WholeInTheCacheWithoutPassthrough_IsTheSame()
+    {
+        await _mount.DisposeAsync();
+        _mount = TestMount.Start(_scratch, _buckets, fuse: new FuseServerOptions { MayPassThrough = false });
+        Assert.False(_mount.Mount.MayPassThrough);
+        Assert.Equal("True 0", await PythonAsync("""
+            open('f', 'rb').read()
+            with open('f', 'rb') as f: print(f.read() == open('f', 'rb').read(), 0)
+            """));
+        Assert.Equal(0, _mount.Mount.Contents.PinnedBytes);
+        await EndAsync();
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using Floe.FileSystem.Content;
 using Floe.FileSystem.Serving;
 using Floe.FileSystem.Tests.Core;
+using Floe.Fuse;
 using Floe.S3.Buckets;
 using Floe.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -23,9 +24,9 @@ internal sealed class TestMount : IAsyncDisposable
 
     public string this[string name] => System.IO.Path.Combine(Path, name);
 
-    public static TestMount Start(ScratchFolder scratch, IBucketService buckets, FileSystemOptions? options = null, long maxCacheBytes = 1 << 30) => new(FileSystemMount.Start(
+    public static TestMount Start(ScratchFolder scratch, IBucketService buckets, FileSystemOptions? options = null, long maxCacheBytes = 1 << 30, FuseServerOptions? fuse = null) => new(FileSystemMount.Start(
         scratch.Folder("mount"), buckets, options ?? new FileSystemOptions { Root = new BucketFolder(Tree.Bucket, "") },
-        new ContentStoreOptions { CacheFolder = scratch["cache"], MaxCacheBytes = maxCacheBytes }, NullLoggerFactory.Instance, TimeProvider.System));
+        new ContentStoreOptions { CacheFolder = scratch["cache"], MaxCacheBytes = maxCacheBytes }, NullLoggerFactory.Instance, TimeProvider.System, fuse));
 
     /// <summary>Unmounts with everything in the bucket.</summary>
     public async Task UnmountAsync()

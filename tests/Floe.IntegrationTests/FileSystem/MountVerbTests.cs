@@ -47,6 +47,7 @@ public sealed class MountVerbTests
         Assert.Equal("whole", (await ShellAsync(machine, server, $"cat {Folder}/*")).Trim());
         await ShellAsync(machine, server, $"umount {Folder}");
         Assert.Equal(0, (await again.WaitAsync(Token)).Status.ShellCode);
+        Assert.Equal("", await ShellAsync(machine, server, "ls -A /cache"));
     }
 
     [Fact]

@@ -111,9 +111,26 @@ public sealed class MovedFilesTests
     public async Task Run_SnapshotThenRunsOn_ThenRestored_OutputIsTheSame()
     {
         await using var fleet = await StartAsync();
+        await RunAndLoseALifeAsync(fleet, "exec 3>>log; for i in $(seq 1 300); do echo line $i >&3; done; echo half; gate /var/tmp/go; for i in $(seq 301 600); do echo line $i >&3; done; echo wrote; gate /var/tmp/end");
+        Assert.Equal(Lines(1, 600), fleet.Text("log"));
+    }
+
+    [Fact]
+    public async Task Run_RestoredAfterALostLifeHasAppended_NoLineIsThereTwice()
+    {
+        await using var fleet = await StartAsync();
+        var ended = await RunAndLoseALifeAsync(
+            fleet, "echo one >> log; sync log; echo half; gate /var/tmp/go; echo two >> log && sync log; echo anew > out && sync out; echo wrote; gate /var/tmp/end; cat out");
+        Assert.Contains("work/log was written after the snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.EndsWith("anew\n", ended.Text, StringComparison.Ordinal);
+        Assert.Equal("one\ntwo\n", fleet.Text("log"));
+    }
+
+    /// <summary>A snapshot at "half", after which the task runs on to "wrote" and is lost; then it is restored, and runs to its end.</summary>
+    private static async Task<MachineResult> RunAndLoseALifeAsync(MountedFleet fleet, string script)
+    {
         var a = await fleet.MachineAsync("machine-a");
-        var script = Gate + "exec 3>>log; for i in $(seq 1 300); do echo line $i >&3; done; echo half; gate /var/tmp/go; for i in $(seq 301 600); do echo line $i >&3; done; echo wrote; gate /var/tmp/end";
-        var run = await fleet.RunScriptAsync(a, script);
+        var run = await fleet.RunScriptAsync(a, Gate + script);
         await UntilPrintedAsync(run, "half");
         await fleet.SnapshotAsync(a, run, "--leave-running");
         Open(a, "/var/tmp/go");
@@ -122,10 +139,10 @@ public sealed class MovedFilesTests
         var b = await fleet.MachineAsync("machine-b");
         Open(b, "/var/tmp/go");
         Open(b, "/var/tmp/end");
-        var ended = await EndAsync(await fleet.RunScriptAsync(b, script));
+        var ended = await EndAsync(await fleet.RunScriptAsync(b, Gate + script));
         Assert.True(ended.Status.ShellCode == 0, ended.Errors);
         Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
-        Assert.Equal(Lines(1, 600), fleet.Text("log"));
+        return ended;
     }
 
     [Fact]

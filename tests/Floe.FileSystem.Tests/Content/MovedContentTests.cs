@@ -1,0 +1,99 @@
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Moving;
+using Xunit;
+using static Floe.FileSystem.Tests.Content.ContentFixture;
+
+namespace Floe.FileSystem.Tests.Content;
+
+/// <summary>A file that rests on an object of the bucket, on its way through a snapshot.</summary>
+public sealed class MovedContentTests
+{
+    private const int Size = 20_000_000;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Attach_PartWrittenOverTheObjectHasGoneUp_ReadsWhatWasWritten(bool taskRunsOn)
+    {
+        await using var fixture = await StartAsync();
+        var (content, bytes) = await WriteOverAsync(fixture);
+        await SentAsync(fixture);
+        var moved = await MoveAsync(fixture, content, taskRunsOn);
+        AssertSame(bytes, await ReadAllAsync(moved, Token));
+        moved.Open(canRead: false, canWrite: true);
+        await moved.WriteAsync(3, new byte[1], Token);
+        bytes[3] = 0;
+        await moved.SyncAsync(Token);
+        AssertSame(bytes, fixture.Server.Read("file"));
+    }
+
+    [Fact]
+    public async Task Attach_ObjectThatItRestsOnWasReplaced_IsRefused()
+    {
+        await using var fixture = await StartAsync();
+        var (content, _) = await WriteOverAsync(fixture);
+        var error = await Assert.ThrowsAsync<MountStateException>(() => MoveAsync(fixture, content, taskRunsOn: true, () => fixture.Server.Write("file", Bytes(Size, seed: 3))));
+        Assert.Contains("replaced", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Attach_ObjectOfWhichNothingIsNeededWasReplaced_GoesOn()
+    {
+        await using var fixture = await StartAsync();
+        var content = await fixture.OpenAsync("file", Bytes(1000), Token);
+        content.Open(canRead: true, canWrite: true);
+        await content.WriteAsync(0, Bytes(1000, seed: 2), Token);
+        var moved = await MoveAsync(fixture, content, taskRunsOn: true, () => fixture.Server.Write("file", Bytes(1000, seed: 3)));
+        AssertSame(Bytes(1000, seed: 2), await ReadAllAsync(moved, Token));
+    }
+
+    /// <summary>Parts 1 and 2 of the object are written over; the first has gone up.</summary>
+    private static async Task<(FileContent Content, byte[] Bytes)> WriteOverAsync(ContentFixture fixture)
+    {
+        var bytes = Bytes(Size);
+        var content = await fixture.OpenAsync("file", [.. bytes], Token);
+        content.Open(canRead: false, canWrite: true);
+        Bytes(9 << 20, seed: 2).CopyTo(bytes, 0);
+        for (var at = 0; at < 9 << 20; at += 1 << 20)
+        {
+            await content.WriteAsync(at, bytes.AsMemory(at, 1 << 20), Token);
+        }
+
+        return (content, bytes);
+    }
+
+    private static async Task SentAsync(ContentFixture fixture)
+    {
+        while (fixture.Server.OpenPartCount == 0)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        await fixture.Store.PauseAsync(Token);
+    }
+
+    /// <summary>Into another store, as a snapshot would bring it there; <paramref name="meanwhile"/> happens to the bucket.</summary>
+    private static async Task<FileContent> MoveAsync(ContentFixture fixture, FileContent content, bool taskRunsOn, Action? meanwhile = null)
+    {
+        await fixture.Store.PauseAsync(Token);
+        var state = content.Capture(taskRunsOn)!;
+        var pieces = state.Ranges.Select(range =>
+        {
+            var bytes = new byte[range.Count];
+            content.ReadCarried(range.Offset, bytes);
+            return (range.Offset, bytes);
+        }).ToList();
+        fixture.Store.HandOver();
+        meanwhile?.Invoke();
+        var moved = fixture.Another().Import(Target(state.Key), state);
+        foreach (var (offset, bytes) in pieces)
+        {
+            await moved.AddCarriedAsync(offset, bytes, Token);
+        }
+
+        await moved.AttachAsync(state, Token);
+        return moved;
+    }
+}

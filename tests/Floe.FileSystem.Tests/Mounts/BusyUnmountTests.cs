@@ -1,0 +1,109 @@
+using System.Text;
+using Floe.FileSystem.Tests.Core;
+using Floe.FileSystem.Tests.Doubles;
+using Floe.Testing;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Mounts;
+
+/// <summary>The end of a mount in which files are open.</summary>
+public sealed class BusyUnmountTests : IAsyncLifetime
+{
+    private readonly ScratchFolder _scratch = new();
+    private readonly MemoryBuckets _buckets = new(Tree.Bucket);
+    private TestMount _mount = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private MemoryBucket Bucket => _buckets[Tree.Bucket];
+
+    public ValueTask InitializeAsync()
+    {
+        _mount = TestMount.Start(_scratch, _buckets);
+        return default;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mount.DisposeAsync();
+        _scratch.Dispose();
+    }
+
+    [Fact]
+    public async Task Unmount_WriterGoesOnDuringTheUpload_HasItsErrorOrItsBytesInTheBucket()
+    {
+        var writing = StartAsync("""
+            f = open('f', 'wb', buffering=0)
+            f.write(b'one')
+            note('ready')
+            until('uploading')
+            try:
+                f.write(b'two')
+                note('wrote')
+            except OSError:
+                note('refused')
+            until('end')
+            """);
+        await UntilAsync("ready");
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "Put" && !File.Exists(_scratch["uploading"]))
+            {
+                File.WriteAllText(_scratch["uploading"], "");
+                SpinWait.SpinUntil(() => File.Exists(_scratch["wrote"]) || File.Exists(_scratch["refused"]), TimeSpan.FromMinutes(1));
+            }
+        };
+        Assert.Empty(await _mount.Mount.UnmountAsync(Token));
+        await File.WriteAllTextAsync(_scratch["end"], "", Token);
+        await writing;
+        Assert.Equal(File.Exists(_scratch["wrote"]) ? "onetwo" : "one", Bucket.Text("f"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Unmount_FileIsMappedAndWritten_HasTheBytesInTheBucket(bool besideAReader)
+    {
+        Bucket.Put("f", new string('-', 300_000));
+        var writing = StartAsync($"""
+            import mmap
+            if {besideAReader}:
+                open('f', 'rb').read()
+                reader = open('f', 'rb')
+            with open('f', 'r+b') as f:
+                m = mmap.mmap(f.fileno(), 0)
+                m[70000:70006] = b'MAPPED'
+                note('ready')
+                until('end')
+                os._exit(0)
+            """);
+        await UntilAsync("ready");
+        Assert.Empty(await _mount.Mount.UnmountAsync(Token));
+        await File.WriteAllTextAsync(_scratch["end"], "", Token);
+        await writing;
+        Assert.Equal("MAPPED", Bucket.Text("f")[70000..70006]);
+    }
+
+    /// <summary>A program in the mount that leaves notes in the scratch folder, and waits for ours.</summary>
+    private async Task StartAsync(string script)
+    {
+        var begin = $"""
+            import os, time
+            def note(name): open('{_scratch.Path}/' + name, 'w').close()
+            def until(name):
+                while not os.path.exists('{_scratch.Path}/' + name): time.sleep(0.01)
+
+            """;
+        await File.WriteAllTextAsync(_scratch["script.py"], begin + script, new UTF8Encoding(false), Token);
+        var (isOk, output) = await Scripts.ShellAsync(_scratch, $"cd {_mount.Path} && exec /usr/bin/python3 -I {_scratch["script.py"]}");
+        Assert.True(isOk, output);
+    }
+
+    private async Task UntilAsync(string note)
+    {
+        while (!File.Exists(_scratch[note]))
+        {
+            await Task.Delay(5, Token);
+        }
+    }
+}
