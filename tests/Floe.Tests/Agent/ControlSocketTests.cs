@@ -70,6 +70,21 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Equal(1, (await asking).Snapshot!.Sequence);
     }
 
+    /// <summary>Connections that ask nothing, as of a `floe top` that was stopped with Ctrl-Z.</summary>
+    [Fact]
+    public async Task DisposeAsync_EverySlotTakenByAnIdleConnection_Ends()
+    {
+        var server = new ControlServer(Socket, (_, reply, _) => reply(new ControlReply { Event = "done" }), NullLogger.Instance);
+        var idle = new List<ControlClient>();
+        for (var i = 0; i < 17; i++)
+        {
+            idle.Add(await ControlClient.ConnectAsync(Socket, default));
+        }
+
+        await server.DisposeAsync();
+        idle.ForEach(c => c.Dispose());
+    }
+
     [Theory]
     [InlineData("nonsense\n")]
     [InlineData("{\"verb\":5}\n")]
