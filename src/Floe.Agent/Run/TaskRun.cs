@@ -108,6 +108,7 @@ public sealed partial class TaskRun
         }
 
         await using var held = lease.ConfigureAwait(false);
+        place.Directory.RemoveLeftBehind(place.Record);
         await using var trace = new TaskTrace(
             TraceTarget(place), TraceEntries.Header(_options), TraceEntries.Attempt(lease, _options.Scheduler, _time.GetUtcNow()), _time, _logger);
         await using var control = new AgentControlPoint(place.Directory.ControlSocket, place.Record, _options.User?.Uid, _logger);
