@@ -65,13 +65,17 @@ internal sealed class SnapshotRun : IAsyncDisposable
 
         // Stopped writers write no more: what the pipes hold is either passed on now or travels along.
         var (stdout, stderr) = await _task.Output.PauseAsync(s_outputPatience, _time, cancellationToken).ConfigureAwait(false);
-        Writer.AddSmallImage(SnapshotNames.StdoutBacklog, stdout);
-        Writer.AddSmallImage(SnapshotNames.StderrBacklog, stderr);
-
         var memory = _memory.FinishAsync();
         var files = FileCapture.RunAsync(_context.Scope, _context.Baseline, Writer, cancellationToken);
         var mount = _context.Mount?.CaptureAsync(Writer, _leaveRunning, cancellationToken) ?? Task.CompletedTask;
-        await Task.WhenAll(memory, files, mount).ConfigureAwait(false);
+        var output = Task.Run(
+            () =>
+            {
+                StoredBytes.WriteEither(Writer, SnapshotNames.StdoutBacklog, stdout);
+                StoredBytes.WriteEither(Writer, SnapshotNames.StderrBacklog, stderr);
+            },
+            CancellationToken.None);
+        await Task.WhenAll(memory, files, mount, output).ConfigureAwait(false);
         FilesChangedByOthers = (await files.ConfigureAwait(false)).ChangedWhileRead;
         var captured = Millis(_frozenAt);
 
