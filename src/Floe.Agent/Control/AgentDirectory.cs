@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Floe.Linux;
 
@@ -57,7 +56,7 @@ public sealed class AgentDirectory
     /// <summary>Where agents may be that this user may ask: <see cref="DefaultParent"/>, and root's, which may run a task for this user.</summary>
     public static IReadOnlyList<string> Parents() => DefaultParent() is var own && Interop.geteuid() == 0 ? [own] : [own, RootParent];
 
-    /// <summary>Makes the folder of an agent, mode 0700, empty of what an agent that died may have left.</summary>
+    /// <summary>Makes the folder of an agent, mode 0700, under a name of its own: another agent of the same task may still run, and need its own.</summary>
     /// <param name="isForOtherUser">The task is another user's, who may reach the control socket: mode 0711.</param>
     /// <exception cref="FloeException">It may not be made.</exception>
     public static AgentDirectory Create(string parent, AgentRecord record, bool isForOtherUser = false)
@@ -75,13 +74,7 @@ public sealed class AgentDirectory
     private static AgentDirectory CreateIn(string parent, AgentRecord record, bool isForOtherUser)
     {
         Directory.CreateDirectory(parent, Owner | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
-        var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{record.Store}\n{record.Key}")).AsSpan(0, 8));
-        var directory = new AgentDirectory(Path.Combine(parent, name));
-        if (Directory.Exists(directory.Root))
-        {
-            Directory.Delete(directory.Root, true);
-        }
-
+        var directory = new AgentDirectory(Path.Combine(parent, RandomNumberGenerator.GetHexString(16, lowercase: true)));
         Directory.CreateDirectory(directory.Root, Owner | (isForOtherUser ? UnixFileMode.GroupExecute | UnixFileMode.OtherExecute : UnixFileMode.None));
         File.WriteAllText(directory.Record, JsonSerializer.Serialize(record, ControlJson.Default.AgentRecord));
         return directory;
@@ -113,6 +106,28 @@ public sealed class AgentDirectory
         }
 
         return found;
+    }
+
+    /// <summary>
+    /// Removes what agents of the same task left here that were killed. For the holder of the task's lease: another that lives has lost
+    /// it, or waits for it and has no socket yet.
+    /// </summary>
+    public void RemoveLeftBehind(AgentRecord own)
+    {
+        foreach (var (record, socket) in List(Path.GetDirectoryName(Root)!))
+        {
+            if ((record.Store, record.Key) == (own.Store, own.Key) && socket != ControlSocket && ControlClient.Presence(socket) == AgentPresence.Dead)
+            {
+                try
+                {
+                    new AgentDirectory(Path.GetDirectoryName(socket)!).Delete();
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+                {
+                    // It only takes room, until a next time.
+                }
+            }
+        }
     }
 
     public void Delete()

@@ -20,6 +20,12 @@ public sealed class ControlClient : IDisposable
     public static string Find(IReadOnlyList<string> parents, string? key)
     {
         var agents = parents.SelectMany(AgentDirectory.List).Where(a => key is null || a.Record.Key == key).ToList();
+        if (agents.Count > 1)
+        {
+            // Folders of agents that were killed, or that wait for a lease which another one here holds.
+            agents.RemoveAll(a => Presence(a.ControlSocket) != AgentPresence.Listens);
+        }
+
         return agents.Count switch
         {
             1 => agents[0].ControlSocket,
@@ -27,6 +33,27 @@ public sealed class ControlClient : IDisposable
             0 => throw new FloeException(ExitCodes.Usage, $"no agent runs task '{key}' here (none in {string.Join(", ", parents)})"),
             _ => throw new FloeException(ExitCodes.Usage, $"several agents run here; say which with --key: {string.Join(", ", agents.Select(a => a.Record.Key).Distinct())}"),
         };
+    }
+
+    /// <summary>Whether the agent whose control socket this is lives.</summary>
+    internal static AgentPresence Presence(string socketPath)
+    {
+        // Not blocking: the queue of an agent that is stopped may be full.
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(socketPath));
+            return AgentPresence.Listens;
+        }
+        catch (SocketException e)
+        {
+            return e.SocketErrorCode switch
+            {
+                SocketError.ConnectionRefused => AgentPresence.Dead,
+                SocketError.AddressNotAvailable => AgentPresence.NoSocket,
+                _ => AgentPresence.Listens,
+            };
+        }
     }
 
     /// <exception cref="FloeException">No agent listens at <paramref name="socketPath"/>.</exception>
@@ -71,4 +98,17 @@ public sealed class ControlClient : IDisposable
     }
 
     public void Dispose() => _socket.Dispose();
+}
+
+/// <summary>What a folder's control socket tells of its agent.</summary>
+internal enum AgentPresence
+{
+    /// <summary>Somebody listens, or nothing says that nobody does.</summary>
+    Listens,
+
+    /// <summary>The agent waits for the task's lease, or for its machine's end.</summary>
+    NoSocket,
+
+    /// <summary>A socket that nobody listens at: the agent was killed.</summary>
+    Dead,
 }

@@ -47,8 +47,10 @@ public sealed partial class ControlServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _listener.Dispose();
-        await _accepting.ConfigureAwait(false);
+
+        // Before anything is waited for: with every slot taken the loop waits for one.
         _stop.CancelAfter(s_lastReplies);
+        await _accepting.ConfigureAwait(false);
         for (var i = 0; i < MaxConnections; i++)
         {
             await _slots.WaitAsync().ConfigureAwait(false);
@@ -62,7 +64,15 @@ public sealed partial class ControlServer : IAsyncDisposable
     {
         while (true)
         {
-            await _slots.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await _slots.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
             try
             {
                 var connection = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using Floe.Agent.Files;
 using Floe.Agent.Stdio;
+using Floe.Agent.Snapshots;
 using Floe.Agent.WorkFolders;
 using Floe.FileSystem;
 using Floe.FileSystem.Content;
@@ -91,9 +92,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
             throw new MountStateException($"the snapshot's file system state of {stream.ByteCount} bytes is larger than any this Floe writes");
         }
 
-        var bytes = new Collector((int)stream.ByteCount);
-        await snapshot.ReadStreamsAsync([stream], bytes, cancellationToken).ConfigureAwait(false);
-        var state = MountState.Parse(bytes.Bytes);
+        var state = MountState.Parse(await StoredBytes.ReadAsync(snapshot, stream, cancellationToken).ConfigureAwait(false));
         await RevertWorkAsync(snapshot, state, cancellationToken).ConfigureAwait(false);
         var (files, contents) = NewTree();
         var isMounted = false;
@@ -154,7 +153,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
         if (listing is not null)
         {
             var bytes = (await listing.ConfigureAwait(false)).ToBytes();
-            await Task.Run(() => Write(content, WorkStream, bytes), cancellationToken).ConfigureAwait(false);
+            await Task.Run(() => StoredBytes.Write(content, WorkStream, bytes), cancellationToken).ConfigureAwait(false);
         }
 
         LogCaptured(captured.State.Nodes.Count, captured.ByteCount >> 20);
@@ -207,7 +206,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
 
     private static void Write(ISnapshotContent content, CapturedMount captured, CancellationToken cancellationToken)
     {
-        Write(content, StateStream, captured.State.ToBytes());
+        StoredBytes.Write(content, StateStream, captured.State.ToBytes());
         using var sink = content.CreateSink();
         sink.BeginSegment(content.AddStream(ContentStream), 0);
         captured.Read(sink.Append, cancellationToken);
@@ -217,14 +216,6 @@ internal sealed partial class TaskMount : IAsyncDisposable
     /// <summary>Where the mount shows a folder of a bucket, with a slash at its end.</summary>
     private string PathOf(BucketFolder folder) => _request.Files.Root is { } root
         ? $"{_request.Directory}/{folder.Prefix[root.Prefix.Length..]}" : $"{_request.Directory}/s3/{folder.Bucket}/{folder.Prefix}";
-
-    private static void Write(ISnapshotContent content, string name, ReadOnlySpan<byte> bytes)
-    {
-        using var sink = content.CreateSink();
-        using var stream = new SinkStream(sink, content.AddStream(name));
-        stream.Write(bytes);
-        stream.Complete();
-    }
 
     /// <summary>What a machine that died wrote to the work folder after this snapshot is not to be met by the restored task.</summary>
     private async Task RevertWorkAsync(ISnapshotSource snapshot, MountState state, CancellationToken cancellationToken)
@@ -239,13 +230,12 @@ internal sealed partial class TaskMount : IAsyncDisposable
             throw new MountStateException($"the snapshot's listing of the work folder of {stream.ByteCount} bytes is larger than any this Floe writes");
         }
 
-        var bytes = new Collector((int)stream.ByteCount);
-        await snapshot.ReadStreamsAsync([stream], bytes, cancellationToken).ConfigureAwait(false);
+        var bytes = await StoredBytes.ReadAsync(snapshot, stream, cancellationToken).ConfigureAwait(false);
         var carried = state.Nodes.Where(n => n.Content?.Bucket == _request.Work!.Bucket).Select(n => n.Content!.Key)
             .Concat(state.Nodes.Where(n => n.Content?.Upload is not null).Select(n => n.Content!.Upload!.Key)).ToHashSet(StringComparer.Ordinal);
         try
         {
-            await _work.RevertAsync(WorkListing.Parse(bytes.Bytes), carried, cancellationToken).ConfigureAwait(false);
+            await _work.RevertAsync(WorkListing.Parse(bytes), carried, cancellationToken).ConfigureAwait(false);
         }
         catch (WorkFolderException e)
         {
@@ -286,30 +276,6 @@ internal sealed partial class TaskMount : IAsyncDisposable
 
     [LoggerMessage(EventId = 4701, Level = LogLevel.Error, Message = "{Target} was not written: {Reason}")]
     private partial void LogFailed(string target, string reason);
-
-    private sealed class Collector(int byteCount) : IStreamConsumer
-    {
-        private int _used;
-
-        public byte[] Bytes { get; } = new byte[byteCount];
-
-        public ValueTask BeginAsync(StoredStream stream, CancellationToken cancellationToken) => ValueTask.CompletedTask;
-
-        public ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
-        {
-            data.CopyTo(Bytes.AsMemory(_used));
-            _used += data.Length;
-            return ValueTask.CompletedTask;
-        }
-
-        public ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken)
-        {
-            _used += (int)byteCount;
-            return ValueTask.CompletedTask;
-        }
-
-        public ValueTask EndAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
-    }
 
     private sealed class Carrier(CarriedBytes carried) : IStreamConsumer
     {

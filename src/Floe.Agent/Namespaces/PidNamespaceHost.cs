@@ -45,6 +45,9 @@ public static class PidNamespaceHost
                 Arguments = ProcessStrings.Arguments(),
                 Environment = [.. ProcessStrings.Environment(), Encoding.UTF8.GetBytes($"{InnerVariable}=1")],
                 Descriptors = [(lifeline, Lifeline)],
+
+                // A terminal sends Ctrl-C to all of its session's foreground group: the task would get it from there, and from the outer process again.
+                NewSession = true,
             });
         });
         lifeline.Dispose();

@@ -25,7 +25,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
     private int _processes;
     private Manifest? _manifest;
 
-    /// <param name="cancellationToken">Ends the reading of memory, which goes on beside CRIU.</param>
+    /// <param name="cancellationToken">Ends the reading of memory, which goes on beside CRIU, and whoever waits for the store.</param>
     public SnapshotRun(SnapshotContext context, RunningTask task, bool leaveRunning, TimeProvider time, CancellationToken cancellationToken)
     {
         _context = context;
@@ -33,7 +33,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
         _leaveRunning = leaveRunning;
         _time = time;
         _started = time.GetTimestamp();
-        Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions { KeepSnapshots = context.Options.KeepSnapshots });
+        Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions { KeepSnapshots = context.Options.KeepSnapshots, Stop = cancellationToken });
         _memory = new MemoryCapture(Writer, CaptureThreads, cancellationToken);
         Images = new ContentImageSink(Writer, _memory);
     }
@@ -65,13 +65,17 @@ internal sealed class SnapshotRun : IAsyncDisposable
 
         // Stopped writers write no more: what the pipes hold is either passed on now or travels along.
         var (stdout, stderr) = await _task.Output.PauseAsync(s_outputPatience, _time, cancellationToken).ConfigureAwait(false);
-        Writer.AddSmallImage(SnapshotNames.StdoutBacklog, stdout);
-        Writer.AddSmallImage(SnapshotNames.StderrBacklog, stderr);
-
         var memory = _memory.FinishAsync();
         var files = FileCapture.RunAsync(_context.Scope, _context.Baseline, Writer, cancellationToken);
         var mount = _context.Mount?.CaptureAsync(Writer, _leaveRunning, cancellationToken) ?? Task.CompletedTask;
-        await Task.WhenAll(memory, files, mount).ConfigureAwait(false);
+        var output = Task.Run(
+            () =>
+            {
+                StoredBytes.WriteEither(Writer, SnapshotNames.StdoutBacklog, stdout);
+                StoredBytes.WriteEither(Writer, SnapshotNames.StderrBacklog, stderr);
+            },
+            CancellationToken.None);
+        await Task.WhenAll(memory, files, mount, output).ConfigureAwait(false);
         FilesChangedByOthers = (await files.ConfigureAwait(false)).ChangedWhileRead;
         var captured = Millis(_frozenAt);
 

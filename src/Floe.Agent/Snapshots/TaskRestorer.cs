@@ -94,8 +94,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         var copy = context.Mount is null ? null : await context.Mount.OpenOutputCopyAsync(goesOn: true, cancellationToken).ConfigureAwait(false);
         var stdio = manifest.Task.Stdio;
         var output = TaskOutput.Create(
-            reader.TryGetSmallImage(SnapshotNames.StdoutBacklog)?.ToArray() ?? [],
-            reader.TryGetSmallImage(SnapshotNames.StderrBacklog)?.ToArray() ?? [],
+            await StoredBytes.ReadEitherAsync(reader, SnapshotNames.StdoutBacklog, SnapshotNames.MaxBacklogBytes, cancellationToken).ConfigureAwait(false),
+            await StoredBytes.ReadEitherAsync(reader, SnapshotNames.StderrBacklog, SnapshotNames.MaxBacklogBytes, cancellationToken).ConfigureAwait(false),
             context.Options.User,
             separate: stdio.Stdout != stdio.Stderr,
             copy);

@@ -17,13 +17,14 @@ internal sealed class OutputRelay : IDisposable
 {
     private const int MoveBytes = 1024 * 1024;
 
-    // What a pipe takes without blocking once poll says it is writable (PIPE_BUF).
-    private const int SafeWriteBytes = 4096;
+    // A device whose poll promises more than its write keeps.
+    private const int RetryMillis = 20;
 
-    private const int O_APPEND = 0x400;
+    // A write that the kernel does not come back from, into what cannot be told not to block.
+    private static readonly TimeSpan s_stopPatience = TimeSpan.FromSeconds(10);
 
     private readonly SafeFileHandle _read;
-    private readonly int _output;
+    private readonly OutputTarget _output;
     private readonly IOutputCopy? _copy;
     private readonly SafeFileHandle _wake;
     private readonly Thread _thread;
@@ -35,7 +36,6 @@ internal sealed class OutputRelay : IDisposable
     private TaskCompletionSource? _paused;
     private TaskCompletionSource _resume = new();
     private bool _canSplice;
-    private int _writeBytes;
     private volatile bool _disposed;
 
     /// <param name="output">The agent's descriptor to write to; borrowed.</param>
@@ -44,10 +44,9 @@ internal sealed class OutputRelay : IDisposable
     /// <param name="copy">Gets all that comes from the pipe; the backlog it got on the machine that read it.</param>
     public unsafe OutputRelay(int output, byte[] backlog, UserIds? user = null, IOutputCopy? copy = null)
     {
-        _output = output;
+        _output = new OutputTarget(output);
         _copy = copy;
-        _canSplice = copy is null;
-        _writeBytes = copy is null ? SafeWriteBytes : BytesPerWrite(output);
+        _canSplice = copy is null && _output.CanBeSpliced;
         _pending = backlog;
         var ends = stackalloc int[2];
         if (Interop.pipe2(ends, Interop.O_CLOEXEC) != 0)
@@ -66,7 +65,7 @@ internal sealed class OutputRelay : IDisposable
         // A larger pipe is a faster one; the limit for unprivileged users may refuse it.
         _ = Interop.fcntl(ends[0], Interop.F_SETPIPE_SZ, MoveBytes);
         _wake = new SafeFileHandle(Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK), true);
-        _thread = new Thread(Run, 128 * 1024) { IsBackground = true, Name = $"relay {output}" };
+        _thread = new Thread(Run, 128 * 1024) { IsBackground = true, Name = output == 1 ? "stdout" : output == 2 ? "stderr" : $"output {output}" };
         _thread.Start();
     }
 
@@ -83,6 +82,7 @@ internal sealed class OutputRelay : IDisposable
     /// With all writers frozen: passes on what the pipe holds for as long as the reader takes it, at most <paramref name="patience"/>,
     /// then stops and returns what is left, which stays with this relay too (see <see cref="Resume"/>).
     /// </summary>
+    /// <exception cref="IOException">A write into the agent's output does not end, so nobody knows what it will have taken.</exception>
     public async Task<byte[]> PauseAsync(TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
     {
         var deadline = time.GetTimestamp() + (long)(patience.TotalSeconds * time.TimestampFrequency);
@@ -100,7 +100,15 @@ internal sealed class OutputRelay : IDisposable
         }
 
         Wake();
-        await Task.WhenAny(paused, _ended.Task).WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await Task.WhenAny(paused, _ended.Task).WaitAsync(s_stopPatience, time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new IOException($"a write into what 'floe run' has as {_thread.Name} does not end: let its reader go on, or send the output to a pipe or a file");
+        }
+
         if (_ended.Task.IsCompleted)
         {
             return [];
@@ -180,6 +188,8 @@ internal sealed class OutputRelay : IDisposable
         }
         finally
         {
+            // A reader waits for the end of every copy of it.
+            _output.Dispose();
             _ended.TrySetResult();
         }
     }
@@ -208,7 +218,7 @@ internal sealed class OutputRelay : IDisposable
         }
 
         // Bytes are there; wait until the reader takes some, or until a pause is wanted.
-        if (!Wait(polls, _output, Interop.POLLOUT))
+        if (!Wait(polls, _output.Descriptor, Interop.POLLOUT))
         {
             return true;
         }
@@ -225,7 +235,7 @@ internal sealed class OutputRelay : IDisposable
     {
         if (_canSplice)
         {
-            var moved = Interop.splice(Fd(_read), null, _output, null, MoveBytes, Interop.SPLICE_F_NONBLOCK | Interop.SPLICE_F_MOVE);
+            var moved = Interop.splice(Fd(_read), null, _output.Descriptor, null, MoveBytes, Interop.SPLICE_F_NONBLOCK | Interop.SPLICE_F_MOVE);
             if (moved > 0)
             {
                 return true;
@@ -236,9 +246,8 @@ internal sealed class OutputRelay : IDisposable
                 case Errno.EAGAIN or Errno.EINTR:
                     return true;
                 case Errno.EINVAL:
-                    // A terminal, or a file that was opened for appending: that one takes any amount without blocking.
+                    // A file that was opened for appending.
                     _canSplice = false;
-                    _writeBytes = BytesPerWrite(_output);
                     break;
                 case 0:
                     return true;
@@ -268,16 +277,25 @@ internal sealed class OutputRelay : IDisposable
     {
         fixed (byte* source = &_pending[_pendingStart])
         {
-            var written = Interop.write(_output, source, (nuint)Math.Min(_writeBytes, _pending.Length - _pendingStart));
-            if (written < 0)
+            var written = _output.Write(source, _pending.Length - _pendingStart);
+            if (written >= 0)
             {
-                return Marshal.GetLastPInvokeError() is Errno.EINTR or Errno.EAGAIN || ReaderIsGone();
+                Volatile.Write(ref _pendingStart, _pendingStart + (int)written);
+                return true;
             }
-
-            Volatile.Write(ref _pendingStart, _pendingStart + (int)written);
         }
 
-        return true;
+        switch (Marshal.GetLastPInvokeError())
+        {
+            case Errno.EINTR:
+                return true;
+            case Errno.EAGAIN:
+                var wake = new Interop.PollFd { Descriptor = Fd(_wake), Events = Interop.POLLIN };
+                _ = Interop.poll(&wake, 1, RetryMillis);
+                return true;
+            default:
+                return ReaderIsGone();
+        }
     }
 
     /// <summary>The agent's output is closed: closing our end lets the task see that as it would without us (SIGPIPE, EPIPE).</summary>
@@ -338,9 +356,6 @@ internal sealed class OutputRelay : IDisposable
         _ = Interop.read(Fd(_wake), &ignored, 8);
         return false;
     }
-
-    /// <summary>What may be written at once: a file that was opened for appending takes any amount without blocking.</summary>
-    private static int BytesPerWrite(int output) => (Interop.fcntl(output, Interop.F_GETFL, 0) & O_APPEND) != 0 ? MoveBytes : SafeWriteBytes;
 
     private static int Fd(SafeHandle handle) => (int)handle.DangerousGetHandle();
 }

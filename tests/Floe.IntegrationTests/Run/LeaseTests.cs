@@ -1,3 +1,4 @@
+using Floe.Testing.Machines;
 using Xunit;
 
 namespace Floe.IntegrationTests.Run;
@@ -28,6 +29,25 @@ public sealed class LeaseTests
         Fleet.AssertStatus(0, await Fleet.EndAsync(first));
         Fleet.Open(b, "/run/go");
         Fleet.AssertStatus(0, await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script, "--lease-wait", "0")));
+    }
+
+    /// <summary>The same line twice on one machine: the second is refused, and the first one's snapshots do not suffer from it.</summary>
+    [Theory]
+    [InlineData(MachineKind.Container)]
+    [InlineData(MachineKind.Host)]
+    public async Task Run_SameLineAgainOnTheSameMachine_IsRefusedAndTheFirstCanBeSnapshotted(MachineKind kind)
+    {
+        await using var fleet = new Fleet { Kind = kind };
+        var a = await fleet.MachineAsync("machine-a");
+        var first = await fleet.RunScriptAsync(a, Script);
+        await Fleet.UntilPrintedAsync(first, "started\n");
+        Fleet.AssertStatus(174, await Fleet.EndAsync(await fleet.RunScriptAsync(a, Script, "--lease-wait", "0")));
+        await fleet.TakeAwayAsync(a, first);
+
+        Fleet.Open(a, "/run/go");
+        var resumed = await Fleet.EndAsync(await fleet.RunScriptAsync(a, Script));
+        Fleet.AssertStatus(0, resumed);
+        Assert.Equal("end\n", resumed.Text);
     }
 
     [Fact]

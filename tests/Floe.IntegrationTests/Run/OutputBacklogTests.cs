@@ -7,27 +7,43 @@ namespace Floe.IntegrationTests.Run;
 /// <summary>What machine A printed and what machine B printed are together what one machine would have printed.</summary>
 public sealed class OutputBacklogTests
 {
+    private const string Fifo = "os.mkfifo('/run/out'); open('/run/ready', 'w'); source, terminal = os.open('/run/out', os.O_RDONLY), None";
+    private const string Terminal = "source, terminal = pty.openpty(); tty.setraw(terminal); os.symlink(os.ttyname(terminal), '/run/out'); open('/run/ready', 'w')";
+
     /// <summary>The task is blocked in a write, both pipes are full, and nobody reads while the snapshot is taken.</summary>
-    [Fact]
-    public async Task Snapshot_ReaderStandsStill_NothingIsLostOrDoubled()
+    /// <param name="snapshotsBefore">Each takes what the pipe holds, and the task fills it again: the backlog outgrows the pipe.</param>
+    [Theory]
+    [InlineData(Fifo, 0)]
+    [InlineData(Fifo, 2)]
+    [InlineData(Terminal, 0)]
+    public async Task Snapshot_ReaderStandsStill_NothingIsLostOrDoubled(string output, int snapshotsBefore)
     {
         await using var fleet = new Fleet();
-        const string script = "seq 1 300000; echo end";
+        const string script = "seq 1 600000; echo end";
         var a = await fleet.MachineAsync("machine-a");
-        var taker = await a.StartAsync(["/usr/bin/python3", "-c", """
-            import os, time
-            os.mkfifo('/run/out')
-            source, got = os.open('/run/out', os.O_RDONLY), open('/run/got', 'wb', 0)
+        var taker = await a.StartAsync(["/usr/bin/python3", "-c", $"""
+            import os, pty, time, tty
+            {output}
+            got = open('/run/got', 'wb', 0)
             got.write(os.read(source, 5000))
             open('/run/stands', 'w')
             while not os.path.exists('/run/go'): time.sleep(0.02)
-            while part := os.read(source, 65536): got.write(part)
+            if terminal: os.close(terminal)
+            try:
+                while part := os.read(source, 65536): got.write(part)
+            except OSError: pass # What a terminal's end is to its screen.
             """], null, Fleet.Token);
-        await Fleet.UntilAsync(taker, () => File.Exists(a.RootPath + "/run/out"), "the reader's pipe");
+        await Fleet.UntilAsync(taker, () => File.Exists(a.RootPath + "/run/ready"), "the reader");
         var run = await a.StartAsync(
             ["/bin/bash", "-c", $"exec {Fleet.Floe} run --notices=none --store file:///store --key {Fleet.Key} -- /bin/bash -c '{script}' >/run/out"], null, Fleet.Token);
         await Fleet.UntilAsync(run, () => File.Exists(a.RootPath + "/run/stands"), "the reader to stand still");
         await Task.Delay(300, Fleet.Token);
+        for (var i = 0; i < snapshotsBefore; i++)
+        {
+            Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
+            await Task.Delay(300, Fleet.Token);
+        }
+
         await fleet.TakeAwayAsync(a, run);
         Fleet.Open(a, "/run/go");
         await Fleet.EndAsync(taker);
@@ -38,7 +54,7 @@ public sealed class OutputBacklogTests
         var second = await Fleet.EndAsync(await fleet.RunScriptAsync(b, script));
         Fleet.AssertStatus(0, second);
         var expected = new StringBuilder();
-        for (var i = 1; i <= 300000; i++)
+        for (var i = 1; i <= 600000; i++)
         {
             expected.Append(i).Append('\n');
         }

@@ -64,6 +64,61 @@ public sealed class ReclaimTests
         Assert.Equal("after\n", result.Text);
     }
 
+    /// <summary>SIGTERM may overtake the notice that is its reason: the file is there, and the next look at it is seconds away.</summary>
+    [Fact]
+    public async Task Run_TermBeforeTheNoticeWasSeen_TaskIsSavedAndNeverSeesIt()
+    {
+        await using var fleet = new Fleet();
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script, "--notice-file", "/run/notice", "--notice-poll", "5");
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        await File.WriteAllTextAsync(a.RootPath + "/run/notice", "120", Fleet.Token);
+        run.Signal(Term);
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(75, result);
+        Assert.Equal("before\n", result.Text);
+    }
+
+    /// <summary>What the task ends with on its way out of a lost machine is no result, and must not cost the snapshot that there is.</summary>
+    [Fact]
+    public async Task Run_TermAfterTheNoticesSnapshotWasGivenUp_TaskGetsItAndTheSnapshotBeforeStays()
+    {
+        await using var fleet = new Fleet();
+        var run = await GiveUpAsync(fleet);
+        run.Signal(Term);
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(175, result);
+        Assert.Equal("before\nTERM came\n", result.Text);
+        Assert.Single(fleet.Snapshots());
+    }
+
+    [Fact]
+    public async Task Run_TermOnAMachineThatOutlivedItsNotice_IsACancelAsEver()
+    {
+        await using var fleet = new Fleet();
+        var run = await GiveUpAsync(fleet, "--return-after", "0");
+        await Task.Delay(1100, Fleet.Token);
+        run.Signal(Term);
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(5, result);
+        Assert.Equal("before\nTERM came\n", result.Text);
+    }
+
+    [Fact]
+    public async Task Snapshot_StayingWasAskedFor_StaysWithoutANoticeAndTakesTheTaskBack()
+    {
+        await using var fleet = new Fleet();
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script, "--after-snapshot", "stay", "--return-after", "2");
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run));
+        await Fleet.UntilLoggedAsync(run, "Restored snapshot");
+        Fleet.Open(a, "/run/go");
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("before\nafter\n", result.Text);
+    }
+
     [Fact]
     public async Task Run_MachineDiesUnannouncedOnBatch_NextAttemptTakesTheLeaseAtOnce()
     {
@@ -83,6 +138,24 @@ public sealed class ReclaimTests
         Fleet.AssertStatus(0, result);
         Assert.Equal("after\n", result.Text);
         Assert.Contains("Restored snapshot", result.Errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>A task with one snapshot, whose machine's notice came and went while no pack could be written.</summary>
+    private static async Task<MachineProcess> GiveUpAsync(Fleet fleet, params string[] options)
+    {
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(
+            a, Fleet.Gate + "trap 'echo TERM came; exit 5' TERM; echo before; gate /run/go", ["--notice-file", "/run/notice", "--notice-poll", "1", .. options]);
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
+        var packs = $"{fleet.StoreFolder}/tasks/{Fleet.Key}/packs";
+        Directory.Move(packs, packs + ".away");
+        await File.WriteAllTextAsync(packs, "", Fleet.Token);
+        await File.WriteAllTextAsync(a.RootPath + "/run/notice", "1", Fleet.Token);
+        await Fleet.UntilLoggedAsync(run, "No time or no way for another snapshot");
+        File.Delete(packs);
+        Directory.Move(packs + ".away", packs);
+        return run;
     }
 
     [Theory]

@@ -28,6 +28,40 @@ public sealed class SignalTests
         Assert.Equal("ready\nint\nusr1\nterm\n", result.Text);
     }
 
+    /// <summary>A terminal tells every process of its foreground group; on a host that has two of Floe's.</summary>
+    [Fact]
+    public async Task Run_CtrlCOnATerminal_ReachesTheCommandOnce()
+    {
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var machine = await fleet.MachineAsync("machine-a");
+        const string terminal = """
+            import os, pty, signal, sys
+            pid, screen = pty.fork()
+            if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+            said = b''
+            def until(text):
+                global said
+                while text not in said: said += os.read(screen, 1000)
+            until(b'GATE-OPEN')
+            os.write(screen, b'\x03')
+            until(b'GOT-INT')
+            os.kill(pid, signal.SIGUSR1)
+            until(b'GOT-USR1')
+            print(said.count(b'GOT-INT'))
+            """;
+        const string task = """
+            import signal, time
+            signal.signal(signal.SIGINT, lambda *_: print('GOT-INT', flush=True))
+            signal.signal(signal.SIGUSR1, lambda *_: print('GOT-USR1', flush=True))
+            print('GATE-OPEN', flush=True)
+            while True: time.sleep(1)
+            """;
+        var result = await Fleet.EndAsync(await machine.StartAsync(
+            ["/usr/bin/python3", "-c", terminal, Fleet.Floe, "run", "--notices=none", "--store", "file:///store", "--", "/usr/bin/python3", "-c", task], fleet.Environment, Fleet.Token));
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("1\n", result.Text);
+    }
+
     [Fact]
     public async Task Run_TermWithoutAHandler_StatusIs143()
     {

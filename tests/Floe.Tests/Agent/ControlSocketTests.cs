@@ -70,6 +70,21 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Equal(1, (await asking).Snapshot!.Sequence);
     }
 
+    /// <summary>Connections that ask nothing, as of a `floe top` that was stopped with Ctrl-Z.</summary>
+    [Fact]
+    public async Task DisposeAsync_EverySlotTakenByAnIdleConnection_Ends()
+    {
+        var server = new ControlServer(Socket, (_, reply, _) => reply(new ControlReply { Event = "done" }), NullLogger.Instance);
+        var idle = new List<ControlClient>();
+        for (var i = 0; i < 17; i++)
+        {
+            idle.Add(await ControlClient.ConnectAsync(Socket, default));
+        }
+
+        await server.DisposeAsync();
+        idle.ForEach(c => c.Dispose());
+    }
+
     [Theory]
     [InlineData("nonsense\n")]
     [InlineData("{\"verb\":5}\n")]
@@ -85,14 +100,61 @@ public sealed class ControlSocketTests : IDisposable
     }
 
     [Fact]
-    public void Find_NoneOrSeveral_SaysWhatToDo()
+    public async Task Find_NoneOrSeveral_SaysWhatToDo()
     {
         var parent = Path.Combine(_folder, "agents");
         Assert.Contains("floe run", Assert.Throws<FloeException>(() => ControlClient.Find([parent], null)).Message, StringComparison.Ordinal);
         var a = AgentDirectory.Create(parent, new AgentRecord("a", "file:///s", "here"));
-        AgentDirectory.Create(parent, new AgentRecord("b", "file:///s", "here"));
+        var b = AgentDirectory.Create(parent, new AgentRecord("b", "file:///s", "here"));
+        await using var first = Listen(a);
+        await using var second = Listen(b);
         Assert.Contains("--key", Assert.Throws<FloeException>(() => ControlClient.Find([parent], null)).Message, StringComparison.Ordinal);
         Assert.Equal(a.ControlSocket, ControlClient.Find([parent], "a"));
+    }
+
+    [Fact]
+    public async Task Find_OthersWereKilledOrWait_IsTheOneThatListens()
+    {
+        var record = new AgentRecord("a", "file:///s", "here");
+        LeaveDead(AgentDirectory.Create(_folder, record with { Key = "b" }));
+        LeaveDead(AgentDirectory.Create(_folder, record));
+        AgentDirectory.Create(_folder, record);
+        var living = AgentDirectory.Create(_folder, record);
+        await using var server = Listen(living);
+        Assert.Equal(living.ControlSocket, ControlClient.Find([_folder], null));
+        Assert.Equal(living.ControlSocket, ControlClient.Find([_folder], "a"));
+    }
+
+    [Fact]
+    public async Task RemoveLeftBehind_KilledWaitingAndLiving_OnlyTheKilledOneOfThisTaskGoes()
+    {
+        var record = new AgentRecord("a", "file:///s", "here");
+        var (own, killed, waits, lives, other) = (
+            AgentDirectory.Create(_folder, record), AgentDirectory.Create(_folder, record), AgentDirectory.Create(_folder, record),
+            AgentDirectory.Create(_folder, record), AgentDirectory.Create(_folder, record with { Key = "b" }));
+        LeaveDead(killed);
+        LeaveDead(other);
+        await using var server = Listen(lives);
+
+        own.RemoveLeftBehind(record);
+
+        Assert.Equal(
+            new[] { own, waits, lives, other }.Select(d => d.Root).Order(StringComparer.Ordinal),
+            Directory.GetDirectories(_folder).Order(StringComparer.Ordinal));
+    }
+
+    private static ControlServer Listen(AgentDirectory directory) =>
+        new(directory.ControlSocket, (_, reply, _) => reply(new ControlReply { Event = "done" }), NullLogger.Instance);
+
+    /// <summary>A socket file whose listener is gone, as SIGKILL leaves it.</summary>
+    private static void LeaveDead(AgentDirectory directory)
+    {
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        var name = directory.ControlSocket + ".bound";
+        socket.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(name));
+
+        // .NET removes a listener's file with the listener, but only under the name that it was made with.
+        File.Move(name, directory.ControlSocket);
     }
 
     public void Dispose() => Directory.Delete(_folder, true);

@@ -1,6 +1,7 @@
 using System.Text;
 using Floe.Agent.Stdio;
 using Floe.Linux;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Xunit;
@@ -51,6 +52,59 @@ public sealed class OutputRelayTests : IDisposable
         using var reader = new FileStream(read, FileAccess.Read, 0);
         await reader.ReadExactlyAsync(passedOn);
         Assert.Equal(sent, passedOn.Concat(rest).ToArray());
+    }
+
+    /// <summary>^S, or a hung ssh: the relay must not wait inside the kernel with the pipe held, or the task could not even be frozen.</summary>
+    [Fact]
+    public async Task Pause_TerminalTakesNothing_ReturnsWhatWasNotPassedOn()
+    {
+        var (screen, terminal) = Terminal();
+        var relay = new OutputRelay(Fd(terminal), []);
+        var sent = new byte[600_000];
+        new Random(3).GetItems("abcdefghijklmnopqrstuvwxyz"u8, sent);
+        using var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0);
+        task.Write(sent);
+
+        var rest = await relay.PauseAsync(TimeSpan.FromMilliseconds(50), TimeProvider.System, default).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        Assert.InRange(rest.Length, 1, sent.Length - 1);
+        var passedOn = new byte[sent.Length - rest.Length];
+        await screen.ReadExactlyAsync(passedOn, TestContext.Current.CancellationToken);
+        Assert.Equal(sent, passedOn.Concat(rest).ToArray());
+        relay.Dispose();
+    }
+
+    /// <summary>A service manager's journal, an ssh without a terminal.</summary>
+    [Fact]
+    public async Task Pause_SocketTakesNothing_ReturnsWhatWasNotPassedOn()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
+        listener.Listen();
+        using var outer = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { SendBufferSize = 16384 };
+        await outer.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken);
+        using var reader = await listener.AcceptAsync(TestContext.Current.CancellationToken);
+        var relay = new OutputRelay((int)outer.Handle, []);
+        using var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0);
+
+        // Until nothing moves any more: the buffers of sockets grow.
+        var sent = new byte[64 << 20];
+        new Random(4).NextBytes(sent);
+        var writing = Task.Run(() => task.Write(sent));
+        var rest = Array.Empty<byte>();
+        while (rest.Length == 0)
+        {
+            relay.Resume();
+            rest = await relay.PauseAsync(TimeSpan.FromMilliseconds(50), TimeProvider.System, default).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        }
+
+        relay.Resume();
+        var got = new byte[sent.Length];
+        await using var stream = new NetworkStream(reader);
+        await stream.ReadExactlyAsync(got, TestContext.Current.CancellationToken);
+        await writing;
+        Assert.Equal(sent, got);
+        relay.Dispose();
     }
 
     [Fact]
@@ -159,6 +213,22 @@ public sealed class OutputRelayTests : IDisposable
         var pair = (new SafeFileHandle(ends[0], true), new SafeFileHandle(ends[1], true));
         _owned.AddRange([pair.Item1, pair.Item2]);
         return pair;
+    }
+
+    /// <summary>The two sides of a pseudo-terminal (pts(4)).</summary>
+    private unsafe (FileStream Screen, SafeFileHandle Terminal) Terminal()
+    {
+        const ulong TIOCSPTLCK = 0x40045431;
+        const ulong TIOCGPTN = 0x80045430;
+        var screen = Interop.openat(Interop.AT_FDCWD, "/dev/ptmx", Interop.O_RDWR | Interop.O_NOCTTY | Interop.O_CLOEXEC, 0);
+        int locked = 0, number;
+        Assert.Equal(0, Interop.ioctl(Fd(screen), TIOCSPTLCK, &locked));
+        Assert.Equal(0, Interop.ioctl(Fd(screen), TIOCGPTN, &number));
+        var terminal = Interop.openat(Interop.AT_FDCWD, $"/dev/pts/{number}", Interop.O_RDWR | Interop.O_NOCTTY | Interop.O_CLOEXEC, 0);
+        Assert.False(terminal.IsInvalid);
+        var stream = new FileStream(screen, FileAccess.Read, 0);
+        _owned.AddRange([terminal, stream]);
+        return (stream, terminal);
     }
 
     private static async Task<string> CollectAsync(SafeFileHandle read)
