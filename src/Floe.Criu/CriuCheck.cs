@@ -5,15 +5,16 @@ namespace Floe.Criu;
 /// <summary>Asks CRIU what this machine can do (<c>criu check</c>).</summary>
 public static class CriuCheck
 {
+    public const string TimeNamespace = "timens";
+
     /// <summary>
     /// Features that a dump or restore by Floe needs, and what is lost without them. nf_tables is not among them: networks are
-    /// not locked (<c>--network-lock skip</c>), nor are network namespaces dumped.
+    /// not locked (<c>--network-lock skip</c>), nor are network namespaces dumped. Nor is soft-dirty: changes are found by hashing.
     /// </summary>
     private static readonly (string Feature, string Consequence)[] s_features =
     [
-        ("timens", "monotonic clocks cannot be carried to another machine: tasks would hang or jump"),
+        (TimeNamespace, "monotonic clocks cannot be carried to another machine: tasks would hang or jump"),
         ("clone3_set_tid", "pids are restored through ns_last_pid, which races with other processes"),
-        ("mem_dirty_track", "soft-dirty is missing: every round of pre-copy reads all memory"),
     ];
 
     /// <summary>

@@ -1,11 +1,11 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 
 namespace Floe.Linux;
 
 /// <summary>
-/// Memory outside the garbage-collected heap, given back the moment its owner disposes it. The owner must have waited for all
-/// I/O on it before. Pages are touched only where something is written.
+/// Memory outside the garbage-collected heap, given back to the machine the moment its owner disposes it: mapped for itself, because malloc keeps
+/// what is freed behind something that lives. The owner must have waited for all I/O on it before. Starts on a page, and with zeros; pages are taken
+/// only where something is written.
 /// </summary>
 public sealed unsafe class NativeBuffer : MemoryManager<byte>
 {
@@ -14,8 +14,9 @@ public sealed unsafe class NativeBuffer : MemoryManager<byte>
     public NativeBuffer(int length)
     {
         Length = length;
-        // SAFETY: AlignedAlloc throws when there is no memory; the block belongs to this object until Dispose.
-        _start = (byte*)NativeMemory.AlignedAlloc((nuint)length, 4096);
+        // SAFETY: a fresh mapping that belongs to this object until Dispose.
+        var start = Interop.mmap(null, (nuint)Math.Max(length, 1), Interop.PROT_READ | Interop.PROT_WRITE, Interop.MAP_PRIVATE | Interop.MAP_ANONYMOUS, -1, 0);
+        _start = start != Interop.MAP_FAILED ? (byte*)start : throw new OutOfMemoryException($"no memory for {length} bytes", LinuxException.Last("mmap"));
     }
 
     public int Length { get; }
@@ -47,7 +48,8 @@ public sealed unsafe class NativeBuffer : MemoryManager<byte>
     {
         if (_start != null)
         {
-            NativeMemory.AlignedFree(_start);
+            // SAFETY: the mapping that the constructor made; nobody has a span of it any more.
+            _ = Interop.munmap(_start, (nuint)Math.Max(Length, 1));
             _start = null;
         }
     }

@@ -1,5 +1,6 @@
 using Amazon.Runtime;
 using Amazon.Runtime.Credentials;
+using Amazon.RuntimeDependencies;
 
 namespace Floe.S3;
 
@@ -16,6 +17,8 @@ internal sealed class AwsCredentialChain : ICredentialSource
     private Task<AWSCredentials>? _source;
     private volatile AccessKeys? _refused;
 
+    static AwsCredentialChain() => AssumedRole.RegisterWebIdentity();
+
     public async ValueTask<AccessKeys> GetAsync(CancellationToken cancellationToken)
     {
         try
@@ -24,7 +27,8 @@ internal sealed class AwsCredentialChain : ICredentialSource
             var keys = await ReadAsync(source, cancellationToken).ConfigureAwait(false);
             if (keys == _refused)
             {
-                // The SDK still holds what the service refused: resolve the chain anew.
+                // The SDK still holds what the service refused: it must ask for new ones, and the chain be resolved anew.
+                ((await source.ConfigureAwait(false)) as RefreshingAWSCredentials)?.ClearCredentials();
                 lock (_lock)
                 {
                     _source = _source == source ? null : _source;
@@ -39,7 +43,7 @@ internal sealed class AwsCredentialChain : ICredentialSource
             or IOException or ArgumentException)
         {
             throw new ObjectStoreException(
-                ObjectStoreErrorKind.Credentials, $"no AWS credentials: {OneLine(e.Message)}; {Advice}", e);
+                ObjectStoreErrorKind.Credentials, $"no AWS credentials: {Reason(e)}; {Advice}", e);
         }
     }
 
@@ -69,7 +73,7 @@ internal sealed class AwsCredentialChain : ICredentialSource
         {
             return _source is { IsFaulted: false, IsCanceled: false } source
                 ? source
-                : _source = Task.Run(() => DefaultAWSCredentialsIdentityResolver.GetCredentialsAsync());
+                : _source = Task.Run(static async () => AssumedRole.Wrap(await DefaultAWSCredentialsIdentityResolver.GetCredentialsAsync().ConfigureAwait(false)));
         }
     }
 
@@ -79,6 +83,21 @@ internal sealed class AwsCredentialChain : ICredentialSource
         var keys = await credentials.GetCredentialsAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         return new AccessKeys(keys.AccessKey, keys.SecretKey, keys.UseToken ? keys.Token : null);
     }
+
+    private static string Reason(Exception e) => e switch
+    {
+        MissingRuntimeDependencyException missing => $"this kind of profile needs {missing.PackageName}, which is not part of Floe",
+
+        // "Error calling AssumeRole for role …": why is what the service said.
+        AmazonClientException { InnerException: AmazonServiceException said } => $"{OneLine(e.Message)}: {OneLine(said.Message)}",
+        _ => OfProfile(e.Message) ?? OneLine(e.Message),
+    };
+
+    /// <summary>What the chain says of a profile that was asked for, among what it says of every provider: "Exception 3 of 4: The profile …".</summary>
+    private static string? OfProfile(string text) => Environment.GetEnvironmentVariable("AWS_PROFILE") is not { Length: > 0 } ? null : text.Split('\n')
+        .Where(line => line.StartsWith("Exception ", StringComparison.Ordinal) && line.Contains("profile", StringComparison.OrdinalIgnoreCase))
+        .Select(line => OneLine(line[(line.IndexOf(": ", StringComparison.Ordinal) + 2)..]))
+        .FirstOrDefault();
 
     /// <summary>The first sentence: what follows lists every provider over many lines.</summary>
     private static string OneLine(string text)

@@ -50,11 +50,11 @@ public static class MachinePreflight
             var detail = $"{ByteText(free)} free for {options.StateDirectory}";
             return free >= options.MinFreeBytes
                 ? CheckResult.Pass(Name, detail)
-                : CheckResult.Warn(Name, detail, $"make room for at least {ByteText(options.MinFreeBytes)}, or choose another directory with --state-dir.");
+                : CheckResult.Warn(Name, detail, $"make room for at least {ByteText(options.MinFreeBytes)}, or name another directory in FLOE_STATE_DIR.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return CheckResult.Fail(Name, $"{options.StateDirectory} cannot be looked at: {e.Message}", "choose another directory with --state-dir.");
+            return CheckResult.Fail(Name, $"{options.StateDirectory} cannot be looked at: {e.Message}", "name another directory in FLOE_STATE_DIR.");
         }
     }
 

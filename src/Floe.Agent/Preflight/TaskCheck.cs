@@ -37,7 +37,7 @@ internal sealed record TaskCheck(string Name, CheckStatus Severity, string Nothi
 
     public static readonly TaskCheck GhostFiles = new(
         "task deleted files", CheckStatus.Fail, "no deleted file above the limit",
-        "deleted files travel inside the images up to the ghost limit: raise --ghost-limit, or let the program keep the file's name.");
+        "a deleted file travels inside the images, and this one is larger than CRIU carries: let the program keep the file's name.");
 
     public static readonly TaskCheck Users = new(
         "task users", CheckStatus.Fail, "users can be restored",

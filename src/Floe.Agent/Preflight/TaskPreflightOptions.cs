@@ -1,3 +1,5 @@
+using Floe.Criu.Dump;
+
 namespace Floe.Agent.Preflight;
 
 public sealed record TaskPreflightOptions
@@ -6,7 +8,7 @@ public sealed record TaskPreflightOptions
     public required int RootPid { get; init; }
 
     /// <summary>CRIU's --ghost-limit: unlinked open files larger than this cannot be dumped.</summary>
-    public long GhostLimitBytes { get; init; } = 1L << 30;
+    public long GhostLimitBytes { get; init; } = CriuLimits.GhostBytes;
 
     /// <summary>--tcp=established: connections are kept; false for --tcp=close.</summary>
     public bool TcpEstablished { get; init; }

@@ -49,7 +49,7 @@ internal static class CheckCommand
         }
 
         using var imds = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), TimeProvider.System);
-        List<(string, ExternalCheck)> external = [("CRIU", CheckCriuAsync)];
+        List<(string, ExternalCheck)> external = [(CriuResult.Name, CheckCriuAsync)];
         if (parsed.GetValue(s_store) is { } url)
         {
             external.Add(("store", token => CheckStoreAsync(url, log, token)));
@@ -97,11 +97,11 @@ internal static class CheckCommand
         try
         {
             var criu = await CriuInstallation.LocateAsync(cancellationToken).ConfigureAwait(false);
-            return CheckResult.Pass("CRIU", $"{criu.Version} at {criu.CriuPath}");
+            return CriuResult.Of($"{criu.Version} at {criu.CriuPath}", await CriuCheck.RunAsync(criu, cancellationToken).ConfigureAwait(false));
         }
         catch (CriuException e)
         {
-            return CheckResult.Fail("CRIU", e.Message, e.Hint ?? "run floe from its bundle folder");
+            return CheckResult.Fail(CriuResult.Name, e.Message, e.Hint ?? "run floe from its bundle folder");
         }
     }
 

@@ -23,7 +23,7 @@ public sealed record DumpRequest
     public bool LeaveRunning { get; init; }
 
     /// <summary>Largest unlinked file that travels inside the images, in bytes.</summary>
-    public long GhostLimitBytes { get; init; } = 1L << 30;
+    public long GhostLimitBytes { get; init; } = CriuLimits.GhostBytes;
 
     /// <summary>How long CRIU may try to freeze the tree before it gives up and lets it go.</summary>
     public TimeSpan FreezeTimeout { get; init; } = TimeSpan.FromSeconds(10);
@@ -56,6 +56,11 @@ public static class CriuLimits
 {
     /// <summary>sun_path holds 108 bytes with its terminator; the longest socket name here is 24 with its slash.</summary>
     public const int MaxWorkDirectoryBytes = 80;
+
+    /// <summary>
+    /// No limit in effect: unlinked files are streamed like memory. CRIU wants a number; where it keeps 32 bits of it, all of this one's are ones.
+    /// </summary>
+    public const long GhostBytes = (1L << 40) - 1;
 }
 
 /// <summary>A dump that went through: the callback has succeeded and the tree is dead, or runs on if that was asked for.</summary>

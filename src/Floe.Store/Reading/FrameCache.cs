@@ -1,43 +1,38 @@
 namespace Floe.Store.Reading;
 
 /// <summary>
-/// A fixed number of slots for decompressed frames. A frame is fetched once while anything ahead needs it, and stays until its
-/// slot is wanted: least recently used goes first. Slots are taken by the planner alone and given back by the consumer.
+/// One read's slots for decompressed frames, as many as <see cref="ReadMemory"/> lets it have. A frame is fetched once while anything ahead needs it,
+/// and stays until its slot is wanted: least recently used goes first. Slots are taken by the planner alone and given back by the consumer.
 /// </summary>
-internal sealed class FrameCache(int maxSlots)
+internal sealed class FrameCache(ReadMemory memory)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<int, FrameSlot> _byFrame = [];
     private readonly LinkedList<FrameSlot> _idle = new();
-    private readonly List<FrameSlot> _all = [];
+    private readonly HashSet<FrameSlot> _all = [];
     private TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>The frame's slot, held for the caller, and whether the caller must have it filled. Waits until a slot is free.</summary>
-    public async ValueTask<(FrameSlot Slot, bool MustFill)> TakeAsync(int frame, CancellationToken cancellationToken)
+    /// <summary>The frame's slot, held for the caller, and whether the caller must have it filled. Without one, <paramref name="released"/> ends when it is worth another try.</summary>
+    public (FrameSlot Slot, bool MustFill)? TryTake(int frame, out Task released)
     {
-        while (true)
+        lock (_lock)
         {
-            Task released;
-            lock (_lock)
+            released = _released.Task;
+            if (_byFrame.TryGetValue(frame, out var known))
             {
-                if (_byFrame.TryGetValue(frame, out var known))
-                {
-                    Hold(known);
-                    return (known, false);
-                }
-
-                if (TryFree() is { } slot)
-                {
-                    slot.Assign(frame);
-                    _byFrame.Add(frame, slot);
-                    slot.Users = 1;
-                    return (slot, true);
-                }
-
-                released = _released.Task;
+                Hold(known);
+                return (known, false);
             }
 
-            await released.WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (TryFree() is not { } slot)
+            {
+                return null;
+            }
+
+            slot.Assign(frame);
+            _byFrame.Add(frame, slot);
+            slot.Users = 1;
+            return (slot, true);
         }
     }
 
@@ -51,6 +46,22 @@ internal sealed class FrameCache(int maxSlots)
             }
 
             slot.Idle = _idle.AddLast(slot);
+            while (_idle.First is { } oldest && memory.IsTooMany(_all.Count))
+            {
+                Forget(oldest.Value);
+                _all.Remove(oldest.Value);
+                memory.Remove(oldest.Value);
+            }
+        }
+
+        Wake();
+    }
+
+    /// <summary>Has the planner look again.</summary>
+    public void Wake()
+    {
+        lock (_lock)
+        {
             _released.TrySetResult();
             _released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
@@ -61,7 +72,11 @@ internal sealed class FrameCache(int maxSlots)
     {
         lock (_lock)
         {
-            _all.ForEach(s => s.Dispose());
+            foreach (var slot in _all)
+            {
+                memory.Remove(slot);
+            }
+
             _all.Clear();
             _byFrame.Clear();
             _idle.Clear();
@@ -70,9 +85,8 @@ internal sealed class FrameCache(int maxSlots)
 
     private FrameSlot? TryFree()
     {
-        if (_all.Count < maxSlots)
+        if (memory.TryAdd(_all.Count) is { } fresh)
         {
-            var fresh = new FrameSlot();
             _all.Add(fresh);
             return fresh;
         }
@@ -82,10 +96,16 @@ internal sealed class FrameCache(int maxSlots)
             return null;
         }
 
-        _idle.RemoveFirst();
-        oldest.Value.Idle = null;
-        _byFrame.Remove(oldest.Value.Frame);
+        Forget(oldest.Value);
         return oldest.Value;
+    }
+
+    /// <summary>An unused slot holds its frame no more.</summary>
+    private void Forget(FrameSlot slot)
+    {
+        _idle.Remove(slot.Idle!);
+        slot.Idle = null;
+        _byFrame.Remove(slot.Frame);
     }
 
     private void Hold(FrameSlot slot)

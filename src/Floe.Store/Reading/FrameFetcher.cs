@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.IO.Hashing;
 using Floe.Linux;
 using Floe.S3;
@@ -9,17 +8,17 @@ using Floe.Store.Compression;
 namespace Floe.Store.Reading;
 
 /// <summary>
-/// Fetches frames that lie side by side in one request, decompresses and verifies them. As many requests at a time as there are
-/// range buffers; whoever starts one more waits.
+/// Fetches frames that lie side by side in one request, decompresses and verifies them. All reads together have as many requests
+/// under way as there are range buffers; whoever starts one more waits.
 /// </summary>
-internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBudget budget) : IAsyncDisposable
+internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadMemory memory) : IAsyncDisposable
 {
     /// <summary>Bytes that are cheaper to read and drop than to ask around.</summary>
     private const int MaxGapBytes = 64 << 10;
 
-    private readonly SemaphoreSlim _ranges = new(budget.Ranges);
-    private readonly ConcurrentBag<NativeBuffer> _buffers = [];
-    private readonly ConcurrentBag<ZstdDecompressor> _decompressors = [];
+    // This read's requests under way, and one until it is disposed.
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _pending = 1;
 
     /// <summary>Starts filling those slots and returns when all requests are under way. Each slot tells for itself when it is ready.</summary>
     public async Task StartAsync(List<FrameSlot> slots, CancellationToken cancellationToken)
@@ -37,7 +36,7 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
             from = to;
             try
             {
-                await _ranges.WaitAsync(cancellationToken).ConfigureAwait(false);
+                await memory.Ranges.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
             catch (Exception failure)
             {
@@ -45,29 +44,16 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
                 throw;
             }
 
+            Interlocked.Increment(ref _pending);
             _ = Task.Run(() => FetchAsync(range, cancellationToken), CancellationToken.None);
         }
     }
 
-    /// <summary>Waits for every request under way and gives all memory back.</summary>
+    /// <summary>Waits for every request under way.</summary>
     public async ValueTask DisposeAsync()
     {
-        for (var i = 0; i < budget.Ranges; i++)
-        {
-            await _ranges.WaitAsync().ConfigureAwait(false);
-        }
-
-        foreach (var buffer in _buffers)
-        {
-            ((IDisposable)buffer).Dispose();
-        }
-
-        foreach (var decompressor in _decompressors)
-        {
-            decompressor.Dispose();
-        }
-
-        _ranges.Dispose();
+        Ended();
+        await _ended.Task.ConfigureAwait(false);
     }
 
     /// <summary>Decompresses a frame and checks every block of it. <paramref name="key"/> names the pack in the exception.</summary>
@@ -117,7 +103,7 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
         ref readonly var entry = ref frames.Entry(slots[next].Frame);
         return frames.Pack(slots[next].Frame) == frames.Pack(slots[first].Frame)
             && entry.Offset - (before.Offset + before.StoredBytes) <= MaxGapBytes
-            && entry.Offset + entry.StoredBytes - start.Offset <= budget.RangeBytes;
+            && entry.Offset + entry.StoredBytes - start.Offset <= memory.RangeBytes;
     }
 
     /// <summary>Where a range's bytes go: raw frames to where they stay, what must be decompressed, and gaps, into the buffer at their distance from the start.</summary>
@@ -143,13 +129,12 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
 
     private async Task FetchAsync(List<FrameSlot> range, CancellationToken cancellationToken)
     {
-        NativeBuffer? buffer = null;
-        ZstdDecompressor? zstd = null;
+        (NativeBuffer Buffer, ZstdDecompressor Zstd)? rented = null;
         var filled = 0;
         try
         {
-            buffer = _buffers.TryTake(out var rested) ? rested : new NativeBuffer(budget.RangeBytes);
-            zstd = _decompressors.TryTake(out var idle) ? idle : new ZstdDecompressor();
+            rented = memory.Rent();
+            var (buffer, zstd) = rented.Value;
             var start = frames.Entry(range[0].Frame).Offset;
             var key = frames.Keys[frames.Pack(range[0].Frame)];
             var stored = buffer.Memory;
@@ -173,17 +158,21 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadBu
         }
         finally
         {
-            if (buffer is not null)
+            if (rented is var (buffer, zstd))
             {
-                _buffers.Add(buffer);
+                memory.Return(buffer, zstd);
             }
 
-            if (zstd is not null)
-            {
-                _decompressors.Add(zstd);
-            }
+            memory.Ranges.Release();
+            Ended();
+        }
+    }
 
-            _ranges.Release();
+    private void Ended()
+    {
+        if (Interlocked.Decrement(ref _pending) == 0)
+        {
+            _ended.TrySetResult();
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace Floe.Store.Reading;
 
 /// <summary>How a byte budget is divided: decompressed frames, and fetched ranges on their way to become frames.</summary>
-internal readonly record struct ReadBudget(int FrameSlots, int BatchFrames, int RangeBytes, int Ranges)
+internal readonly record struct ReadBudget(int FrameSlots, int RangeBytes, int Ranges)
 {
     public static ReadBudget Of(long bytes, int maxConnections)
     {
@@ -11,7 +11,6 @@ internal readonly record struct ReadBudget(int FrameSlots, int BatchFrames, int 
         var ranges = Math.Clamp(maxConnections, 1, 256);
         var rangeBytes = (int)Math.Clamp(half / ranges, BlockFormat.MaxFrameBytes, 8L << 20);
         ranges = (int)Math.Clamp(half / rangeBytes, 1, ranges);
-        var slots = (int)Math.Clamp(half / BlockFormat.MaxFrameBytes, 8, 1 << 16);
-        return new ReadBudget(slots, Math.Max(2, slots / 4), rangeBytes, ranges);
+        return new ReadBudget((int)Math.Clamp(half / BlockFormat.MaxFrameBytes, 8, 1 << 16), rangeBytes, ranges);
     }
 }

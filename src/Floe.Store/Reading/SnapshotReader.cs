@@ -10,7 +10,10 @@ namespace Floe.Store;
 
 public sealed record SnapshotReaderOptions
 {
-    /// <summary>Memory for data fetched and decompressed ahead, per read; the packs' directories (0.1 % of the data) come on top.</summary>
+    /// <summary>
+    /// Memory for data fetched and decompressed ahead, for all reads at a time together, but for the MiB that each of them may need to go on; the
+    /// packs' directories (0.1 % of the data) come on top.
+    /// </summary>
     public long BufferBudgetBytes { get; init; } = 64L << 20;
 }
 
@@ -19,7 +22,6 @@ public sealed class SnapshotReader : ISnapshotSource
 {
     private readonly IObjectStore _objects;
     private readonly TaskKey _task;
-    private readonly SnapshotReaderOptions _options;
     private readonly SnapshotIndex _index;
     private readonly Dictionary<string, byte[]> _images;
     private readonly Dictionary<string, StoredStream> _byName;
@@ -32,7 +34,7 @@ public sealed class SnapshotReader : ISnapshotSource
         _task = task;
         Manifest = manifest;
         _index = index;
-        _options = options;
+        Memory = new ReadMemory(ReadBudget.Of(options.BufferBudgetBytes, objects.MaxConnections));
         _images = index.SmallImages.ToDictionary(i => i.Key, i => i.Value, StringComparer.Ordinal);
         _streams = [.. index.Streams.Select((s, i) => new StoredStream(new StreamId(i), s.Name, s.ByteCount))];
         _byName = _streams.ToDictionary(s => s.Name, StringComparer.Ordinal);
@@ -45,6 +47,8 @@ public sealed class SnapshotReader : ISnapshotSource
     public IReadOnlyList<StoredStream> Streams => _streams;
 
     internal SnapshotIndex Index => _index;
+
+    internal ReadMemory Memory { get; }
 
     internal ObjectKey IndexKey => IndexKeyOf(_task, Manifest);
 
@@ -59,7 +63,7 @@ public sealed class SnapshotReader : ISnapshotSource
             ? (s, _index.Streams[s.Id.Value])
             : throw new ArgumentException($"stream '{s.Name}' is not one of this snapshot")).ToList();
         var map = await MapAsync(cancellationToken).ConfigureAwait(false);
-        var read = new StreamRead(_objects, map, ReadBudget.Of(_options.BufferBudgetBytes, _objects.MaxConnections), IndexKey);
+        var read = new StreamRead(_objects, map, Memory, IndexKey);
         await using (read.ConfigureAwait(false))
         {
             await read.RunAsync(wanted, consumer, cancellationToken).ConfigureAwait(false);

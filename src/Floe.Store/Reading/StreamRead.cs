@@ -7,16 +7,33 @@ namespace Floe.Store.Reading;
 /// <summary>
 /// One call of <see cref="ISnapshotSource.ReadStreamsAsync"/>. A planner walks the streams' runs ahead of the consumer and cuts
 /// them into batches; each batch's frames are fetched in the order in which they lie in their packs, and handed out in the order
-/// of the streams. The cache's slots bound how far ahead it runs.
+/// of the streams. The cache's slots bound how far ahead it runs; that may become fewer at any time, as other reads begin. It goes
+/// on as long as it has one: nothing is kept back that could be given, or given back, once nobody can do anything else.
 /// </summary>
-internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudget budget, ObjectKey indexKey) : IAsyncDisposable
+internal sealed class StreamRead : IAsyncDisposable
 {
     private const int MaxStepsPerBatch = 8192;
 
-    private readonly FrameCache _cache = new(budget.FrameSlots);
-    private readonly FrameFetcher _fetcher = new(objects, frames, budget);
+    private readonly FrameMap _frames;
+    private readonly ReadMemory _memory;
+    private readonly ObjectKey _indexKey;
+    private readonly FrameCache _cache;
+    private readonly FrameFetcher _fetcher;
 
     private readonly Channel<Batch> _batches = Channel.CreateBounded<Batch>(new BoundedChannelOptions(32) { SingleReader = true, SingleWriter = true });
+
+    // Batches sent whose memory the consumer still has, or will have.
+    private int _unreleased;
+
+    public StreamRead(IObjectStore objects, FrameMap frames, ReadMemory memory, ObjectKey indexKey)
+    {
+        _frames = frames;
+        _memory = memory;
+        _indexKey = indexKey;
+        _cache = new FrameCache(memory);
+        _fetcher = new FrameFetcher(objects, frames, memory);
+        memory.Open();
+    }
 
     private enum StepKind
     {
@@ -34,16 +51,23 @@ internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudg
         {
             // A batch's memory is given back after the next batch: by then the consumer is done with it, and need not be waited for.
             (Batch Batch, long Given)? before = null;
-            await foreach (var batch in _batches.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+            while (true)
             {
-                await DeliverAsync(batch, consumer, cancellationToken).ConfigureAwait(false);
-                if (before is { } done)
+                if (_batches.Reader.TryRead(out var batch))
                 {
-                    await consumer.ReleasedAsync(done.Given, cancellationToken).ConfigureAwait(false);
-                    Release(done.Batch);
+                    await DeliverAsync(batch, consumer, cancellationToken).ConfigureAwait(false);
+                    await ReleaseAsync(before, consumer, cancellationToken).ConfigureAwait(false);
+                    before = (batch, consumer.Given);
+                    continue;
                 }
 
-                before = (batch, consumer.Given);
+                // The planner may be waiting for just this memory.
+                await ReleaseAsync(before, consumer, cancellationToken).ConfigureAwait(false);
+                before = null;
+                if (!await _batches.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    break;
+                }
             }
 
             await consumer.ReleasedAsync(consumer.Given, cancellationToken).ConfigureAwait(false);
@@ -64,14 +88,24 @@ internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudg
     {
         await _fetcher.DisposeAsync().ConfigureAwait(false);
         _cache.Free();
+        _memory.Close();
     }
 
-    private void Release(Batch batch)
+    private async ValueTask ReleaseAsync((Batch Batch, long Given)? done, IStreamConsumer consumer, CancellationToken cancellationToken)
     {
+        if (done is not var (batch, given))
+        {
+            return;
+        }
+
+        await consumer.ReleasedAsync(given, cancellationToken).ConfigureAwait(false);
         foreach (var slot in batch.Held.Values)
         {
             _cache.Release(slot);
         }
+
+        Interlocked.Decrement(ref _unreleased);
+        _cache.Wake();
     }
 
     private static async Task DeliverAsync(Batch batch, IStreamConsumer consumer, CancellationToken cancellationToken)
@@ -106,17 +140,32 @@ internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudg
             foreach (var (stream, indexed) in streams)
             {
                 batch.Steps.Add(new Step(StepKind.Begin, default, null, stream));
-                foreach (var slice in indexed.Segments.SelectMany(s => RunDecoder.Decode(s, frames)))
+                foreach (var slice in indexed.Segments.SelectMany(s => RunDecoder.Decode(s, _frames)))
                 {
-                    if (batch.Held.Count >= budget.BatchFrames || batch.Steps.Count >= MaxStepsPerBatch)
+                    if (batch.Held.Count >= _memory.BatchFrames || batch.Steps.Count >= MaxStepsPerBatch)
                     {
                         await SendAsync(batch, cancellationToken).ConfigureAwait(false);
                         batch = new Batch();
                     }
 
-                    batch.Steps.Add(slice.Frame < 0
-                        ? new Step(StepKind.Zeros, slice, null, null)
-                        : new Step(StepKind.Data, slice, await HoldAsync(batch, slice.Frame, cancellationToken).ConfigureAwait(false), null));
+                    if (slice.Frame < 0)
+                    {
+                        batch.Steps.Add(new Step(StepKind.Zeros, slice, null, null));
+                        continue;
+                    }
+
+                    while (!TryHold(batch, slice, out var released))
+                    {
+                        if (batch.Held.Count > 0 && Volatile.Read(ref _unreleased) == 0)
+                        {
+                            // All that this read may have now is in this batch.
+                            await SendAsync(batch, cancellationToken).ConfigureAwait(false);
+                            batch = new Batch();
+                            continue;
+                        }
+
+                        await released.WaitAsync(cancellationToken).ConfigureAwait(false);
+                    }
                 }
 
                 batch.Steps.Add(new Step(StepKind.End, default, null, null));
@@ -127,7 +176,7 @@ internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudg
         }
         catch (InvalidDataException damage)
         {
-            _batches.Writer.Complete(new SnapshotDamagedException(indexKey.Value, damage.Message));
+            _batches.Writer.Complete(new SnapshotDamagedException(_indexKey.Value, damage.Message));
         }
         catch (Exception failure)
         {
@@ -135,25 +184,31 @@ internal sealed class StreamRead(IObjectStore objects, FrameMap frames, ReadBudg
         }
     }
 
-    private async ValueTask<FrameSlot> HoldAsync(Batch batch, int frame, CancellationToken cancellationToken)
+    private bool TryHold(Batch batch, in Slice slice, out Task released)
     {
-        if (batch.Held.TryGetValue(frame, out var held))
+        released = Task.CompletedTask;
+        if (!batch.Held.TryGetValue(slice.Frame, out var slot))
         {
-            return held;
+            if (_cache.TryTake(slice.Frame, out released) is not var (taken, mustFill))
+            {
+                return false;
+            }
+
+            slot = taken;
+            batch.Held.Add(slice.Frame, slot);
+            if (mustFill)
+            {
+                batch.ToFill.Add(slot);
+            }
         }
 
-        var (slot, mustFill) = await _cache.TakeAsync(frame, cancellationToken).ConfigureAwait(false);
-        batch.Held.Add(frame, slot);
-        if (mustFill)
-        {
-            batch.ToFill.Add(slot);
-        }
-
-        return slot;
+        batch.Steps.Add(new Step(StepKind.Data, slice, slot, null));
+        return true;
     }
 
     private async Task SendAsync(Batch batch, CancellationToken cancellationToken)
     {
+        Interlocked.Increment(ref _unreleased);
         await _batches.Writer.WriteAsync(batch, cancellationToken).ConfigureAwait(false);
         await _fetcher.StartAsync(batch.ToFill, cancellationToken).ConfigureAwait(false);
     }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using Floe.S3;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -95,6 +96,17 @@ public sealed class ImdsDouble : IAsyncDisposable
         values["instance-life-cycle"] = lifeCycle;
         values["placement/availability-zone"] = availabilityZone;
         values["placement/region"] = availabilityZone[..^1];
+    }
+
+    /// <summary>The instance has a role, with these keys for the next hour.</summary>
+    public void SetRole(string name, AccessKeys keys)
+    {
+        values["iam/security-credentials"] = values["iam/security-credentials/"] = name;
+        values["iam/security-credentials/" + name] = JsonSerializer.Serialize(new Dictionary<string, string?>
+        {
+            ["Code"] = "Success", ["LastUpdated"] = Iso(Now), ["Type"] = "AWS-HMAC", ["AccessKeyId"] = keys.AccessKeyId,
+            ["SecretAccessKey"] = keys.SecretAccessKey, ["Token"] = keys.SessionToken, ["Expiration"] = Iso(Now.AddHours(1)),
+        });
     }
 
     /// <param name="action">terminate, stop or hibernate.</param>
