@@ -25,9 +25,12 @@ public enum TcpPolicy
     Established,
 }
 
-/// <summary>What happens when no snapshot of the key can be restored.</summary>
+/// <summary>What happens when no snapshot of the key can be restored here.</summary>
 public enum RestoreFailurePolicy
 {
+    /// <summary>The command starts from the beginning when no machine could restore any of them; exit 176 when another one, or another command line, could.</summary>
+    Auto,
+
     /// <summary>The command starts from the beginning.</summary>
     Restart,
 

@@ -25,8 +25,8 @@ internal static class RunCommand
         "Name of the task in the store; the same key on another machine resumes it. Default: the AWS Batch or Slurm job, else a name made from working directory and command, printed at the start");
     private static readonly Option<string> s_onTerm = EnvironmentOption.Choice("--on-term", ["forward", "snapshot"], "forward",
         "What SIGTERM does when no reclaim notice is pending: forward it to the task, or snapshot and exit 75");
-    private static readonly Option<string> s_onRestoreFailure = EnvironmentOption.Choice("--on-restore-failure", ["restart", "fail"], "restart",
-        "When no snapshot can be restored: restart the command from the beginning, or fail with 176");
+    private static readonly Option<string> s_onRestoreFailure = EnvironmentOption.Choice("--on-restore-failure", ["auto", "restart", "fail"], "auto",
+        "When no snapshot can be restored: restart the command from the beginning, or fail with 176 and keep them; auto restarts if all are damaged, and fails if this machine or this line is in the way");
     private static readonly Option<string> s_after = EnvironmentOption.Choice("--after-snapshot", ["auto", "exit", "stay"], "auto",
         "After the machine's last snapshot: exit 75, or stay until the machine dies; auto stays on AWS Batch, where only what ends with its host is retried");
     private static readonly Option<string> s_tcp = EnvironmentOption.Choice("--tcp", ["close", "established"], "close",
@@ -76,7 +76,7 @@ internal static class RunCommand
             Every option can also be given by the variable in brackets; the command line wins.
 
             Exit status: the command's (128+n for signal n); 75 snapshotted, run the same line again;
-            174 store failed; 175 snapshot failed; 176 restore failed; 2 wrong usage.
+            174 store failed; 175 snapshot failed; 176 restore failed, the snapshots are kept; 2 wrong usage.
 
             Examples:
               floe run -- ./train.sh --epochs 100
@@ -156,7 +156,7 @@ internal static class RunCommand
             Tcp = parsed.GetValue(s_tcp) == "established" ? TcpPolicy.Established : TcpPolicy.Close,
             CpuBaseline = parsed.GetValue(s_baseline),
             OnTerm = parsed.GetValue(s_onTerm) == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
-            OnRestoreFailure = parsed.GetValue(s_onRestoreFailure) == "fail" ? RestoreFailurePolicy.Fail : RestoreFailurePolicy.Restart,
+            OnRestoreFailure = Enum.Parse<RestoreFailurePolicy>(parsed.GetValue(s_onRestoreFailure)!, ignoreCase: true),
             After = stay ? AfterSnapshot.Stay : AfterSnapshot.Exit,
             Keep = parsed.GetValue(s_keep),
             LeaseWait = TimeSpan.FromSeconds(parsed.GetValue(s_leaseWait)),
