@@ -38,6 +38,16 @@ public enum RestoreFailurePolicy
     Fail,
 }
 
+/// <summary>What happens when the snapshots of a key are of another command, or of one in another working directory.</summary>
+public enum OtherCommandPolicy
+{
+    /// <summary>Exit 2.</summary>
+    Fail,
+
+    /// <summary>The command of the snapshots goes on.</summary>
+    Resume,
+}
+
 /// <summary>What happens after a snapshot was committed and the task is gone from this machine.</summary>
 public enum AfterSnapshot
 {
@@ -80,6 +90,8 @@ public sealed record RunOptions
     public TermPolicy OnTerm { get; init; }
 
     public RestoreFailurePolicy OnRestoreFailure { get; init; }
+
+    public OtherCommandPolicy IfCommandDiffers { get; init; }
 
     public AfterSnapshot After { get; init; }
 

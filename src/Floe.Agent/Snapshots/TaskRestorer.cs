@@ -28,6 +28,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         var key = context.Lease.Key;
         var target = Target.Of(context);
         var listings = await context.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
+        RequireSameCommand(context.Options, listings);
 
         // From here on nobody gets a pid that any of the snapshots needs: not our own threads while one after the other is
         // tried, and not what the task starts the moment it runs again, so that the next machine finds those pids free too.
@@ -80,6 +81,24 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         }
 
         return refusal is null ? null : throw refusal;
+    }
+
+    private void RequireSameCommand(RunOptions options, IReadOnlyList<SnapshotListing> listings)
+    {
+        if (listings.Select(l => l.Manifest).FirstOrDefault(m => m is not null) is not { } newest
+            || SameCommand.WhyNot(newest.Task, options.Command, options.WorkingDirectory) is not { } difference)
+        {
+            return;
+        }
+
+        if (options.IfCommandDiffers == OtherCommandPolicy.Fail)
+        {
+            throw new FloeException(
+                ExitCodes.Usage,
+                $"the store has snapshots of '{options.Key}' that are of another task: {difference}. Give that line, another --key, or --if-command-differs=resume (FLOE_IF_COMMAND_DIFFERS) to go on with what was started; 'floe rm' removes them");
+        }
+
+        LogOtherCommand(difference);
     }
 
     private static FloeException NotHere(TaskKey key, long seq, Exception reason) => new(
@@ -145,6 +164,9 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
 
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]
     private partial void LogDamaged(long sequence, string reason);
+
+    [LoggerMessage(EventId = 4504, Level = LogLevel.Warning, Message = "The command that was started goes on, not the one of this line: {Difference}")]
+    private partial void LogOtherCommand(string difference);
 
     [LoggerMessage(EventId = 4501, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is tried all the same: {Doubt}")]
     private partial void LogDoubt(long sequence, string doubt);

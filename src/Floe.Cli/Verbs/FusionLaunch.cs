@@ -42,7 +42,7 @@ internal static class FusionLaunch
           AWS_S3_ENDPOINT, FUSION_AWS_REGION, FUSION_AWS_SERVER_SIDE_ENCRYPTION, FUSION_AWS_SSEKMS_KEY_ID
           WAVE_ENTRY_CHAIN                 the image's own entrypoint; it gets the command
           FLOE_STORE, FLOE_KEY, FLOE_NOTICES, FLOE_NOTICE_FILE, FLOE_ON_TERM, FLOE_CPU_BASELINE,
-          FLOE_INCLUDE, FLOE_EXCLUDE, FLOE_ON_RESTORE_FAILURE
+          FLOE_INCLUDE, FLOE_EXCLUDE, FLOE_ON_RESTORE_FAILURE, FLOE_IF_COMMAND_DIFFERS
                                            as for 'floe run'
           FLOE_RETURN_AFTER                on Batch: seconds after the notice's time when a machine that is still there gets
                                            the task back (600)
@@ -121,6 +121,7 @@ internal static class FusionLaunch
             CpuBaseline = Variable("FLOE_CPU_BASELINE"),
             OnTerm = Choice("FLOE_ON_TERM", "forward", "snapshot") == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
             OnRestoreFailure = Enum.Parse<RestoreFailurePolicy>(Choice("FLOE_ON_RESTORE_FAILURE", "auto", "restart", "fail"), ignoreCase: true),
+            IfCommandDiffers = Enum.Parse<OtherCommandPolicy>(Choice("FLOE_IF_COMMAND_DIFFERS", "fail", "resume"), ignoreCase: true),
             After = scheduler?.Kind == SchedulerKind.AwsBatch ? AfterSnapshot.Stay : AfterSnapshot.Exit,
             ReturnAfter = Seconds("FLOE_RETURN_AFTER", 600),
             Notices = Choice("FLOE_NOTICES", "auto", "ec2", "gce", "azure", "none") switch

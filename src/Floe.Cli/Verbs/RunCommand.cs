@@ -27,6 +27,8 @@ internal static class RunCommand
         "What SIGTERM does when no reclaim notice is pending: forward it to the task, or snapshot and exit 75");
     private static readonly Option<string> s_onRestoreFailure = EnvironmentOption.Choice("--on-restore-failure", ["auto", "restart", "fail"], "auto",
         "When no snapshot can be restored: restart the command from the beginning, or fail with 176 and keep them; auto restarts if all are damaged, and fails if this machine or this line is in the way");
+    private static readonly Option<string> s_ifCommandDiffers = EnvironmentOption.Choice("--if-command-differs", ["fail", "resume"], "fail",
+        "When the key's snapshots are of another command, or of another working directory: fail with 2, or resume what was started");
     private static readonly Option<string> s_after = EnvironmentOption.Choice("--after-snapshot", ["auto", "exit", "stay"], "auto",
         "After the machine's last snapshot: exit 75, or stay until the machine dies; auto stays on AWS Batch, where only what ends with its host is retried");
     private static readonly Option<string> s_tcp = EnvironmentOption.Choice("--tcp", ["close", "established"], "close",
@@ -83,7 +85,7 @@ internal static class RunCommand
               floe run --store s3://bucket/floe --key job-17 -- bash .command.run
               floe run --store s3://bucket/floe --key job-18 --mount /fusion -- bash /fusion/s3/bucket/runs/ab/12/.command.run
             """);
-        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_notices, s_noticeFile, s_poll])
+        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_ifCommandDiffers, s_after, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_notices, s_noticeFile, s_poll])
         {
             command.Options.Add(option);
         }
@@ -157,6 +159,7 @@ internal static class RunCommand
             CpuBaseline = parsed.GetValue(s_baseline),
             OnTerm = parsed.GetValue(s_onTerm) == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
             OnRestoreFailure = Enum.Parse<RestoreFailurePolicy>(parsed.GetValue(s_onRestoreFailure)!, ignoreCase: true),
+            IfCommandDiffers = Enum.Parse<OtherCommandPolicy>(parsed.GetValue(s_ifCommandDiffers)!, ignoreCase: true),
             After = stay ? AfterSnapshot.Stay : AfterSnapshot.Exit,
             Keep = parsed.GetValue(s_keep),
             LeaseWait = TimeSpan.FromSeconds(parsed.GetValue(s_leaseWait)),
