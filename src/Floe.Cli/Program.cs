@@ -1,13 +1,14 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Floe.Agent;
+using Floe.Agent.Files;
 using Floe.Agent.Launch;
 using Floe.Aws.Api;
 using Floe.Cli.Console;
 using Floe.Cli.Verbs;
-using Floe.Criu.Errors;
 using Floe.Criu.Hook;
-using Floe.Linux;
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Moving;
 using Floe.Linux.Processes;
 using Floe.S3;
 using Floe.Store;
@@ -97,15 +98,17 @@ catch (AwsException e)
     await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
     return AwsOption.ExitCode(e);
 }
-catch (Exception e) when (e is CriuException or LinuxException)
-{
-    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
-    return 1;
-}
-catch (Exception e) when (e is ObjectStoreException or UnsupportedFormatException)
+catch (Exception e) when (e is ObjectStoreException or UnsupportedFormatException or SnapshotDamagedException or LeaseLostException or LeaseRefusedException
+    or FileStateException or MountStateException or ContentException)
 {
     await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
     return ExitCodes.StoreError;
+}
+catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+{
+    // CRIU's and the kernel's refusals are such too. What is none of these is a defect of this program, and shows where.
+    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    return 1;
 }
 
 // A verb may have verbs of its own: floe forge create.

@@ -25,7 +25,7 @@ public static class FileContents
         FileList list, ISnapshotSource source, int contentStream, IFileContentConsumer consumer, CancellationToken cancellationToken)
     {
         var stream = source.TryGetStream(FileStreams.ContentName(contentStream))
-            ?? throw new FileStateException($"the snapshot has no content stream {contentStream}: it is not complete");
+            ?? throw new FileStateException($"the snapshot has no content stream {contentStream}: it is not complete") { IsDamage = true };
         using var files = list.Records().Select(static (record, index) => (record, (long)index))
             .Where(file => file.record is { Kind: FileRecordKind.Regular, ByteCount: > 0 } && file.record.ContentStream == contentStream)
             .GetEnumerator();
@@ -72,7 +72,7 @@ public static class FileContents
         {
             if (_left > 0 || files.MoveNext())
             {
-                throw new FileStateException("a content stream of the snapshot is shorter than its files");
+                throw new FileStateException("a content stream of the snapshot is shorter than its files") { IsDamage = true };
             }
         }
 
@@ -83,7 +83,7 @@ public static class FileContents
             {
                 if (!files.MoveNext())
                 {
-                    throw new FileStateException("a content stream of the snapshot is longer than its files");
+                    throw new FileStateException("a content stream of the snapshot is longer than its files") { IsDamage = true };
                 }
 
                 consumer.Begin(files.Current.Record, files.Current.Index);

@@ -27,7 +27,7 @@ public sealed class FileList : IDisposable
     public static async Task<FileList> LoadAsync(ISnapshotSource source, CancellationToken cancellationToken)
     {
         var stream = source.TryGetStream(FileStreams.ListName)
-            ?? throw new FileStateException("the snapshot has no file list: it is not complete");
+            ?? throw new FileStateException("the snapshot has no file list: it is not complete") { IsDamage = true };
         var copy = CreateCopy();
         var list = new FileList(copy);
         try
@@ -106,7 +106,7 @@ public sealed class FileList : IDisposable
         ContentStreamBytes = streams;
     }
 
-    private static FileStateException Contradiction(string what) => new($"the snapshot's file list is damaged: {what}");
+    private static FileStateException Contradiction(string what) => new($"the snapshot's file list is damaged: {what}") { IsDamage = true };
 
     private static unsafe FileStream CreateCopy()
     {

@@ -12,4 +12,7 @@ public sealed class FileStateException : Exception
         : base(message, inner)
     {
     }
+
+    /// <summary>What was captured contradicts itself: no machine can put it back.</summary>
+    public bool IsDamage { get; init; }
 }

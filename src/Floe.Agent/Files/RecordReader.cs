@@ -115,7 +115,7 @@ internal sealed class RecordReader(Stream input, string what) : IDisposable
         return _filled == 0;
     }
 
-    public FileStateException Damaged(string reason) => new($"{what} is damaged: {reason}");
+    public FileStateException Damaged(string reason) => new($"{what} is damaged: {reason}") { IsDamage = true };
 
     public void Dispose() => input.Dispose();
 }

@@ -5,11 +5,14 @@ namespace Floe.Agent.Memory;
 
 /// <summary>
 /// Reads pages of one stopped process by address. process_vm_readv does the work; what it refuses (mappings without read
-/// permission) is read through /proc/PID/mem, which ignores the protection as ptrace does.
+/// permission) is read through /proc/PID/mem, which ignores the protection as ptrace does. So is what a fork shares:
+/// process_vm_readv pins, and a pin gives the process a copy of its own of such a page (mm/gup.c, gup_must_unshare), so that reading
+/// ten workers that share a heap would make ten of it.
 /// </summary>
 internal sealed unsafe class ProcessMemory(int pid) : IDisposable
 {
     private const int MaxVectors = 256;
+    private readonly SharedPages _shared = new(pid);
     private Microsoft.Win32.SafeHandles.SafeFileHandle? _mem;
 
     /// <summary>Fills <paramref name="destination"/> with the pieces one after the other; their lengths add up to its length.</summary>
@@ -51,10 +54,20 @@ internal sealed unsafe class ProcessMemory(int pid) : IDisposable
         }
     }
 
-    public void Dispose() => _mem?.Dispose();
+    public void Dispose()
+    {
+        _mem?.Dispose();
+        _shared.Dispose();
+    }
 
     private void ReadVectors(Interop.IoVec* remote, int count, byte* target, int bytes)
     {
+        if (_shared.Touches(new ReadOnlySpan<Interop.IoVec>(remote, count)))
+        {
+            ReadAllThroughMem(remote, count, target);
+            return;
+        }
+
         var local = new Interop.IoVec { Base = target, Length = (nuint)bytes };
         var got = Interop.process_vm_readv(pid, &local, 1, remote, (nuint)count, 0);
         if (got == bytes)
@@ -69,6 +82,11 @@ internal sealed unsafe class ProcessMemory(int pid) : IDisposable
         }
 
         // The kernel stops at the first page that it may not read; /proc/PID/mem takes the batch from the start.
+        ReadAllThroughMem(remote, count, target);
+    }
+
+    private void ReadAllThroughMem(Interop.IoVec* remote, int count, byte* target)
+    {
         for (var i = 0; i < count; i++)
         {
             ReadThroughMem((long)remote[i].Base, target, (int)remote[i].Length);

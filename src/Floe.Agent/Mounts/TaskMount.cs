@@ -86,7 +86,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
     {
         await TakeDownAsync().ConfigureAwait(false);
         var stream = snapshot.TryGetStream(StateStream)
-            ?? throw new MountStateException("the snapshot was taken without --mount; resume it without");
+            ?? throw new MountStateException("the snapshot was taken without --mount; resume it without") { IsOfThisMount = true };
         if (stream.ByteCount > MountState.MaxBytes)
         {
             throw new MountStateException($"the snapshot's file system state of {stream.ByteCount} bytes is larger than any this Floe writes");

@@ -7,6 +7,7 @@ namespace Floe.Agent.Run;
 internal static class FileScopes
 {
     /// <summary>What the user chose, without what is Floe's own: its state, its program, its output, a store that is a folder.</summary>
+    /// <exception cref="FloeException">A folder that was named cannot be taken.</exception>
     public static FileScope For(RunOptions options, Bundle bundle)
     {
         // CRIU keeps what it learned of the kernel in /run.
@@ -33,13 +34,20 @@ internal static class FileScopes
             own.Add(mount.Contents.CacheFolder);
         }
 
-        return FileScope.Create(new FileScopeOptions
+        try
         {
-            Mode = options.Files,
-            WorkingDirectory = options.WorkingDirectory,
-            Include = options.Include,
-            Exclude = options.Exclude,
-            AgentPaths = own,
-        });
+            return FileScope.Create(new FileScopeOptions
+            {
+                Mode = options.Files,
+                WorkingDirectory = options.WorkingDirectory,
+                Include = options.Include,
+                Exclude = options.Exclude,
+                AgentPaths = own,
+            });
+        }
+        catch (FileStateException e)
+        {
+            throw new FloeException(ExitCodes.Usage, e.Message, e);
+        }
     }
 }

@@ -25,14 +25,27 @@ public enum TcpPolicy
     Established,
 }
 
-/// <summary>What happens when no snapshot of the key can be restored.</summary>
+/// <summary>What happens when no snapshot of the key can be restored here.</summary>
 public enum RestoreFailurePolicy
 {
+    /// <summary>The command starts from the beginning when no machine could restore any of them; exit 176 when another one, or another command line, could.</summary>
+    Auto,
+
     /// <summary>The command starts from the beginning.</summary>
     Restart,
 
     /// <summary>Exit 176.</summary>
     Fail,
+}
+
+/// <summary>What happens when the snapshots of a key are of another command, or of one in another working directory.</summary>
+public enum OtherCommandPolicy
+{
+    /// <summary>Exit 2.</summary>
+    Fail,
+
+    /// <summary>The command of the snapshots goes on.</summary>
+    Resume,
 }
 
 /// <summary>What happens after a snapshot was committed and the task is gone from this machine.</summary>
@@ -80,6 +93,8 @@ public sealed record RunOptions
     public TermPolicy OnTerm { get; init; }
 
     public RestoreFailurePolicy OnRestoreFailure { get; init; }
+
+    public OtherCommandPolicy IfCommandDiffers { get; init; }
 
     public AfterSnapshot After { get; init; }
 

@@ -14,8 +14,10 @@ internal static class Facts
     public const string TcpOption = "tcp";
     public const string ImageDigestVariable = "FLOE_IMAGE_DIGEST";
     private const string MemoryOption = "memoryBytes";
+    private const string MountOption = "mount";
 
-    public static TaskFacts Task(SnapshotContext context, RunningTask task, FrozenTask frozen)
+    /// <param name="memoryBytes">What the task takes, shared pages counted once.</param>
+    public static TaskFacts Task(SnapshotContext context, RunningTask task, FrozenTask frozen, long memoryBytes)
     {
         var (stdout, stderr) = task.Output.PipeNames();
         return new TaskFacts
@@ -25,10 +27,11 @@ internal static class Facts
             RootPid = frozen.RootPid,
             HighestPid = frozen.Processes.Max(p => p.Threads.Count == 0 ? p.Pid : Math.Max(p.Pid, p.Threads.Max())),
             Stdio = new StdioPipes(null, stdout, stderr),
-            Options = new Dictionary<string, string> 
+            Options = new Dictionary<string, string>
             {
                 [TcpOption] = context.Options.Tcp == TcpPolicy.Established ? "established" : "close",
-                [MemoryOption] = frozen.MemoryBytes.ToString(CultureInfo.InvariantCulture),
+                [MemoryOption] = memoryBytes.ToString(CultureInfo.InvariantCulture),
+                [MountOption] = context.Options.Mount?.Directory ?? "",
             },
         };
     }
@@ -55,7 +58,10 @@ internal static class Facts
         };
     }
 
-    /// <summary>Resident pages of all processes; 0 when a manifest does not say.</summary>
+    /// <summary>Where the task's object-store file system was mounted; empty without one, null when a manifest does not say.</summary>
+    public static string? Mount(TaskFacts task) => task.Options.GetValueOrDefault(MountOption);
+
+    /// <summary>Memory that the task takes; 0 when a manifest does not say.</summary>
     public static long MemoryBytes(TaskFacts task) =>
         task.Options.TryGetValue(MemoryOption, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
 

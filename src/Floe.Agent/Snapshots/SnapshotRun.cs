@@ -68,6 +68,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
         var memory = _memory.FinishAsync();
         var files = FileCapture.RunAsync(_context.Scope, _context.Baseline, Writer, cancellationToken);
         var mount = _context.Mount?.CaptureAsync(Writer, _leaveRunning, cancellationToken) ?? Task.CompletedTask;
+        var resident = Task.Run(() => ResidentMemory.Bytes(frozen.Processes.Select(p => p.Pid)), cancellationToken);
         var output = Task.Run(
             () =>
             {
@@ -76,13 +77,14 @@ internal sealed class SnapshotRun : IAsyncDisposable
             },
             CancellationToken.None);
         await Task.WhenAll(memory, files, mount, output).ConfigureAwait(false);
+        var memoryBytes = await resident.ConfigureAwait(false) is > 0 and var bytes ? bytes : frozen.MemoryBytes;
         FilesChangedByOthers = (await files.ConfigureAwait(false)).ChangedWhileRead;
         var captured = Millis(_frozenAt);
 
         // If CRIU had died meanwhile the task would have run on under our hands.
         frozen.EnsureFrozen();
         var timings = new SnapshotTimings { DumpMillis = (long)_time.GetElapsedTime(_started, _frozenAt).TotalMilliseconds, CaptureMillis = captured };
-        _manifest = await Writer.CommitAsync(Facts.Task(_context, _task, frozen), Facts.Machine(_context), timings, cancellationToken).ConfigureAwait(false);
+        _manifest = await Writer.CommitAsync(Facts.Task(_context, _task, frozen, memoryBytes), Facts.Machine(_context), timings, cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()

@@ -125,8 +125,9 @@ internal sealed partial class SnapshotTaker
         {
             await _context.Store.PruneAsync(_context.Lease, _context.Known, _context.Options.KeepSnapshots, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is ObjectStoreException or LeaseLostException or OperationCanceledException)
+        catch (Exception e)
         {
+            // Whatever it was, the snapshot before it is committed and the task runs: the next prune makes up for it.
             LogNotPruned(e.Message);
         }
     }

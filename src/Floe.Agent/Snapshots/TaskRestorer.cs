@@ -1,15 +1,12 @@
-using Floe.Agent.Cpu;
 using Floe.Agent.Files;
+using Floe.Agent.Run;
 using Floe.Agent.Stdio;
 using Floe.Agent.Tasks;
 using Floe.Agent.Trace;
 using Floe.Criu;
 using Floe.Criu.Dump;
-using Floe.Criu.Errors;
 using Floe.Criu.Restore;
-using Floe.FileSystem.Content;
 using Floe.FileSystem.Moving;
-using Floe.Linux;
 using Floe.Store;
 using Microsoft.Extensions.Logging;
 
@@ -17,22 +14,26 @@ namespace Floe.Agent.Snapshots;
 
 /// <summary>
 /// Brings a task back from the newest snapshot that can be restored here: first it is checked against this machine, then the files
-/// are put back, then CRIU builds the processes. What fails is cleaned away before the snapshot before it is tried.
+/// are put back, then CRIU builds the processes. What fails is cleaned away before the snapshot before it is tried, which is only
+/// done when the newer one is bad: a snapshot that another machine could restore is not given up for an older one.
 /// </summary>
 internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
 {
     /// <summary>The restored task; null when no snapshot could be restored (each reason is logged).</summary>
     /// <param name="context">Its baseline must have been taken before anything was put back.</param>
+    /// <exception cref="FloeException">A snapshot is good, but not here, and the command may not start from the beginning.</exception>
     /// <exception cref="S3.ObjectStoreException">The store failed: that says nothing about the snapshots, and nothing older is tried.</exception>
     public async Task<RestoredTask?> RestoreNewestAsync(SnapshotContext context, CancellationToken cancellationToken)
     {
         var key = context.Lease.Key;
-        var here = CpuFeatures.Read();
+        var target = Target.Of(context);
         var listings = await context.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
+        RequireSameCommand(context.Options, listings);
 
         // From here on nobody gets a pid that any of the snapshots needs: not our own threads while one after the other is
         // tried, and not what the task starts the moment it runs again, so that the next machine finds those pids free too.
-        PidFloor.RaiseTo(listings.Select(l => l.Manifest?.Task.HighestPid is { } pid and < PidFloor.PidLimit ? pid : 0).DefaultIfEmpty().Max());
+        PidFloor.RaiseTo(listings.Select(l => l.Manifest?.Task.HighestPid is { } pid && pid < target.PidLimit ? pid : 0).DefaultIfEmpty().Max());
+        FloeException? refusal = null;
         foreach (var listing in listings)
         {
             if (listing.Manifest is not { } manifest)
@@ -41,28 +42,35 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 continue;
             }
 
-            if (TargetCheck.WhyNot(manifest, context.Criu, here, FreeMemory.Bytes()) is { } reason)
-            {
-                LogDoesNotFit(listing.Seq, reason);
-                context.Trace.Update(a => a.Restored(new TraceRestore(manifest.Seq, time.GetUtcNow(), 0, manifest.Totals.RawBytes, TraceLimits.Text(reason))));
-                continue;
-            }
-
             var started = time.GetTimestamp();
             var startedAt = time.GetUtcNow();
             try
             {
+                TargetCheck.Require(manifest, target);
+                foreach (var doubt in TargetCheck.Doubts(manifest, target))
+                {
+                    LogDoubt(listing.Seq, doubt);
+                }
+
                 var task = await RestoreAsync(context, key, manifest, cancellationToken).ConfigureAwait(false);
                 var restored = new RestoredTask(task, manifest, (long)time.GetElapsedTime(started).TotalMilliseconds);
                 Record(null);
                 LogRestored(manifest.Seq, manifest.Machine.HostName, manifest.Totals.RawBytes >> 20, restored.Millis);
                 return restored;
             }
-            catch (Exception e) when (e is CriuException or SnapshotDamagedException or LinuxException or IOException or FileStateException or MountStateException or ContentException or InvalidDataException or UnauthorizedAccessException)
+            catch (Exception e) when (RestoreFaults.Of(e) is { } fault)
             {
                 LogRestoreFailed(listing.Seq, e.Message);
                 Record(TraceLimits.Text(e.Message));
                 await LeftOvers.KillAsync(time).ConfigureAwait(false);
+                if (fault != RestoreFault.Snapshot && context.Options.OnRestoreFailure != RestoreFailurePolicy.Restart)
+                {
+                    refusal ??= NotHere(key, listing.Seq, e);
+                    if (fault == RestoreFault.Target)
+                    {
+                        throw refusal;
+                    }
+                }
             }
 
             void Record(string? error)
@@ -72,8 +80,31 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             }
         }
 
-        return null;
+        return refusal is null ? null : throw refusal;
     }
+
+    private void RequireSameCommand(RunOptions options, IReadOnlyList<SnapshotListing> listings)
+    {
+        if (listings.Select(l => l.Manifest).FirstOrDefault(m => m is not null) is not { } newest
+            || SameCommand.WhyNot(newest.Task, options.Command, options.WorkingDirectory) is not { } difference)
+        {
+            return;
+        }
+
+        if (options.IfCommandDiffers == OtherCommandPolicy.Fail)
+        {
+            throw new FloeException(
+                ExitCodes.Usage,
+                $"the store has snapshots of '{options.Key}' that are of another task: {difference}. Give that line, another --key, or --if-command-differs=resume (FLOE_IF_COMMAND_DIFFERS) to go on with what was started; 'floe rm' removes them");
+        }
+
+        LogOtherCommand(difference);
+    }
+
+    private static FloeException NotHere(TaskKey key, long seq, Exception reason) => new(
+        ExitCodes.RestoreFailed,
+        $"snapshot {seq} of '{key}' is good and cannot be restored here: {reason.Message}; it is kept. Mend that and run the same line again, or start from the beginning with --on-restore-failure=restart (FLOE_ON_RESTORE_FAILURE)",
+        reason);
 
     private async Task<RunningTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, CancellationToken cancellationToken)
     {
@@ -88,7 +119,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         }
         else if (reader.TryGetStream(Mounts.TaskMount.StateStream) is not null)
         {
-            throw new MountStateException("the task was started with --mount; resume it with the same option");
+            throw new MountStateException("the task was started with --mount; resume it with the same option") { IsOfThisMount = true };
         }
 
         var copy = context.Mount is null ? null : await context.Mount.OpenOutputCopyAsync(goesOn: true, cancellationToken).ConfigureAwait(false);
@@ -134,8 +165,11 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]
     private partial void LogDamaged(long sequence, string reason);
 
-    [LoggerMessage(EventId = 4501, Level = LogLevel.Warning, Message = "Snapshot {Sequence} cannot be restored on this machine: {Reason}")]
-    private partial void LogDoesNotFit(long sequence, string reason);
+    [LoggerMessage(EventId = 4504, Level = LogLevel.Warning, Message = "The command that was started goes on, not the one of this line: {Difference}")]
+    private partial void LogOtherCommand(string difference);
+
+    [LoggerMessage(EventId = 4501, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is tried all the same: {Doubt}")]
+    private partial void LogDoubt(long sequence, string doubt);
 
     [LoggerMessage(EventId = 4502, Level = LogLevel.Information, Message = "Restored snapshot {Sequence} of machine {Host}: {MiB} MiB in {Millis} ms")]
     private partial void LogRestored(long sequence, string host, long miB, long millis);

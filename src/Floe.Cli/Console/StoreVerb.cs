@@ -41,6 +41,9 @@ internal static class StoreVerb
 
     public static Argument<string> Key() => new("KEY") { Description = "The task" };
 
+    /// <summary>Whether the objects of one task cannot be read, while those of others may be.</summary>
+    public static bool IsUnreadable(Exception e) => e is SnapshotDamagedException or UnsupportedFormatException;
+
     /// <summary>The task's snapshots, newest first, and its lease.</summary>
     /// <exception cref="FloeException">The store has no such task.</exception>
     public static async Task<(IReadOnlyList<SnapshotListing> Snapshots, LeaseInfo? Lease)> ReadTaskAsync(StoreSession session, TaskKey key, CancellationToken cancellationToken)

@@ -42,12 +42,13 @@ internal static class FusionLaunch
           AWS_S3_ENDPOINT, FUSION_AWS_REGION, FUSION_AWS_SERVER_SIDE_ENCRYPTION, FUSION_AWS_SSEKMS_KEY_ID
           WAVE_ENTRY_CHAIN                 the image's own entrypoint; it gets the command
           FLOE_STORE, FLOE_KEY, FLOE_NOTICES, FLOE_NOTICE_FILE, FLOE_ON_TERM, FLOE_CPU_BASELINE,
-          FLOE_INCLUDE, FLOE_EXCLUDE       as for 'floe run'
+          FLOE_INCLUDE, FLOE_EXCLUDE, FLOE_ON_RESTORE_FAILURE, FLOE_IF_COMMAND_DIFFERS
+                                           as for 'floe run'
           FLOE_RETURN_AFTER                on Batch: seconds after the notice's time when a machine that is still there gets
                                            the task back (600)
 
         Exit status: the command's; 75 snapshotted, run the same line again; 174 store or file system failed;
-        175 snapshot failed; 176 restore failed; 2 wrong usage.
+        175 snapshot failed; 176 restore failed, the snapshots are kept; 2 wrong usage.
 
         See 'floe --help' for everything else, and docs/nextflow.md.
         """;
@@ -119,6 +120,8 @@ internal static class FusionLaunch
             Tcp = Choice("FUSION_SNAPSHOTS_TCP_MODE", "close", "established") == "established" ? TcpPolicy.Established : TcpPolicy.Close,
             CpuBaseline = Variable("FLOE_CPU_BASELINE"),
             OnTerm = Choice("FLOE_ON_TERM", "forward", "snapshot") == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
+            OnRestoreFailure = Enum.Parse<RestoreFailurePolicy>(Choice("FLOE_ON_RESTORE_FAILURE", "restart", "auto", "fail"), ignoreCase: true),
+            IfCommandDiffers = Enum.Parse<OtherCommandPolicy>(Choice("FLOE_IF_COMMAND_DIFFERS", "fail", "resume"), ignoreCase: true),
             After = scheduler?.Kind == SchedulerKind.AwsBatch ? AfterSnapshot.StayAtNotice : AfterSnapshot.Exit,
             ReturnAfter = Seconds("FLOE_RETURN_AFTER", 600),
             Notices = Choice("FLOE_NOTICES", "auto", "ec2", "gce", "azure", "none") switch

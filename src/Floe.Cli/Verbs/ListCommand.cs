@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Floe.Agent;
 using Floe.Cli.Console;
 using Floe.Store;
 using Microsoft.Extensions.Logging;
@@ -13,6 +14,7 @@ internal static class ListCommand
 
     public static Command Build(Func<ILoggerFactory> log) => StoreVerb.Build("list", """
         List the tasks of a store: how many snapshots each has, how large, and who holds it.
+        A task that cannot be read is listed with the reason; the status is then 174.
 
         Example:
           floe list --store s3://bucket/floe
@@ -23,24 +25,24 @@ internal static class ListCommand
         var rows = new List<TaskRow>();
         await foreach (var key in session.Store.ListTasksAsync(cancellationToken).ConfigureAwait(false))
         {
-            var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
-            var newest = snapshots.Select(s => s.Manifest).FirstOrDefault(m => m is not null);
-            var lease = await session.Store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
-            if (snapshots.Count == 0 && lease is null)
+            try
             {
-                // Only the trace of a task that has ended: 'floe report' reads those.
-                continue;
+                if (await RowAsync(session.Store, key, cancellationToken).ConfigureAwait(false) is { } row)
+                {
+                    rows.Add(row);
+                }
             }
-
-            rows.Add(new TaskRow(
-                key.Value, snapshots.Count(s => s.Manifest is not null), newest?.Seq ?? 0, newest?.CreatedAt, newest?.Totals.RawBytes ?? 0,
-                newest?.Packs.Sum(p => p.Size) ?? 0, Holder(lease), newest is null ? "" : string.Join(' ', newest.Task.Command)));
+            catch (Exception e) when (StoreVerb.IsUnreadable(e))
+            {
+                rows.Add(new TaskRow(key.Value, 0, 0, null, 0, 0, "", "", e.Message));
+            }
         }
 
+        var status = rows.Any(r => r.Problem is not null) ? ExitCodes.StoreError : 0;
         if (parsed.GetValue(s_json))
         {
             System.Console.WriteLine(JsonSerializer.Serialize(rows, VerbJson.Default.IReadOnlyListTaskRow));
-            return 0;
+            return status;
         }
 
         if (rows.Count == 0)
@@ -52,11 +54,30 @@ internal static class ListCommand
         var table = Tables.New("TASK", ">SNAPSHOTS", "NEWEST", ">SIZE", ">STORED", "HELD BY", "COMMAND");
         foreach (var row in rows)
         {
+            if (row.Problem is { } problem)
+            {
+                table.Row(row.Key, "", "", "", "", "", $"damaged: {problem}");
+                continue;
+            }
+
             table.Row(row.Key, row.Snapshots.ToString(), row.NewestAt?.ToString("yyyy-MM-dd HH:mm:ss'Z'") ?? "-", Sizes.Bytes(row.RawBytes), Sizes.Bytes(row.StoredBytes), row.Lease, Shorten(row.Command));
         }
 
         Tables.Print(table);
-        return 0;
+        return status;
+    }
+
+    /// <summary>Null for what is only the trace of a task that has ended: 'floe report' reads those.</summary>
+    private static async Task<TaskRow?> RowAsync(SnapshotStore store, TaskKey key, CancellationToken cancellationToken)
+    {
+        var snapshots = await store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
+        var newest = snapshots.Select(s => s.Manifest).FirstOrDefault(m => m is not null);
+        var lease = await store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
+        return snapshots.Count == 0 && lease is null
+            ? null
+            : new TaskRow(
+                key.Value, snapshots.Count(s => s.Manifest is not null), newest?.Seq ?? 0, newest?.CreatedAt, newest?.Totals.RawBytes ?? 0,
+                newest?.Packs.Sum(p => p.Size) ?? 0, Holder(lease), newest is null ? "" : string.Join(' ', newest.Task.Command));
     }
 
     internal static string Holder(LeaseInfo? lease) => lease switch

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using Floe.Agent;
 using Floe.Cli.Console;
 using Floe.Store;
@@ -11,21 +12,22 @@ internal static class RemoveCommand
 {
     private static readonly Option<long?> s_snapshot = new("--snapshot") { HelpName = "N", Description = "Only this snapshot of the task" };
     private static readonly Option<bool> s_force = new("--force") { Description = "Even while a machine holds the task: its next commit then fails" };
+    private static readonly Option<bool> s_json = StoreVerb.Json();
     private static readonly Argument<string> s_key = StoreVerb.Key();
 
     public static Command Build(Func<ILoggerFactory> log) => StoreVerb.Build("rm", """
         Remove a task with all its snapshots from a store, or one snapshot of it.
-        Refused while a machine holds the task, unless --force.
+        Refused while a machine holds the task, or when its lease cannot be read, unless --force.
 
         Example:
           floe rm job-17 --store s3://bucket/floe
-        """, [s_key, s_snapshot, s_force], log, RunAsync);
+        """, [s_key, s_snapshot, s_force, s_json], log, RunAsync);
 
     private static async Task<int> RunAsync(ParseResult parsed, StoreSession session, CancellationToken cancellationToken)
     {
         var key = StoreSession.Key(parsed.GetValue(s_key));
-        var (snapshots, _) = await StoreVerb.ReadTaskAsync(session, key, cancellationToken).ConfigureAwait(false);
-
+        var snapshots = await ReadAsync(session, key, parsed.GetValue(s_force), cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<long> removed = [.. snapshots.Select(s => s.Seq)];
         var request = new LeaseRequest { HolderId = Guid.NewGuid().ToString("n"), Host = Environment.MachineName };
         try
         {
@@ -37,6 +39,7 @@ internal static class RemoveCommand
                 }
 
                 await session.Store.DeleteSnapshotAsync(key, seq, request, cancellationToken).ConfigureAwait(false);
+                removed = [seq];
             }
             else
             {
@@ -48,6 +51,24 @@ internal static class RemoveCommand
             throw new FloeException(ExitCodes.StoreError, $"{e.Message}; nothing was removed", e);
         }
 
+        if (parsed.GetValue(s_json))
+        {
+            System.Console.WriteLine(JsonSerializer.Serialize(new RemovalReport(key.Value, removed, parsed.GetValue(s_snapshot) is null), VerbJson.Default.RemovalReport));
+        }
+
         return 0;
+    }
+
+    private static async Task<IReadOnlyList<SnapshotListing>> ReadAsync(StoreSession session, TaskKey key, bool force, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await StoreVerb.ReadTaskAsync(session, key, cancellationToken).ConfigureAwait(false)).Snapshots;
+        }
+        catch (SnapshotDamagedException) when (force)
+        {
+            // Then it goes unread.
+            return [];
+        }
     }
 }

@@ -26,8 +26,10 @@ internal static class RunCommand
         "Name of the task in the store; the same key on another machine resumes it. Default: the AWS Batch or Slurm job, else a name made from working directory and command, printed at the start");
     private static readonly Option<string> s_onTerm = EnvironmentOption.Choice("--on-term", ["forward", "snapshot"], "forward",
         "What SIGTERM does when no reclaim notice is pending: forward it to the task, or snapshot and exit 75");
-    private static readonly Option<string> s_onRestoreFailure = EnvironmentOption.Choice("--on-restore-failure", ["restart", "fail"], "restart",
-        "When no snapshot can be restored: restart the command from the beginning, or fail with 176");
+    private static readonly Option<string> s_onRestoreFailure = EnvironmentOption.Choice("--on-restore-failure", ["auto", "restart", "fail"], "auto",
+        "When no snapshot can be restored: restart the command from the beginning, or fail with 176 and keep them; auto restarts if all are damaged, and fails if this machine or this line is in the way");
+    private static readonly Option<string> s_ifCommandDiffers = EnvironmentOption.Choice("--if-command-differs", ["fail", "resume"], "fail",
+        "When the key's snapshots are of another command, or of another working directory: fail with 2, or resume what was started");
     private static readonly Option<string> s_after = EnvironmentOption.Choice("--after-snapshot", ["auto", "exit", "stay"], "auto",
         "After a snapshot that takes the task off this machine: exit 75, or stay until the machine dies; auto stays after a reclaim notice on AWS Batch, where only what ends with its host is retried, and else exits");
     private static readonly Option<double> s_returnAfter = EnvironmentOption.Seconds("--return-after", 600, 0, 86400,
@@ -79,14 +81,14 @@ internal static class RunCommand
             Every option can also be given by the variable in brackets; the command line wins.
 
             Exit status: the command's (128+n for signal n); 75 snapshotted, run the same line again;
-            174 store failed; 175 snapshot failed; 176 restore failed; 2 wrong usage.
+            174 store failed; 175 snapshot failed; 176 restore failed, the snapshots are kept; 2 wrong usage.
 
             Examples:
               floe run -- ./train.sh --epochs 100
               floe run --store s3://bucket/floe --key job-17 -- bash .command.run
               floe run --store s3://bucket/floe --key job-18 --mount /fusion -- bash /fusion/s3/bucket/runs/ab/12/.command.run
             """);
-        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_returnAfter, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_notices, s_noticeFile, s_poll])
+        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_ifCommandDiffers, s_after, s_returnAfter, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_notices, s_noticeFile, s_poll])
         {
             command.Options.Add(option);
         }
@@ -153,7 +155,8 @@ internal static class RunCommand
             Tcp = parsed.GetValue(s_tcp) == "established" ? TcpPolicy.Established : TcpPolicy.Close,
             CpuBaseline = parsed.GetValue(s_baseline),
             OnTerm = parsed.GetValue(s_onTerm) == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
-            OnRestoreFailure = parsed.GetValue(s_onRestoreFailure) == "fail" ? RestoreFailurePolicy.Fail : RestoreFailurePolicy.Restart,
+            OnRestoreFailure = Enum.Parse<RestoreFailurePolicy>(parsed.GetValue(s_onRestoreFailure)!, ignoreCase: true),
+            IfCommandDiffers = Enum.Parse<OtherCommandPolicy>(parsed.GetValue(s_ifCommandDiffers)!, ignoreCase: true),
             After = parsed.GetValue(s_after) switch
             {
                 "stay" => AfterSnapshot.Stay,

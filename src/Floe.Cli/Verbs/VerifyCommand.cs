@@ -26,7 +26,9 @@ internal static class VerifyCommand
         var keys = new List<TaskKey>();
         if (parsed.GetValue(s_key) is { } one)
         {
-            keys.Add(StoreSession.Key(one));
+            var key = StoreSession.Key(one);
+            await RequireAsync(session, key, cancellationToken).ConfigureAwait(false);
+            keys.Add(key);
         }
         else
         {
@@ -36,25 +38,58 @@ internal static class VerifyCommand
             }
         }
 
-        var sound = true;
+        var rows = new List<VerifyRow>();
         foreach (var key in keys)
         {
-            var report = await session.Store.VerifyAsync(key, null, cancellationToken).ConfigureAwait(false);
-            sound &= report.IsSound;
-            if (parsed.GetValue(s_json))
+            var report = await VerifyAsync(session.Store, key, cancellationToken).ConfigureAwait(false);
+            rows.Add(new VerifyRow(key.Value, report.Snapshots, report.BytesRead, report.IsSound, report.Problems));
+            if (!parsed.GetValue(s_json))
             {
-                System.Console.WriteLine(JsonSerializer.Serialize(report, VerbJson.Default.VerifyReport));
-                continue;
+                Print(rows[^1]);
             }
-
-            foreach (var problem in report.Problems)
-            {
-                System.Console.WriteLine($"{key} snapshot {problem.Seq}: {problem.ObjectKey}: {problem.Problem}");
-            }
-
-            System.Console.WriteLine($"{key}: {report.Snapshots.Count} snapshots, {Sizes.Bytes(report.BytesRead)} read, {(report.IsSound ? "sound" : $"{report.Problems.Count} problems")}");
         }
 
-        return sound ? 0 : ExitCodes.StoreError;
+        if (parsed.GetValue(s_json))
+        {
+            System.Console.WriteLine(JsonSerializer.Serialize(rows, VerbJson.Default.IReadOnlyListVerifyRow));
+        }
+
+        return rows.All(r => r.IsSound) ? 0 : ExitCodes.StoreError;
+    }
+
+    /// <exception cref="FloeException">The store has no such task.</exception>
+    private static async Task RequireAsync(StoreSession session, TaskKey key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            _ = await StoreVerb.ReadTaskAsync(session, key, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (StoreVerb.IsUnreadable(e))
+        {
+            // There is one, and its report will say what is wrong with it.
+        }
+    }
+
+    private static async Task<VerifyReport> VerifyAsync(SnapshotStore store, TaskKey key, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.VerifyAsync(key, null, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (StoreVerb.IsUnreadable(e))
+        {
+            // Not a snapshot but what stands above them: the lease.
+            return new VerifyReport([], 0, [new SnapshotProblem(0, (e as SnapshotDamagedException)?.ObjectKey ?? "", e.Message)]);
+        }
+    }
+
+    private static void Print(VerifyRow row)
+    {
+        foreach (var problem in row.Problems)
+        {
+            System.Console.WriteLine(problem.Seq == 0 ? $"{row.Key}: {problem.Problem}" : $"{row.Key} snapshot {problem.Seq}: {problem.ObjectKey}: {problem.Problem}");
+        }
+
+        System.Console.WriteLine($"{row.Key}: {row.Snapshots.Count} snapshots, {Sizes.Bytes(row.BytesRead)} read, {(row.IsSound ? "sound" : $"{row.Problems.Count} problems")}");
     }
 }

@@ -46,7 +46,7 @@ public sealed record MountState
 
         if (state is null || state.Version != CurrentVersion)
         {
-            throw new MountStateException($"the snapshot's file system state is of version {state?.Version}; this Floe reads {CurrentVersion}: use the Floe that wrote it, or a newer one");
+            throw new MountStateException($"the snapshot's file system state is of version {state?.Version}; this Floe reads {CurrentVersion}: use the Floe that wrote it, or a newer one") { IsOfThisMount = state is not null };
         }
 
         foreach (var node in state.Nodes)
@@ -179,7 +179,11 @@ public sealed record PartState(int Number, string ETag, long Size, string? Check
 public sealed record RangeState(long Offset, long Count);
 
 /// <summary>A state that cannot be taken over here. The message says why, in one line.</summary>
-public sealed class MountStateException(string message, Exception? inner = null) : Exception(message, inner);
+public sealed class MountStateException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>The state is good: another mount, asked for in another way or by another Floe, can take it over.</summary>
+    public bool IsOfThisMount { get; init; }
+}
 
 /// <summary>Unknown members are ignored: a newer writer of the same version may add some.</summary>
 [JsonSourceGenerationOptions(

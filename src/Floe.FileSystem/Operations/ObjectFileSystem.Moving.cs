@@ -82,7 +82,7 @@ public sealed partial class ObjectFileSystem
     {
         if (state.Root != RootName)
         {
-            throw new MountStateException($"the snapshot was taken with the mount of '{state.Root}', this one is of '{RootName}'; give the same --mount");
+            throw new MountStateException($"the snapshot was taken with the mount of '{state.Root}', this one is of '{RootName}'; give the same --mount-root") { IsOfThisMount = true };
         }
 
         _contents.Continue(state);

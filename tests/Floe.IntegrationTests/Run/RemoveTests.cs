@@ -24,7 +24,10 @@ public sealed class RemoveTests
         Assert.Equal("machine-a", listed[0].GetProperty("lease").GetString());
 
         await fleet.TakeAwayAsync(a, run);
-        Fleet.AssertStatus(0, await fleet.FloeAsync(b, "rm", Fleet.Key, "--store", "file:///store"));
+        var snapshots = fleet.Snapshots();
+        var removed = await fleet.FloeAsync(b, "rm", Fleet.Key, "--store", "file:///store", "--json");
+        Fleet.AssertStatus(0, removed);
+        Assert.Equal(snapshots, Fleet.Json(removed).GetProperty("snapshots").EnumerateArray().Select(s => s.GetInt64()).Order());
         Assert.Equal(0, Fleet.Json(await fleet.FloeAsync(b, "list", "--store", "file:///store", "--json")).GetArrayLength());
         Assert.False(Directory.Exists($"{fleet.StoreFolder}/tasks/{Fleet.Key}"));
         Fleet.AssertStatus(2, await fleet.FloeAsync(b, "rm", Fleet.Key, "--store", "file:///store"));

@@ -25,6 +25,8 @@ public sealed class WrongUsageTests
             (["show"], "KEY"),
             (["snapshot", "--key", "absent"], "absent"),
             (["show", "absent", "--store", "file:///store"], "absent"),
+            (["verify", "absent", "--store", "file:///store"], "absent"),
+            (["verify", "absent", "--store", "file:///store", "--json"], "absent"),
         ];
         await fleet.FloeAsync(machine, "run", "--notices=none", "--store", "file:///store", "--key", "first", "--", "true");
         foreach (var (words, named) in lines)
