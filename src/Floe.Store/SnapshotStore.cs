@@ -144,7 +144,7 @@ public sealed class SnapshotStore
         new Verification(_objects, task).RunAsync(seq, cancellationToken);
 
     /// <summary>
-    /// Removes what the newest <paramref name="keep"/> readable snapshots do not need. The holder calls it after a commit and
+    /// Removes what the newest <paramref name="keep"/> readable snapshots that the task went on from, and later ones, do not need. The holder calls it after a commit and
     /// outside any hurry; if it fails or is cut short nothing is harmed, and the next one makes up for it.
     /// </summary>
     public Task PruneAsync(Lease lease, KnownBlocks known, int keep, CancellationToken cancellationToken) =>

@@ -52,8 +52,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             var startedAt = time.GetUtcNow();
             try
             {
-                var task = await RestoreAsync(context, key, manifest, cancellationToken).ConfigureAwait(false);
-                var restored = new RestoredTask(task, manifest, (long)time.GetElapsedTime(started).TotalMilliseconds);
+                var restored = await RestoreAsync(context, key, manifest, started, cancellationToken).ConfigureAwait(false);
+                context.Lease.GoOnFrom(manifest.Seq);
                 Record(null);
                 LogRestored(manifest.Seq, manifest.Machine.HostName, manifest.Totals.RawBytes >> 20, restored.Millis);
                 return restored;
@@ -75,11 +75,9 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         return null;
     }
 
-    private async Task<RunningTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, CancellationToken cancellationToken)
+    private async Task<RestoredTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, long started, CancellationToken cancellationToken)
     {
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
-        // Before the task runs: a store that fails now has cost nothing, and the restore needs the same directories.
-        await context.Known.LoadAsync(reader, cancellationToken).ConfigureAwait(false);
         await FilePutBack.RunAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
 
         if (context.Mount is { } mount)
@@ -122,7 +120,12 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 Cpu = manifest.Machine.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
             };
             var root = await new CriuRestore(time, logger).RunAsync(context.Criu, request, new StoredImageSource(reader), cancellationToken).ConfigureAwait(false);
-            return RunningTask.Adopt(root, output);
+            var millis = (long)time.GetElapsedTime(started).TotalMilliseconds;
+
+            // Of this snapshot alone: nothing that one which failed has in the store may be counted on.
+            var known = new KnownBlocks();
+            known.Learn(reader);
+            return new RestoredTask(RunningTask.Adopt(root, output), manifest, known, millis);
         }
         catch
         {
@@ -144,5 +147,6 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     private partial void LogRestoreFailed(long sequence, string reason);
 }
 
+/// <param name="Known">For the snapshots to come.</param>
 /// <param name="Millis">From the first byte asked of the store until the task ran.</param>
-internal sealed record RestoredTask(RunningTask Task, Manifest Manifest, long Millis);
+internal sealed record RestoredTask(RunningTask Task, Manifest Manifest, KnownBlocks Known, long Millis);
