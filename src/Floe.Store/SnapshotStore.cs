@@ -85,7 +85,7 @@ public sealed class SnapshotStore
         var catalog = await SnapshotCatalog.ReadAsync(_objects, task, cancellationToken).ConfigureAwait(false);
         return [.. catalog.Entries
             .Where(e => e.Problem is not null || catalog.Valid.Contains(e))
-            .Select(e => new SnapshotListing(e.Seq, e.Manifest, e.Problem))];
+            .Select(e => new SnapshotListing(e.Seq, e.Manifest, e.Problem) { IsUnsupported = e.IsUnsupported })];
     }
 
     /// <summary>Null when nobody ever took the lease.</summary>
@@ -229,7 +229,11 @@ public sealed class SnapshotStore
 }
 
 /// <param name="Manifest">Null when it cannot be read; then <paramref name="Problem"/> says why.</param>
-public sealed record SnapshotListing(long Seq, Manifest? Manifest, string? Problem);
+public sealed record SnapshotListing(long Seq, Manifest? Manifest, string? Problem)
+{
+    /// <summary>The problem is a newer format and no damage: no reason to go back in time.</summary>
+    public bool IsUnsupported { get; init; }
+}
 
 public sealed record SnapshotProblem(long Seq, string ObjectKey, string Problem);
 

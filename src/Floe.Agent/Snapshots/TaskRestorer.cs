@@ -23,6 +23,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
 {
     /// <summary>The restored task; null when no snapshot could be restored (each reason is logged).</summary>
     /// <param name="context">Its baseline must have been taken before anything was put back.</param>
+    /// <exception cref="UnsupportedFormatException">A newer Floe wrote the newest snapshot: that is no reason to go back in time.</exception>
     /// <exception cref="S3.ObjectStoreException">The store failed: that says nothing about the snapshots, and nothing older is tried.</exception>
     public async Task<RestoredTask?> RestoreNewestAsync(SnapshotContext context, CancellationToken cancellationToken)
     {
@@ -35,6 +36,11 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         PidFloor.RaiseTo(listings.Select(l => l.Manifest?.Task.HighestPid is { } pid and < PidFloor.PidLimit ? pid : 0).DefaultIfEmpty().Max());
         foreach (var listing in listings)
         {
+            if (listing.IsUnsupported)
+            {
+                throw new UnsupportedFormatException(listing.Problem!);
+            }
+
             if (listing.Manifest is not { } manifest)
             {
                 LogDamaged(listing.Seq, listing.Problem ?? "its manifest cannot be read");
