@@ -84,7 +84,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     private async Task<RestoredTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, long started, CancellationToken cancellationToken)
     {
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
-        await FilePutBack.RunAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
+        using var files = await FilePutBack.BeginAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
 
         if (context.Mount is { } mount)
         {
@@ -121,7 +121,16 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 WorkDirectory = context.Directory.FreshImages(),
                 HookProgram = Bundle.ProgramPath,
                 InheritDescriptors = inherited,
-                BeforeItRuns = context.Options.User is { } user ? root => RestoredPipes.GiveTo(user, root) : null,
+                BeforeItRuns = root =>
+                {
+                    if (context.Options.User is { } user)
+                    {
+                        RestoredPipes.GiveTo(user, root);
+                    }
+
+                    // All of the snapshot was read by now, and found whole.
+                    files.Keep();
+                },
                 Tcp = manifest.Task.Options.GetValueOrDefault(Facts.TcpOption) == "established" ? TcpMode.Established : TcpMode.Close,
                 Cpu = manifest.Machine.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
             };
