@@ -88,7 +88,7 @@ public sealed class SnapshotStore
         var catalog = await SnapshotCatalog.ReadAsync(_objects, task, cancellationToken).ConfigureAwait(false);
         return [.. catalog.Entries
             .Where(e => e.Problem is not null || catalog.Valid.Contains(e))
-            .Select(e => new SnapshotListing(e.Seq, e.Manifest, e.Problem))];
+            .Select(e => new SnapshotListing(e.Seq, e.Manifest, e.Problem) { IsUnsupported = e.IsUnsupported })];
     }
 
     /// <summary>Null when nobody ever took the lease.</summary>
@@ -147,7 +147,7 @@ public sealed class SnapshotStore
         new Verification(_objects, task).RunAsync(seq, cancellationToken);
 
     /// <summary>
-    /// Removes what the newest <paramref name="keep"/> readable snapshots do not need. The holder calls it after a commit and
+    /// Removes what the newest <paramref name="keep"/> readable snapshots that the task went on from, and later ones, do not need. The holder calls it after a commit and
     /// outside any hurry; if it fails or is cut short nothing is harmed, and the next one makes up for it.
     /// </summary>
     public Task PruneAsync(Lease lease, KnownBlocks known, int keep, CancellationToken cancellationToken) =>
@@ -232,7 +232,11 @@ public sealed class SnapshotStore
 }
 
 /// <param name="Manifest">Null when it cannot be read; then <paramref name="Problem"/> says why.</param>
-public sealed record SnapshotListing(long Seq, Manifest? Manifest, string? Problem);
+public sealed record SnapshotListing(long Seq, Manifest? Manifest, string? Problem)
+{
+    /// <summary>The problem is a newer format and no damage: no reason to go back in time.</summary>
+    public bool IsUnsupported { get; init; }
+}
 
 public sealed record SnapshotProblem(long Seq, string ObjectKey, string Problem);
 

@@ -47,11 +47,14 @@ public sealed class FileBaseline
     /// Adds paths that a snapshot removed and that this machine never had. Without them a later snapshot, put back on a machine
     /// that has them, would bring them back.
     /// </summary>
-    internal void AddAbsent(IEnumerable<byte[]> sortedPaths)
+    internal void AddAbsent(IReadOnlyCollection<byte[]> sortedPaths)
     {
-        long count = 0;
-        using (var reader = OpenReader())
-        using (var writer = new BaselineWriter(StateFilePath + ".new", reader.Instant))
+        if (sortedPaths.Count == 0)
+        {
+            return;
+        }
+
+        Rewrite((reader, writer) =>
         {
             var more = reader.MoveNext();
             foreach (var path in sortedPaths)
@@ -72,13 +75,67 @@ public sealed class FileBaseline
             {
                 writer.Write(reader.Path, reader.Signature);
             }
+        });
+    }
 
+    /// <summary>
+    /// What was moved away and back again, at those paths and below, has another change time, and on an overlay perhaps another inode:
+    /// where all else is as the listing says, it is what the listing means.
+    /// </summary>
+    internal void Recognize(IReadOnlyCollection<byte[]> sortedPaths)
+    {
+        if (sortedPaths.Count == 0)
+        {
+            return;
+        }
+
+        Rewrite((reader, writer) =>
+        {
+            using var moved = sortedPaths.GetEnumerator();
+            var hasMoved = moved.MoveNext();
+            while (reader.MoveNext())
+            {
+                while (hasMoved && !KernelPath.IsAtOrBelow(reader.Path, moved.Current) && KernelPath.Compare(moved.Current, reader.Path) < 0)
+                {
+                    hasMoved = moved.MoveNext();
+                }
+
+                var isMoved = hasMoved && KernelPath.IsAtOrBelow(reader.Path, moved.Current);
+                writer.Write(reader.Path, isMoved ? Now(reader.Path, reader.Signature) : reader.Signature);
+            }
+        });
+    }
+
+    private static FileSignature Now(ReadOnlySpan<byte> path, in FileSignature before)
+    {
+        var directory = DirectoryPath.TryOpen(KernelPath.Parent(path));
+        if (directory < 0)
+        {
+            return before;
+        }
+
+        try
+        {
+            return NativeName.Stat(directory, NativeName.Terminated(KernelPath.Name(path)), out var stat) == 0
+                && new FileSignature(stat) is var now && now.IsSameButMoved(before) ? now : before;
+        }
+        finally
+        {
+            _ = Interop.close(directory);
+        }
+    }
+
+    private void Rewrite(Action<BaselineReader, BaselineWriter> write)
+    {
+        using (var reader = OpenReader())
+        using (var writer = new BaselineWriter(StateFilePath + ".new", reader.Instant))
+        {
+            write(reader, writer);
             writer.Finish();
-            count = writer.Count;
+            EntryCount = writer.Count;
         }
 
         File.Move(StateFilePath + ".new", StateFilePath, overwrite: true);
-        EntryCount = count;
     }
 
     private static unsafe FileBaseline Take(FileScope scope, string stateFilePath, CancellationToken cancellationToken)

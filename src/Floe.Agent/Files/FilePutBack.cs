@@ -19,7 +19,8 @@ public sealed record PutBackResult(long RecordCount, long ContentBytes, long Ext
 
 /// <summary>
 /// Puts the file state of a snapshot back, before CRIU restores. Everything is checked and every content is fetched and
-/// verified first; only then is the target changed. Doing it again gives the same state.
+/// verified first; only then is the target changed. Doing it again gives the same state. What CRIU reads afterwards may be damaged
+/// all the same, so what was replaced is kept until the restored task is about to run.
 /// </summary>
 public static class FilePutBack
 {
@@ -27,9 +28,18 @@ public static class FilePutBack
     public static Task<PutBackResult> RunAsync(FileScope scope, ISnapshotSource source, CancellationToken cancellationToken) =>
         RunAsync(scope, source, new PutBackOptions(), cancellationToken);
 
+    /// <inheritdoc cref="BeginAsync"/>
+    public static async Task<PutBackResult> RunAsync(
+        FileScope scope, ISnapshotSource source, PutBackOptions options, CancellationToken cancellationToken)
+    {
+        using var files = await BeginAsync(scope, source, options, cancellationToken).ConfigureAwait(false);
+        files.Keep();
+        return files.Result;
+    }
+
     /// <exception cref="FileStateException">The files cannot be put back on this machine.</exception>
     /// <exception cref="SnapshotDamagedException">Stored bytes do not verify; nothing was changed.</exception>
-    public static async Task<PutBackResult> RunAsync(
+    public static async Task<FilesInPlace> BeginAsync(
         FileScope scope, ISnapshotSource source, PutBackOptions options, CancellationToken cancellationToken)
     {
         using var list = await FileList.LoadAsync(source, cancellationToken).ConfigureAwait(false);
@@ -38,13 +48,17 @@ public static class FilePutBack
         Check(list, tree);
         review?.Check(cancellationToken);
 
-        using var staging = new StagingArea(tree);
-        await StageAsync(list, source, staging, cancellationToken).ConfigureAwait(false);
-
-        // From here on the target changes; stopping half-way would help nobody.
-        var extras = review?.RemoveExtras() ?? 0;
-        using (var applier = new RecordApplier(tree, staging))
+        var deleted = review?.UnknownDeleted() ?? [];
+        var staging = new StagingArea(tree);
+        var aside = new SetAside(tree, staging);
+        var files = new FilesInPlace(staging, aside, options.Baseline, () => options.Baseline?.AddAbsent(deleted));
+        try
         {
+            await StageAsync(list, source, staging, cancellationToken).ConfigureAwait(false);
+
+            // From here on the target changes.
+            var extras = review?.RemoveExtras() ?? 0;
+            using var applier = new RecordApplier(tree, staging, aside);
             long index = 0;
             foreach (var record in list.Records())
             {
@@ -52,11 +66,14 @@ public static class FilePutBack
             }
 
             applier.Finish();
+            files.Result = new PutBackResult(list.RecordCount, list.ContentStreamBytes.Sum(), extras);
+            return files;
         }
-
-        staging.Finish();
-        review?.NoteAbsent();
-        return new PutBackResult(list.RecordCount, list.ContentStreamBytes.Sum(), extras);
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Removes what appeared since the baseline, for a start from the beginning after a restore that failed half-way.</summary>

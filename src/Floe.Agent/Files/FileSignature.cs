@@ -51,6 +51,11 @@ internal readonly record struct FileSignature
     public bool MayHideChangesAfter(in Interop.Timespec instant) =>
         ChangedSeconds > instant.tv_sec || (ChangedSeconds == instant.tv_sec && ChangedNanoseconds >= instant.tv_nsec);
 
+    /// <summary>Whether all that is promised of a file is the same: its inode and its change time are not.</summary>
+    public bool IsSameButMoved(in FileSignature other) =>
+        Mode == other.Mode && Uid == other.Uid && Gid == other.Gid
+        && ModifiedSeconds == other.ModifiedSeconds && ModifiedNanoseconds == other.ModifiedNanoseconds && (IsDirectory || ByteCount == other.ByteCount);
+
     /// <summary>Directories: same type, mode and owner. Times and size change with what is in them.</summary>
     public bool IsSameDirectory(in FileSignature other) => Mode == other.Mode && Uid == other.Uid && Gid == other.Gid;
 }

@@ -19,6 +19,23 @@ internal static class InodeMetadata
         NativeName.Check(NativeName.SetTimes(directory, name, record.Accessed, record.Modified), "set the times of", record.Path);
     }
 
+    /// <summary>What a directory has, as <see cref="Apply"/> would give it.</summary>
+    public static FileRecord OfDirectory(int parent, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path)
+    {
+        NativeName.Check(NativeName.Stat(parent, name, out var stat), "look at", path);
+        return new FileRecord
+        {
+            Kind = FileRecordKind.Directory,
+            Path = path.ToArray(),
+            Mode = (uint)stat.stx_mode & 0xFFF,
+            Uid = stat.stx_uid,
+            Gid = stat.stx_gid,
+            Modified = new FileTime(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+            Accessed = new FileTime(stat.stx_atime.tv_sec, stat.stx_atime.tv_nsec),
+            Attributes = ExtendedAttributes.Read(parent, name, path),
+        };
+    }
+
     /// <summary>Puts a directory's modification time back after names in it changed; the access time stays as it is.</summary>
     public static void RestoreModified(int directory, FileTime modified, ReadOnlySpan<byte> path) =>
         NativeName.Check(

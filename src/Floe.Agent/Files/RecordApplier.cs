@@ -2,8 +2,8 @@ using Floe.Linux;
 
 namespace Floe.Agent.Files;
 
-/// <summary>Brings the target to what the records say, in list order. New inodes are made in the staging area and moved into place, so an existing file is replaced and never written into.</summary>
-internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDisposable
+/// <summary>Brings the target to what the records say, in list order. New inodes are made in the staging area and moved into place; an existing file is set aside and never written into.</summary>
+internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAside aside) : IDisposable
 {
     private readonly DirectoryTrail _trail = new(scope, staging);
 
@@ -68,7 +68,15 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDis
     {
         var directory = _trail.Enter(path);
         _trail.AboutToChange();
-        TreeRemoval.Empty(directory, NativeName.Self, path, scope.Find(path));
+        var names = new DirectoryNames();
+        names.Read(directory, path);
+        for (var i = 0; i < names.Count; i++)
+        {
+            if (!names[i].SequenceEqual(ScopeTree.StagingName))
+            {
+                aside.Take(directory, names.Terminated(i), TreeRemoval.Join(path, names[i]));
+            }
+        }
     }
 
     private void MakeDirectory(FileRecord record)
@@ -76,6 +84,10 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDis
         if (scope.IsRoot(record.Path))
         {
             _ = Interop.close(DirectoryPath.Open(record.Path, create: true));
+
+            // First, so that the staging area knows the root's times from before any change.
+            _ = staging.DirectoryFor(record.Path);
+            aside.Changes(_trail.Enter(record.Path), NativeName.Self, record.Path);
             _trail.Enter(record);
             return;
         }
@@ -87,7 +99,12 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDis
         {
             Clear(record.Path, parent);
             _trail.AboutToChange();
+            aside.Makes(record.Path);
             NativeName.Check(NativeName.MakeDirectory(parent, name, 0x1C0), "make the directory", record.Path);
+        }
+        else
+        {
+            aside.Changes(parent, name, record.Path);
         }
 
         _trail.Enter(record);
@@ -104,6 +121,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDis
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
         Clear(record.Path, parent);
         _trail.AboutToChange();
+        aside.Makes(record.Path);
         var directory = DirectoryPath.Open(KernelPath.Parent(record.Target), create: false);
         try
         {
@@ -129,13 +147,9 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDis
 
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
-
-        if (NativeName.Stat(parent, name, out var stat) == 0 && (stat.stx_mode & Interop.S_IFMT) == Interop.S_IFDIR)
-        {
-            Clear(record.Path, parent);
-        }
-
+        Clear(record.Path, parent);
         _trail.AboutToChange();
+        aside.Makes(record.Path);
         NativeName.Check(NativeName.Rename(directory, staged, parent, name), "put into place", record.Path);
     }
 
@@ -155,7 +169,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging) : IDis
         if (NativeName.Stat(parent, name, out _) == 0)
         {
             _trail.AboutToChange();
-            TreeRemoval.Remove(parent, name, path, scope.Find(path));
+            aside.Take(parent, name, path);
         }
     }
 

@@ -75,14 +75,17 @@ internal sealed class StagingArea(ScopeTree scope) : IDisposable
         }
     }
 
-    /// <summary>After a failure too nothing stays behind in the roots.</summary>
+    /// <summary>After a failure too nothing stays behind in the roots, nor do they look changed.</summary>
     public void Dispose()
     {
         foreach (var place in _places.Values)
         {
             try
             {
-                RemoveStaging(place);
+                if (RemoveStaging(place))
+                {
+                    InodeMetadata.RestoreModified(place.Root, place.Modified, place.Path);
+                }
             }
             catch (FileStateException)
             {
@@ -118,7 +121,8 @@ internal sealed class StagingArea(ScopeTree scope) : IDisposable
         }
     }
 
-    private static void RemoveStaging(Place place) =>
+    /// <returns>Whether it was still there.</returns>
+    private static bool RemoveStaging(Place place) =>
         TreeRemoval.Remove(place.Root, NativeName.Terminated(ScopeTree.StagingName), TreeRemoval.Join(place.Path, ScopeTree.StagingName), null);
 
     private sealed class Place(byte[] path, int root, int staging, FileTime modified)

@@ -86,33 +86,24 @@ internal sealed class TargetReview(ScopeTree scope, FileBaseline baseline, FileL
         }
     }
 
-    /// <summary>Writes into the baseline what the snapshot removed and this machine never had.</summary>
-    public void NoteAbsent()
+    /// <summary>What the snapshot removed and this machine never had; empty when the baseline has all of it.</summary>
+    public IReadOnlyList<byte[]> UnknownDeleted()
     {
-        using (var reader = baseline.OpenReader())
+        using var reader = baseline.OpenReader();
+        var more = reader.MoveNext();
+        var deleted = list.Records().Where(static record => record.Kind == FileRecordKind.Deleted).Select(static record => record.Path).ToList();
+        return deleted.Any(IsUnknown) ? deleted : [];
+
+        bool IsUnknown(byte[] path)
         {
-            var more = reader.MoveNext();
-            if (!Deleted().Any(IsUnknown))
+            while (more && KernelPath.Compare(reader.Path, path) < 0)
             {
-                return;
+                more = reader.MoveNext();
             }
 
-            bool IsUnknown(byte[] path)
-            {
-                while (more && KernelPath.Compare(reader.Path, path) < 0)
-                {
-                    more = reader.MoveNext();
-                }
-
-                return !more || !reader.Path.SequenceEqual(path);
-            }
+            return !more || !reader.Path.SequenceEqual(path);
         }
-
-        baseline.AddAbsent(Deleted());
     }
-
-    private IEnumerable<byte[]> Deleted() =>
-        list.Records().Where(static record => record.Kind == FileRecordKind.Deleted).Select(static record => record.Path);
 
     private delegate void Extra(ReadOnlySpan<byte> path, TreeWalker walker);
 

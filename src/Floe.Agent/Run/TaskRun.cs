@@ -170,7 +170,7 @@ public sealed partial class TaskRun
 
         if (restored is not null)
         {
-            context = context with { CpuBaseline = restored.Manifest.Machine.CpuBaseline };
+            context = context with { CpuBaseline = restored.Manifest.Machine.CpuBaseline, Known = restored.Known };
         }
 
         await using var task = restored?.Task ?? await new TaskStarter(_logger).StartAsync(context, bundle, cancellationToken).ConfigureAwait(false);

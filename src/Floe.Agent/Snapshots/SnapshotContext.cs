@@ -23,7 +23,7 @@ internal sealed record SnapshotContext
     /// <summary>What people get to read of all this.</summary>
     public required TaskTrace Trace { get; init; }
 
-    /// <summary>Blocks that the store has of this task.</summary>
+    /// <summary>Blocks that the store has of this task, each sent or read by this agent.</summary>
     public required KnownBlocks Known { get; init; }
 
     /// <summary>The level that the task was started with, here or on its first machine.</summary>

@@ -22,6 +22,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     /// <summary>The restored task; null when no snapshot could be restored (each reason is logged).</summary>
     /// <param name="context">Its baseline must have been taken before anything was put back.</param>
     /// <exception cref="FloeException">A snapshot is good, but not here, and the command may not start from the beginning.</exception>
+    /// <exception cref="UnsupportedFormatException">A newer Floe wrote the newest snapshot: that is no reason to go back in time.</exception>
     /// <exception cref="S3.ObjectStoreException">The store failed: that says nothing about the snapshots, and nothing older is tried.</exception>
     public async Task<RestoredTask?> RestoreNewestAsync(SnapshotContext context, CancellationToken cancellationToken)
     {
@@ -36,6 +37,11 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         FloeException? refusal = null;
         foreach (var listing in listings)
         {
+            if (listing.IsUnsupported)
+            {
+                throw new UnsupportedFormatException(listing.Problem!);
+            }
+
             if (listing.Manifest is not { } manifest)
             {
                 LogDamaged(listing.Seq, listing.Problem ?? "its manifest cannot be read");
@@ -52,8 +58,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                     LogDoubt(listing.Seq, doubt);
                 }
 
-                var task = await RestoreAsync(context, key, manifest, cancellationToken).ConfigureAwait(false);
-                var restored = new RestoredTask(task, manifest, (long)time.GetElapsedTime(started).TotalMilliseconds);
+                var restored = await RestoreAsync(context, key, manifest, started, cancellationToken).ConfigureAwait(false);
+                context.Lease.GoOnFrom(manifest.Seq);
                 Record(null);
                 LogRestored(manifest.Seq, manifest.Machine.HostName, manifest.Totals.RawBytes >> 20, restored.Millis);
                 return restored;
@@ -106,12 +112,10 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         $"snapshot {seq} of '{key}' is good and cannot be restored here: {reason.Message}; it is kept. Mend that and run the same line again, or start from the beginning with --on-restore-failure=restart (FLOE_ON_RESTORE_FAILURE)",
         reason);
 
-    private async Task<RunningTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, CancellationToken cancellationToken)
+    private async Task<RestoredTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, long started, CancellationToken cancellationToken)
     {
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
-        // Before the task runs: a store that fails now has cost nothing, and the restore needs the same directories.
-        await context.Known.LoadAsync(reader, cancellationToken).ConfigureAwait(false);
-        await FilePutBack.RunAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
+        using var files = await FilePutBack.BeginAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
 
         if (context.Mount is { } mount)
         {
@@ -148,12 +152,26 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 WorkDirectory = context.Directory.FreshImages(),
                 HookProgram = Bundle.ProgramPath,
                 InheritDescriptors = inherited,
-                BeforeItRuns = context.Options.User is { } user ? root => RestoredPipes.GiveTo(user, root) : null,
+                BeforeItRuns = root =>
+                {
+                    if (context.Options.User is { } user)
+                    {
+                        RestoredPipes.GiveTo(user, root);
+                    }
+
+                    // All of the snapshot was read by now, and found whole.
+                    files.Keep();
+                },
                 Tcp = manifest.Task.Options.GetValueOrDefault(Facts.TcpOption) == "established" ? TcpMode.Established : TcpMode.Close,
                 Cpu = manifest.Machine.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
             };
             var root = await new CriuRestore(time, logger).RunAsync(context.Criu, request, new StoredImageSource(reader), cancellationToken).ConfigureAwait(false);
-            return RunningTask.Adopt(root, output);
+            var millis = (long)time.GetElapsedTime(started).TotalMilliseconds;
+
+            // Of this snapshot alone: nothing that one which failed has in the store may be counted on.
+            var known = new KnownBlocks();
+            known.Learn(reader);
+            return new RestoredTask(RunningTask.Adopt(root, output), manifest, known, millis);
         }
         catch
         {
@@ -178,5 +196,6 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     private partial void LogRestoreFailed(long sequence, string reason);
 }
 
+/// <param name="Known">For the snapshots to come.</param>
 /// <param name="Millis">From the first byte asked of the store until the task ran.</param>
-internal sealed record RestoredTask(RunningTask Task, Manifest Manifest, long Millis);
+internal sealed record RestoredTask(RunningTask Task, Manifest Manifest, KnownBlocks Known, long Millis);

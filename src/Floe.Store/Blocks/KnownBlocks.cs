@@ -6,7 +6,7 @@ namespace Floe.Store;
 
 /// <summary>
 /// The blocks of one task that its packs hold already, by content. About 32 bytes of memory a block. Kept by an agent from
-/// snapshot to snapshot; a restored agent fills it from the snapshot it came from. Safe for concurrent use.
+/// snapshot to snapshot; a restored agent fills it from what it has read of the snapshot it came from. Safe for concurrent use.
 /// </summary>
 public sealed class KnownBlocks
 {
@@ -15,7 +15,6 @@ public sealed class KnownBlocks
     private readonly BlockShard[] _shards = new BlockShard[ShardCount];
     private readonly Lock _packsLock = new();
     private readonly List<PackRecord> _packs = [];
-    private readonly HashSet<string> _learned = [];
     private long _nextFrame = 1;
     private bool _hasWriter;
 
@@ -50,17 +49,29 @@ public sealed class KnownBlocks
     /// <summary>First frame id never given out.</summary>
     internal long NextFrame => Interlocked.Read(ref _nextFrame);
 
-    /// <summary>Learns every block of a stored snapshot of the same task from its packs' directories.</summary>
-    public async Task LoadAsync(SnapshotReader reader, CancellationToken cancellationToken)
+    /// <summary>
+    /// Learns the blocks of a stored snapshot of the same task that <paramref name="reader"/> has read by now. Only those: what lies
+    /// beside them in the same packs may be damaged, and a snapshot that counts on it could never be restored.
+    /// </summary>
+    public void Learn(SnapshotReader reader)
     {
-        await foreach (var (reference, directory) in reader.ReadDirectoriesAsync(cancellationToken).ConfigureAwait(false))
-        {
-            Learn(reference, directory);
-        }
-
         lock (_packsLock)
         {
             _nextFrame = Math.Max(_nextFrame, reader.Manifest.NextFrame);
+        }
+
+        if (reader.Map is not { } map)
+        {
+            return;
+        }
+
+        var records = new PackRecord?[reader.Manifest.Packs.Count];
+        for (var position = 0; position < map.Count; position++)
+        {
+            if (map.IsKnownWhole(position))
+            {
+                Learn(records[map.Pack(position)] ??= AddStoredPack(reader.Manifest.Packs[map.Pack(position)]), map.Entry(position), map.Directory(position));
+            }
         }
     }
 
@@ -184,32 +195,24 @@ public sealed class KnownBlocks
         }
     }
 
-    private void Learn(PackReference reference, PackDirectory directory)
+    private PackRecord AddStoredPack(PackReference reference)
     {
-        PackRecord record;
-        lock (_packsLock)
-        {
-            if (!_learned.Add(reference.Name))
-            {
-                return;
-            }
+        var record = AddPack();
+        record.BecomeDurable(reference);
+        return record;
+    }
 
-            record = AddPack();
-            record.BecomeDurable(reference);
+    private void Learn(PackRecord pack, in FrameEntry frame, PackDirectory directory)
+    {
+        if (Frames.Get(frame.Frame).Pack >= 0)
+        {
+            return;
         }
 
-        foreach (ref readonly var frame in directory.Frames.AsSpan())
+        Frames.Set(frame.Frame, pack.Index, frame.BlockCount);
+        for (var i = 0; i < frame.BlockCount; i++)
         {
-            if (Frames.Get(frame.Frame).Pack >= 0)
-            {
-                continue;
-            }
-
-            Frames.Set(frame.Frame, record.Index, frame.BlockCount);
-            for (var i = 0; i < frame.BlockCount; i++)
-            {
-                FindOrAdd(directory.Block(frame.FirstBlock + i), new BlockLocation(frame.Frame, i), out _, out _);
-            }
+            FindOrAdd(directory.Block(frame.FirstBlock + i), new BlockLocation(frame.Frame, i), out _, out _);
         }
     }
 

@@ -30,7 +30,9 @@ internal sealed class Pruning(IObjectStore objects, Lease lease, KnownBlocks kno
             return;
         }
 
-        var kept = catalog.Valid.Take(keep).ToList();
+        // What the task did not go on from, because it could not be restored, takes nobody's place.
+        var counted = catalog.Valid.Where(e => lease.Seqs.Contains(e.Seq)).Take(keep).ToList();
+        var kept = catalog.Valid.Where(e => counted.Count == 0 || e.Seq >= counted[^1].Seq).ToList();
         if (kept.Count == 0 && catalog.Entries.Any(e => e.Problem is not null))
         {
             // Nothing readable is left. What is damaged may still be of use to somebody.

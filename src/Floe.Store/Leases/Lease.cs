@@ -68,8 +68,8 @@ public sealed partial class Lease : IAsyncDisposable
     /// <summary>The slot that the next commit takes.</summary>
     internal long NextSeq { get; set; }
 
-    /// <summary>Snapshots of the task as this holder knows them, oldest first.</summary>
-    internal List<long> Seqs { get; } = [];
+    /// <summary>The snapshots that the task's state here came from, oldest first: those found, as far as it goes on from them, and the holder's own. Replaced, never changed.</summary>
+    internal IReadOnlyList<long> Seqs { get; private set; } = [];
 
     /// <summary>Ends when <see cref="Standing"/> is no longer <paramref name="standing"/>, with the new one.</summary>
     public async Task<LeaseStanding> WaitForChangeAsync(LeaseStanding standing, CancellationToken cancellationToken)
@@ -90,6 +90,12 @@ public sealed partial class Lease : IAsyncDisposable
             await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
+
+    /// <summary>
+    /// The task goes on from this snapshot, because no later one could be restored. Those count no more among the ones to be kept,
+    /// so that they never push out the one that is known to be good.
+    /// </summary>
+    public void GoOnFrom(long seq) => Seqs = [.. Seqs.Where(s => s <= seq)];
 
     /// <summary>Renews now by compare-and-swap; <see cref="LeaseLostException"/> when the lease is another's.</summary>
     public async Task RenewAsync(CancellationToken cancellationToken)
@@ -131,6 +137,8 @@ public sealed partial class Lease : IAsyncDisposable
 
     /// <summary>Stops renewing. Without a release before, the next agent waits for the ttl.</summary>
     public async ValueTask DisposeAsync() => await StopRenewingAsync().ConfigureAwait(false);
+
+    internal void AddSeqs(params IEnumerable<long> seqs) => Seqs = [.. Seqs, .. seqs];
 
     internal void StartRenewing() => _renewal = Task.Run(RenewInBackgroundAsync, CancellationToken.None);
 

@@ -185,7 +185,7 @@ internal sealed partial class LeaseAcquisition(IObjectStore objects, TaskKey tas
             }
 
             lease.NextSeq = slot + 1;
-            lease.Seqs.AddRange(catalog.Valid.Select(e => e.Seq).Order());
+            lease.AddSeqs(catalog.Valid.Select(e => e.Seq).Order());
             return;
         }
 

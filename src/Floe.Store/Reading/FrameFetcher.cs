@@ -146,6 +146,7 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadMe
                 var entry = frames.Entry(slot.Frame);
                 var raw = slot.Memory.Span[..entry.RawBytes];
                 Decode(entry.Codec == FrameCodec.Raw ? raw : stored.Span.Slice(entry.Offset - start, entry.StoredBytes), entry, frames.Directory(slot.Frame), raw, zstd, key);
+                frames.FoundWhole(slot.Frame);
                 slot.Filled();
             }
         }

@@ -3,11 +3,12 @@ using Floe.Store.Packs;
 
 namespace Floe.Store.Reading;
 
-/// <summary>Every frame of a snapshot's packs, found by its id. Immutable.</summary>
+/// <summary>Every frame of a snapshot's packs, found by its id, and which of them were read and found whole. Safe for concurrent use.</summary>
 internal sealed class FrameMap
 {
     private readonly uint[] _ids;
     private readonly (int Pack, int Entry)[] _places;
+    private readonly bool[] _whole;
 
     public FrameMap(TaskKey task, IReadOnlyList<PackReference> packs, PackDirectory[] directories)
     {
@@ -16,6 +17,7 @@ internal sealed class FrameMap
         var count = directories.Sum(d => d.Frames.Length);
         _ids = new uint[count];
         _places = new (int, int)[count];
+        _whole = new bool[count];
         var next = 0;
         for (var pack = 0; pack < directories.Length; pack++)
         {
@@ -61,4 +63,9 @@ internal sealed class FrameMap
     public ref readonly FrameEntry Entry(int position) => ref Directories[_places[position].Pack].Frames[_places[position].Entry];
 
     public PackDirectory Directory(int position) => Directories[_places[position].Pack];
+
+    /// <summary>The frame was fetched, and every block of it verified.</summary>
+    public void FoundWhole(int position) => Volatile.Write(ref _whole[position], true);
+
+    public bool IsKnownWhole(int position) => Volatile.Read(ref _whole[position]);
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Floe.S3;
 using Floe.Store.Coding;
@@ -50,6 +49,9 @@ public sealed class SnapshotReader : ISnapshotSource
 
     internal ReadMemory Memory { get; }
 
+    /// <summary>The packs' frames; null while nothing was read.</summary>
+    internal FrameMap? Map => Volatile.Read(ref _map);
+
     internal ObjectKey IndexKey => IndexKeyOf(_task, Manifest);
 
     public ReadOnlyMemory<byte>? TryGetSmallImage(string name) =>
@@ -93,7 +95,7 @@ public sealed class SnapshotReader : ISnapshotSource
     /// <summary>Every pack's directory, fetched once and kept: 0.1 % of the data.</summary>
     internal async Task<FrameMap> MapAsync(CancellationToken cancellationToken)
     {
-        if (Volatile.Read(ref _map) is { } ready)
+        if (Map is { } ready)
         {
             return ready;
         }
@@ -105,39 +107,6 @@ public sealed class SnapshotReader : ISnapshotSource
             directories[i] = await DirectoryReader.ReadAsync(_objects, _task, Manifest.Packs[i], token).ConfigureAwait(false)).ConfigureAwait(false);
         var map = new FrameMap(_task, Manifest.Packs, directories);
         return Interlocked.CompareExchange(ref _map, map, null) ?? map;
-    }
-
-    /// <summary>The packs' directories one after the other, some fetched ahead, none kept unless they are already.</summary>
-    internal async IAsyncEnumerable<(PackReference Pack, PackDirectory Directory)> ReadDirectoriesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        var packs = Manifest.Packs;
-        if (Volatile.Read(ref _map) is { } map)
-        {
-            for (var i = 0; i < packs.Count; i++)
-            {
-                yield return (packs[i], map.Directories[i]);
-            }
-
-            yield break;
-        }
-
-        var ahead = new Queue<Task<PackDirectory>>();
-        try
-        {
-            for (int taken = 0, started = 0; taken < packs.Count; taken++)
-            {
-                for (; started < packs.Count && ahead.Count < Connections; started++)
-                {
-                    ahead.Enqueue(DirectoryReader.ReadAsync(_objects, _task, packs[started], cancellationToken));
-                }
-
-                yield return (packs[taken], await ahead.Dequeue().ConfigureAwait(false));
-            }
-        }
-        finally
-        {
-            await ((Task)Task.WhenAll(ahead)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
     }
 
     private int Connections => Math.Clamp(_objects.MaxConnections, 1, 64);

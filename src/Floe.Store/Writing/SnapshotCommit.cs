@@ -45,7 +45,7 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
             if (await TryPutManifestAsync(manifest, cancellationToken).ConfigureAwait(false))
             {
                 lease.NextSeq = seq + 1;
-                lease.Seqs.Add(seq);
+                lease.AddSeqs(seq);
                 return manifest;
             }
 
@@ -152,7 +152,7 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
 
         if (own)
         {
-            lease.Seqs.Add(seq);
+            lease.AddSeqs(seq);
         }
 
         lease.NextSeq = seq + 1;

@@ -68,7 +68,8 @@ public sealed class CrashTests
             await using var next = await store.AcquireLeaseAsync(Key, Request("agent-2"), default);
             var reader = (await store.OpenLatestGoodAsync(Key, new SnapshotReaderOptions(), [], default))!;
             var fresh = new KnownBlocks();
-            await fresh.LoadAsync(reader, default);
+            await ReadAllAsync(reader);
+            fresh.Learn(reader);
             await AssertThirdAsync(store, next, fresh);
         }
         else

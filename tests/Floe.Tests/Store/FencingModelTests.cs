@@ -66,7 +66,7 @@ public sealed class FencingModelTests
 
         await using (lease)
         {
-            var report = new Report(lease.Generation, lease.Seqs.LastOrDefault(), []);
+            var report = new Report(lease.Generation, lease.Seqs is [.., var last] ? last : 0, []);
             try
             {
                 var options = SmallBuffers with { KeepSnapshots = 1000 };

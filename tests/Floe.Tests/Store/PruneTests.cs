@@ -68,7 +68,7 @@ public sealed class PruneTests
     }
 
     [Fact]
-    public async Task LoadAsync_NextMachine_SendsOnlyNewBlocks()
+    public async Task Learn_NextMachine_SendsOnlyNewBlocks()
     {
         var objects = new MemoryObjectStore();
         var store = await OpenAsync(objects);
@@ -82,7 +82,8 @@ public sealed class PruneTests
         await using var next = await store.AcquireLeaseAsync(Key, Request("two"), default);
         var reader = (await store.OpenLatestGoodAsync(Key, new SnapshotReaderOptions(), [], default))!;
         var known = new KnownBlocks();
-        await known.LoadAsync(reader, default);
+        await ReadAllAsync(reader);
+        known.Learn(reader);
         content[100] ^= 1;
         var manifest = await WriteAsync(store, next, known, new Dictionary<string, byte[]> { ["s"] = content });
         Assert.Equal(BlockFormat.MaxBlockBytes, manifest.Totals.NewBytes);

@@ -1,0 +1,50 @@
+namespace Floe.Agent.Files;
+
+/// <summary>
+/// Files that were put back, and what they replaced. Either the task is going to run with them (<see cref="Keep"/>), or dispose takes
+/// them back: what was there before is there again, and the baseline knows it. What is new stays, for the next review to remove.
+/// </summary>
+public sealed class FilesInPlace : IDisposable
+{
+    private readonly StagingArea _staging;
+    private readonly SetAside _aside;
+    private readonly FileBaseline? _baseline;
+    private readonly Action _noteAbsent;
+    private bool _settled;
+
+    internal FilesInPlace(StagingArea staging, SetAside aside, FileBaseline? baseline, Action noteAbsent)
+    {
+        _staging = staging;
+        _aside = aside;
+        _baseline = baseline;
+        _noteAbsent = noteAbsent;
+    }
+
+    public PutBackResult Result { get; internal set; } = new(0, 0, 0);
+
+    /// <summary>The task has these files now: what was there before them is removed.</summary>
+    public void Keep()
+    {
+        _noteAbsent();
+        _settled = true;
+        _staging.Finish();
+    }
+
+    public void Dispose()
+    {
+        if (!_settled)
+        {
+            _settled = true;
+            try
+            {
+                _baseline?.Recognize(_aside.BringBack());
+            }
+            catch (IOException)
+            {
+                // The failure that led here is the one to report; what is missing shows when the next snapshot is put back.
+            }
+        }
+
+        _staging.Dispose();
+    }
+}
