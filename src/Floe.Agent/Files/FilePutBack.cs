@@ -10,12 +10,22 @@ public sealed record PutBackOptions
     /// snapshot removed are noted in it for later snapshots. Without it only the snapshot's own paths are brought to its state.
     /// </summary>
     public FileBaseline? Baseline { get; init; }
+
+    /// <summary>
+    /// When the snapshot was taken, where a life of the task that went on after it may have left files: what changed since, and is not the
+    /// snapshot's to put back, is named in the result. Needs the baseline. By the clock, so for people only.
+    /// </summary>
+    public DateTimeOffset? NamesChangesSince { get; init; }
 }
 
 /// <param name="RecordCount">Paths that were brought to the snapshot's state, removed ones included.</param>
 /// <param name="ContentBytes">Length of the files written, holes included.</param>
 /// <param name="ExtrasRemoved">Paths that were there, in scope, but neither in the baseline nor in the snapshot; a directory counts once.</param>
-public sealed record PutBackResult(long RecordCount, long ContentBytes, long ExtrasRemoved);
+public sealed record PutBackResult(long RecordCount, long ContentBytes, long ExtrasRemoved)
+{
+    /// <summary>The first few of <see cref="PutBackOptions.NamesChangesSince"/>, as they are shown.</summary>
+    public IReadOnlyList<string> ChangedSince { get; init; } = [];
+}
 
 /// <summary>
 /// Puts the file state of a snapshot back, before CRIU restores. Everything is checked and every content is fetched and
@@ -66,7 +76,10 @@ public static class FilePutBack
             }
 
             applier.Finish();
-            files.Result = new PutBackResult(list.RecordCount, list.ContentStreamBytes.Sum(), extras);
+            files.Result = new PutBackResult(list.RecordCount, list.ContentStreamBytes.Sum(), extras)
+            {
+                ChangedSince = options.NamesChangesSince is { } since && review is not null ? review.ChangedSince(since) : [],
+            };
             return files;
         }
         catch

@@ -51,6 +51,10 @@ internal readonly record struct FileSignature
     public bool MayHideChangesAfter(in Interop.Timespec instant) =>
         ChangedSeconds > instant.tv_sec || (ChangedSeconds == instant.tv_sec && ChangedNanoseconds >= instant.tv_nsec);
 
+    public bool ChangedAfter(DateTimeOffset instant) =>
+        ChangedSeconds > instant.ToUnixTimeSeconds()
+        || (ChangedSeconds == instant.ToUnixTimeSeconds() && ChangedNanoseconds > instant.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick);
+
     /// <summary>Whether all that is promised of a file is the same: its inode and its change time are not.</summary>
     public bool IsSameButMoved(in FileSignature other) =>
         Mode == other.Mode && Uid == other.Uid && Gid == other.Gid

@@ -37,9 +37,10 @@ public sealed class FilesInPlace : IDisposable
             _settled = true;
             try
             {
-                _baseline?.Recognize(_aside.BringBack());
+                var back = _aside.BringBack();
+                _baseline?.Recognize(back);
             }
-            catch (IOException)
+            catch (Exception e) when (e is IOException or FileStateException)
             {
                 // The failure that led here is the one to report; what is missing shows when the next snapshot is put back.
             }

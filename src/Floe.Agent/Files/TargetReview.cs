@@ -86,6 +86,30 @@ internal sealed class TargetReview(ScopeTree scope, FileBaseline baseline, FileL
         }
     }
 
+    /// <summary>The first few files of the baseline that changed after an instant and are not the snapshot's to put back. Where others write too nothing is named.</summary>
+    public IReadOnlyList<string> ChangedSince(DateTimeOffset instant)
+    {
+        var changed = new List<string>();
+        using var before = baseline.OpenReader();
+        using var records = list.Records().GetEnumerator();
+        var hasRecord = records.MoveNext();
+        byte[]? settled = null;
+        while (changed.Count < MaxNamed && before.MoveNext())
+        {
+            for (; hasRecord && KernelPath.Compare(records.Current.Path, before.Path) <= 0; hasRecord = records.MoveNext())
+            {
+                settled = records.Current.Kind == FileRecordKind.Directory ? settled : records.Current.Path;
+            }
+
+            if (!before.Signature.IsDirectory && before.Signature.ChangedAfter(instant) && !IsBelow(before.Path, settled) && !scope.IsShared(before.Path))
+            {
+                changed.Add(KernelPath.Display(before.Path));
+            }
+        }
+
+        return changed;
+    }
+
     /// <summary>What the snapshot removed and this machine never had; empty when the baseline has all of it.</summary>
     public IReadOnlyList<byte[]> UnknownDeleted()
     {

@@ -115,7 +115,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     private async Task<RestoredTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, long started, CancellationToken cancellationToken)
     {
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
-        using var files = await FilePutBack.BeginAsync(context.Scope, reader, new PutBackOptions { Baseline = context.Baseline }, cancellationToken).ConfigureAwait(false);
+        var putBack = new PutBackOptions { Baseline = context.Baseline, NamesChangesSince = MayHaveGoneOn(context) ? manifest.CreatedAt : null };
+        using var files = await FilePutBack.BeginAsync(context.Scope, reader, putBack, cancellationToken).ConfigureAwait(false);
 
         if (context.Mount is { } mount)
         {
@@ -167,6 +168,10 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             };
             var root = await new CriuRestore(time, logger).RunAsync(context.Criu, request, new StoredImageSource(reader), cancellationToken).ConfigureAwait(false);
             var millis = (long)time.GetElapsedTime(started).TotalMilliseconds;
+            if (files.Result.ChangedSince.Count > 0)
+            {
+                LogMayHoldMore(manifest.Seq, string.Join(", ", files.Result.ChangedSince));
+            }
 
             // Of this snapshot alone: nothing that one which failed has in the store may be counted on.
             var known = new KnownBlocks();
@@ -179,6 +184,14 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             throw;
         }
     }
+
+    /// <summary>Whether a life of the task may have run on after its last snapshot, in folders that have outlived it.</summary>
+    private static bool MayHaveGoneOn(SnapshotContext context) =>
+        context.Scope.Mode != FileScopeMode.Root && context.Lease.TakenFrom is { State: not LeaseState.HandedOver };
+
+    [LoggerMessage(EventId = 4504, Level = LogLevel.Warning,
+        Message = "The task ran on after snapshot {Sequence} and ended without another. Files that it does not hold were changed since, and may hold what the task will write again: {Files}")]
+    private partial void LogMayHoldMore(long sequence, string files);
 
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]
     private partial void LogDamaged(long sequence, string reason);
