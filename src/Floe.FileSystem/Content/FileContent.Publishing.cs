@@ -178,9 +178,14 @@ public sealed partial class FileContent
             {
                 lock (_lock)
                 {
-                    if (_size > PartGrid.MinPartBytes || _target is null)
+                    if (_size > PartGrid.MinPartBytes || _target is null || _session is not null)
                     {
                         return false;
+                    }
+
+                    if (HasAwayIn(1, PartGrid.Count(_size)))
+                    {
+                        throw LostUpload();
                     }
 
                     (changes, size, target, _capLimit) = (_changes, (int)_size, _target, long.MaxValue);

@@ -248,8 +248,7 @@ public sealed partial class FileContent
             isMissing = source is null && MissingIn(first, end);
             if (!IsSent(part) && HasAwayIn(part, part))
             {
-                throw new ContentException(
-                    ContentErrorKind.Remote, $"{_target}: its unfinished upload is gone from the bucket, and with it bytes that were nowhere else");
+                throw LostUpload();
             }
         }
 
@@ -304,8 +303,7 @@ public sealed partial class FileContent
         _store.Space.EndTransfer();
         try
         {
-            await FetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false);
-            return true;
+            return await TryFetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false) ? true : throw LostUpload();
         }
         catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && bytes <= MaxMemoryPartBytes)
         {

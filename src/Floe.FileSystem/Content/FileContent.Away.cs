@@ -1,0 +1,57 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>Blocks that lie only in sent parts of the unfinished upload: nobody can read them there until the object is made.</summary>
+public sealed partial class FileContent
+{
+    /// <summary>Whether a change of these bytes means sending a part again of which something is no longer here.</summary>
+    private bool IsOutOfReach(long offset, long end)
+    {
+        lock (_lock)
+        {
+            if (_session is null || end <= offset)
+            {
+                return false;
+            }
+
+            var (first, last) = (PartGrid.Number(offset), PartGrid.Number(end - 1));
+            return IsSealBroken(first, last) ? HasAwayIn(1, PartGrid.Count(_size)) : HasAwayIn(first, last) || HasAwayIn(PartGrid.Count(_size), PartGrid.Count(_size));
+        }
+    }
+
+    private bool IsCutOutOfReach(long size)
+    {
+        lock (_lock)
+        {
+            if (_session is null || size == 0 || size == _size)
+            {
+                return false;
+            }
+
+            var part = PartGrid.Number(size - 1);
+            return size < _size && IsSealBroken(part, PartGrid.Count(_size)) ? HasAwayIn(1, part)
+                : HasAwayIn(part, part) || (size > _size && HasAwayIn(PartGrid.Count(_size), PartGrid.Count(_size)));
+        }
+    }
+
+    private bool HasAwayIn(int firstPart, int lastPart)
+    {
+        if (lastPart < 1)
+        {
+            return false;
+        }
+
+        var end = BlockMap.BlocksOf(Math.Min(PartGrid.Offset(lastPart) + PartGrid.Bytes(lastPart), _size));
+        for (var block = BlockMap.BlockOf(PartGrid.Offset(Math.Max(firstPart, 1))); block < end; block++)
+        {
+            if (_blocks.IsAway(block))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private ContentException LostUpload() =>
+        new(ContentErrorKind.Remote, $"{Target}: its unfinished upload is gone from the bucket, and with it bytes that were nowhere else");
+}

@@ -1,0 +1,82 @@
+using Floe.FileSystem.Content;
+using Floe.Testing.S3;
+using Xunit;
+using static Floe.FileSystem.Tests.Content.ContentFixture;
+
+namespace Floe.FileSystem.Tests.Content;
+
+/// <summary>Sent parts that are dropped from a full cache while something of them is still to be written or read.</summary>
+public sealed class EvictedPartTests
+{
+    private const int Block = BlockMap.BlockBytes;
+    private const int Hole = 10 * Block;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(Hole, Block)]
+    [InlineData(Hole - 100, Block + 100)]
+    [InlineData(Hole, Block + 100)]
+    [InlineData(Hole - 100, Block + 200)]
+    public async Task WriteAsync_HoleOfASentPartInAFullCache_IsInTheObject(int offset, int count)
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 24 << 20 });
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        // One block more than three parts, and one less: the cache is full, and its oldest part is the one with the hole.
+        var expected = Bytes((24 << 20) + Block);
+        expected.AsSpan(Hole, Block).Clear();
+        await WriteAsync(content, expected, 0, Hole);
+        await WriteAsync(content, expected, Hole + Block, 8 << 20);
+        for (var part = 1; part <= 3; part++)
+        {
+            await WriteAsync(content, expected, part << 23, Math.Min((part + 1) << 23, expected.Length));
+            await SentAsync(fixture, content, part);
+        }
+
+        Assert.Equal(24 << 20, content.CachedBytes);
+        var late = Bytes(count, seed: 2);
+        late.CopyTo(expected, offset);
+        await content.WriteAsync(offset, late, Token);
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(expected, fixture.Server.Read("out"));
+    }
+
+    [Fact]
+    public async Task SyncAsync_CutToLessThanAPartOfALostUpload_Fails()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxUploadTries = 1 });
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        await WriteAsync(content, Bytes(9 << 20), 0, 9 << 20);
+        await SentAsync(fixture, content, 1);
+        content.Evict(long.MaxValue, waits: true);
+        var bucket = fixture.Buckets.Open(S3Double.Bucket);
+        await foreach (var upload in bucket.ListUploadsAsync("", Token))
+        {
+            await bucket.AbortUploadAsync(upload.Key, upload.UploadId, Token);
+        }
+
+        await Assert.ThrowsAsync<ContentException>(() => content.SyncAsync(Token));
+        await content.TruncateAsync(5 << 20, Token);
+        var error = await Assert.ThrowsAsync<ContentException>(() => content.SyncAsync(Token));
+        Assert.Contains("nowhere else", error.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task WriteAsync(FileContent content, byte[] bytes, int from, int to)
+    {
+        for (var at = from; at < to; at += Block)
+        {
+            await content.WriteAsync(at, bytes.AsMemory(at, Math.Min(Block, to - at)), Token);
+        }
+    }
+
+    private static async Task SentAsync(ContentFixture fixture, FileContent content, int parts)
+    {
+        while (fixture.Server.OpenPartCount < parts || content.IsSending)
+        {
+            await Task.Delay(5, Token);
+        }
+    }
+}
