@@ -38,7 +38,7 @@ public sealed partial class ContentStore : IAsyncDisposable
             File.Delete(left);
         }
 
-        Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4)
+        Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4, Time)
         {
             Evict = bytes => Evict(bytes, waits: false),
             EvictPatiently = bytes => Evict(bytes, waits: true),

@@ -233,6 +233,8 @@ public sealed partial class FileContent
         bool isMissing;
         ObjectVersion? source;
         uint? checksum;
+        // Not between a writer's claim and its bytes.
+        using (_fill.Share())
         lock (_lock)
         {
             bytes = PartGrid.BytesIn(part, _size);

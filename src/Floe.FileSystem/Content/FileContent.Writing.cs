@@ -93,48 +93,30 @@ public sealed partial class FileContent
                 return false;
             }
 
-            var reserved = AbsentIn(first, last) * BlockMap.BlockBytes;
-            if (!TryOverdraw(reserved))
+            var bytes = AbsentIn(first, last) * BlockMap.BlockBytes;
+            var reserved = new Reserved(bytes, TryOverdraw(bytes));
+            if (!reserved.IsOverdrawn)
             {
-                await _store.Space.ReserveAsync(reserved, cancellationToken).ConfigureAwait(false);
+                await _store.Space.ReserveAsync(bytes, cancellationToken).ConfigureAwait(false);
             }
 
-            if (TryClaim(offset, end, reserved, out before))
+            try
             {
-                break;
+                if (TryClaimAndWrite(offset, source.Span, reserved, out before))
+                {
+                    break;
+                }
+            }
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
+            {
+                await _store.Space.MakeRoomOnDiskAsync((last + 1 - first) * BlockMap.BlockBytes, cancellationToken).ConfigureAwait(false);
             }
         }
 
-        _local!.Write(offset, source.Span);
         Touch(offset, source.Length);
         NoteChecksums(offset, source.Span, before);
         NoteWritten(offset, end);
         return true;
-    }
-
-    /// <summary>
-    /// A file that the kernel reads itself stays whole in the cache however much it grows. Above the share of such files it takes what the disk has:
-    /// waiting for space that only it could give would be for ever, and the rest is for others.
-    /// </summary>
-    private bool TryOverdraw(long bytes)
-    {
-        lock (_lock)
-        {
-            if (_pinnedBytes == 0)
-            {
-                return false;
-            }
-
-            if (_store.TryPin(bytes))
-            {
-                _pinnedBytes += bytes;
-                return false;
-            }
-
-            _store.Space.Overdraw(bytes);
-            _overdrawnBytes += bytes;
-            return true;
-        }
     }
 
     private long BaseLimit
@@ -159,58 +141,6 @@ public sealed partial class FileContent
             }
 
             return count;
-        }
-    }
-
-    /// <summary>Makes the blocks ours: present and dirty before a byte is written. False where one of them changed since it was looked at.</summary>
-    /// <param name="before">What was known of the first part's bytes.</param>
-    private bool TryClaim(long offset, long end, long reserved, out Written before)
-    {
-        before = default;
-        var first = BlockMap.BlockOf(offset);
-        var last = BlockMap.BlockOf(end - 1);
-        using (_fill.Take())
-        {
-            lock (_lock)
-            {
-                var isCutFirst = offset > first * BlockMap.BlockBytes && IsMissing(first);
-                var isCutLast = end < Math.Min((last + 1) * BlockMap.BlockBytes, _baseLimit) && IsMissing(last);
-                long absent = 0;
-                for (var block = first; block <= last; block++)
-                {
-                    absent += _blocks.IsPresent(block) ? 0 : 1;
-                }
-
-                if (isCutFirst || isCutLast || absent * BlockMap.BlockBytes > reserved || IsOutOfReach(offset, end))
-                {
-                    _store.Space.Release(reserved);
-                    return false;
-                }
-
-                _store.Space.Release(reserved - (absent * BlockMap.BlockBytes));
-                for (var block = first; block <= last; block++)
-                {
-                    // A fetch that is on its way with this block has lost it, and with it the space it had reserved.
-                    if (_inFlight.Remove(block))
-                    {
-                        _store.Space.Release(BlockMap.BlockBytes);
-                    }
-
-                    _blocks.SetPresent(block);
-                    _blocks.SetDirty(block);
-                }
-
-                Local();
-                before = _written.GetValueOrDefault(PartGrid.Number(offset));
-                for (var part = PartGrid.Number(offset); part <= PartGrid.Number(end - 1); part++)
-                {
-                    ChangePart(part);
-                }
-
-                _size = Math.Max(_size, end);
-                _changes++;
-                return true;
-            }
         }
     }
 
