@@ -237,6 +237,15 @@ public sealed partial class ContentStore : IAsyncDisposable
     internal void NoteFailure(FileContent content, ContentException error) =>
         LogNotPublished(content.Target?.ToString() ?? "a removed file", error.Message, content.LocalPath ?? "nowhere");
 
+    internal void NotePublishedEarly(ContentTarget target) => LogPublishedEarly(target.ToString());
+
+    /// <summary>What nobody foresaw while bytes were fetched: whoever waits for them is told, and must not wait for ever.</summary>
+    internal ContentException Unforeseen(FileContent content, Exception error)
+    {
+        LogNotFetched(content.Target?.ToString() ?? "a removed file", error);
+        return new ContentException(ContentErrorKind.LocalDisk, $"{content.Target}: {error.Message}", error);
+    }
+
     /// <summary>Aborts an upload in the background.</summary>
     internal void Abandon(UploadSession session)
     {
@@ -316,6 +325,12 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     [LoggerMessage(1303, LogLevel.Warning, "An unfinished upload of s3://{Bucket}/{Key} could not be aborted ({Reason}); floe gc removes it")]
     private partial void LogNotAborted(string bucket, string key, string reason);
+
+    [LoggerMessage(1304, LogLevel.Error, "{Target} could not be read")]
+    private partial void LogNotFetched(string target, Exception error);
+
+    [LoggerMessage(1305, LogLevel.Warning, "{Target} goes to the bucket before it is complete: the cache had no room for all of it, and what was dropped is wanted again. Raise FUSION_CACHE_SIZE")]
+    private partial void LogPublishedEarly(string target);
 }
 
 /// <summary>A file that is not in the bucket though its writers are done. <paramref name="LocalPath"/>: where its bytes are kept.</summary>

@@ -243,8 +243,16 @@ public sealed partial class FileContent
         {
             error = e;
         }
+        catch (Exception e)
+        {
+            error = _store.Unforeseen(this, e);
+        }
 
         EndFetch(fetch, error, isReserved);
+        if (isReserved && error is ContentException { Kind: ContentErrorKind.NoSpace })
+        {
+            _store.Space.NoteDiskFull();
+        }
     }
 
     /// <summary>Gives up the blocks that did not come, with their space, and tells the waiters.</summary>
