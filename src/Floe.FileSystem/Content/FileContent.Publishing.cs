@@ -166,13 +166,12 @@ public sealed partial class FileContent
     private async Task<bool> PutAsync(CancellationToken cancellationToken)
     {
         byte[]? buffer = null;
-        var isLarge = false;
+        var isLarge = await _store.EnterSmallAsync(Size, cancellationToken).ConfigureAwait(false);
         try
         {
             long changes;
             int size;
             ContentTarget target;
-            isLarge = await _store.EnterSmallAsync(Size, cancellationToken).ConfigureAwait(false);
             await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
