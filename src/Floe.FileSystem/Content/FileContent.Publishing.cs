@@ -308,7 +308,7 @@ public sealed partial class FileContent
             count = PartGrid.Count(_size);
         }
 
-        await SessionAsync(cancellationToken).ConfigureAwait(false);
+        await MapAsync(() => _store.UploadAsync(SessionAsync, cancellationToken)).ConfigureAwait(false);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _store.Stopping);
         await Parallel.ForEachAsync(
             Enumerable.Range(1, count),
