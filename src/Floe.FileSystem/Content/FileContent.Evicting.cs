@@ -81,8 +81,9 @@ public sealed partial class FileContent
             return false;
         }
 
+        // In a hold the upload may be given up for one to another key.
         var part = PartGrid.Number(block * BlockMap.BlockBytes);
-        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (IsSent(part) && !MayBeReplaced(part)));
+        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (_holds == 0 && IsSent(part) && !MayBeReplaced(part)));
     }
 
     /// <summary>The service may yet put an older version of a sent part in its place: then the bytes have to be here to be sent again.</summary>

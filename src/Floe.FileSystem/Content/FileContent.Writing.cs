@@ -30,7 +30,8 @@ public sealed partial class FileContent
 
     /// <summary>
     /// A change in the gate. One that answers false has done nothing: what it needs of bytes that lie only in sent parts of an unfinished upload
-    /// is brought within reach, by publishing the file as it is, and it is tried again.
+    /// is brought within reach, by publishing the file as it is, and it is tried again. So is one that has no space while a hold keeps bytes here
+    /// that could be dropped else: the publication comes when the hold ends.
     /// </summary>
     private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, CancellationToken cancellationToken)
     {
@@ -43,6 +44,9 @@ public sealed partial class FileContent
                 {
                     return;
                 }
+            }
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && Volatile.Read(ref _holds) > 0)
+            {
             }
             finally
             {

@@ -64,6 +64,50 @@ public sealed class EvictedPartTests
         Assert.Contains("nowhere else", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Evict_PartsSentDuringAHold_StayForTheOtherKey()
+    {
+        await using var fixture = await StartAsync();
+        var content = fixture.Store.Create(Target("old"));
+        content.Open(canRead: false, canWrite: true);
+        var expected = Bytes(17 << 20);
+        await WriteAsync(content, expected, 0, 8 << 20);
+        using (await content.HoldAsync(Token))
+        {
+            await WriteAsync(content, expected, 8 << 20, 17 << 20);
+            await SentAsync(fixture, content, 2);
+            content.Evict(long.MaxValue, waits: true);
+            content.Retarget(Target("new"), null, null);
+        }
+
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(expected, fixture.Server.Read("new"));
+        Assert.Null(fixture.Server.Read("old"));
+    }
+
+    [Fact]
+    public async Task WriteAsync_CacheFullDuringAHold_GoesOnWhenItEnds()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 24 << 20 });
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        var expected = Bytes(40 << 20);
+        await WriteAsync(content, expected, 0, 8 << 20);
+        Task writing;
+        using (await content.HoldAsync(Token))
+        {
+            await WriteAsync(content, expected, 8 << 20, 24 << 20);
+            await SentAsync(fixture, content, 2);
+            writing = WriteAsync(content, expected, 24 << 20, expected.Length);
+        }
+
+        await writing;
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(expected, fixture.Server.Read("out"));
+    }
+
     private static async Task WriteAsync(FileContent content, byte[] bytes, int from, int to)
     {
         for (var at = from; at < to; at += Block)
