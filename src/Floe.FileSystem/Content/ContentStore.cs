@@ -131,7 +131,8 @@ public sealed partial class ContentStore : IAsyncDisposable
             await content.SettleAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
             if (content is { IsDirty: true, Failure: { } error, Target: { } target })
             {
-                failures.Add(new ContentFailure(target, content.LocalPath ?? "", error));
+                var told = content.DescribeAway() is { } away ? new ContentException(error.Kind, $"{error.Message}; {away}", error) : error;
+                failures.Add(new ContentFailure(target, content.LocalPath is { } path ? KeptPath(path, target) : "", told));
             }
         }
 
@@ -140,8 +141,8 @@ public sealed partial class ContentStore : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops what is under way and aborts unfinished uploads. Local data that the bucket has not stays in the cache folder's subfolder "kept",
-    /// and is named in the log.
+    /// Stops what is under way and aborts unfinished uploads, but for those that alone have some of the bytes. Local data that the bucket has not
+    /// stays in the cache folder's subfolder "kept", and is named in the log.
     /// </summary>
     public async ValueTask DisposeAsync()
     {
@@ -155,7 +156,8 @@ public sealed partial class ContentStore : IAsyncDisposable
         foreach (var content in Contents())
         {
             await content.SettleAsync().ConfigureAwait(false);
-            if (content.TakeSession() is { } session)
+            var away = content.IsDirty ? content.DescribeAway() : null;
+            if (content.TakeSession() is { } session && away is null)
             {
                 Abandon(session);
             }
@@ -165,7 +167,7 @@ public sealed partial class ContentStore : IAsyncDisposable
             content.Drop(isKept);
             if (isKept)
             {
-                Keep(path!, target!, content);
+                Keep(path!, target!, $"{content.Failure?.Message ?? "the mount ended first"}{(away is null ? "" : $"; {away}")}");
             }
         }
 
@@ -308,13 +310,19 @@ public sealed partial class ContentStore : IAsyncDisposable
         return isStarted;
     }
 
-    private void Keep(string path, ContentTarget target, FileContent content)
+    private void Keep(string path, ContentTarget target, string reason)
     {
-        var folder = Directory.CreateDirectory(Path.Combine(Options.CacheFolder, KeptFolder)).FullName;
-        var name = string.Concat(target.ToString()[5..].Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' ? c : '_'));
-        var kept = Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(path)}-{(name.Length > 180 ? name[^180..] : name)}");
+        var kept = KeptPath(path, target);
+        Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
         File.Move(path, kept, overwrite: true);
-        LogKept(target.ToString(), content.Failure?.Message ?? "the mount ended first", kept);
+        LogKept(target.ToString(), reason, kept);
+    }
+
+    /// <summary>Where a local file will lie that outlives the store.</summary>
+    private string KeptPath(string path, ContentTarget target)
+    {
+        var name = string.Concat(target.ToString()[5..].Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' ? c : '_'));
+        return Path.Combine(Options.CacheFolder, KeptFolder, $"{Path.GetFileNameWithoutExtension(path)}-{(name.Length > 180 ? name[^180..] : name)}");
     }
 
     [LoggerMessage(1301, LogLevel.Error, "{Target} is not in the bucket: {Reason}; its bytes are in {Path}")]
@@ -333,5 +341,5 @@ public sealed partial class ContentStore : IAsyncDisposable
     private partial void LogPublishedEarly(string target);
 }
 
-/// <summary>A file that is not in the bucket though its writers are done. <paramref name="LocalPath"/>: where its bytes are kept.</summary>
+/// <summary>A file that is not in the bucket though its writers are done. <paramref name="LocalPath"/>: where its bytes are when the store is disposed of.</summary>
 public sealed record ContentFailure(ContentTarget Target, string LocalPath, ContentException Error);

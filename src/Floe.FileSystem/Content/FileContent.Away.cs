@@ -54,4 +54,32 @@ public sealed partial class FileContent
 
     private ContentException LostUpload() =>
         new(ContentErrorKind.Remote, $"{Target}: its unfinished upload is gone from the bucket, and with it bytes that were nowhere else");
+
+    /// <summary>
+    /// For who looks for bytes of a file that could not be published: those that its local file lacks, and where they are. Null: it lacks none.
+    /// </summary>
+    internal string? DescribeAway()
+    {
+        lock (_lock)
+        {
+            var ranges = new List<string>();
+            for (var part = 1; part <= PartGrid.Count(_size); part++)
+            {
+                var first = part;
+                while (part <= PartGrid.Count(_size) && HasAwayIn(part, part))
+                {
+                    part++;
+                }
+
+                if (part > first)
+                {
+                    ranges.Add($"{PartGrid.Offset(first)}-{Math.Min(PartGrid.Offset(part), _size) - 1}");
+                }
+            }
+
+            return ranges.Count == 0 ? null : _session is { } session
+                ? $"of the bytes {string.Join(", ", ranges)} some are only in the unfinished upload {session.Ticket.UploadId} of s3://{session.Bucket}/{session.Ticket.Key}, which is left there"
+                : $"of the bytes {string.Join(", ", ranges)} some are lost";
+        }
+    }
 }

@@ -108,6 +108,24 @@ public sealed class EvictedPartTests
         AssertSame(expected, fixture.Server.Read("out"));
     }
 
+    [Fact]
+    public async Task DisposeAsync_BytesAreOnlyInTheUpload_LeavesItAndNamesIt()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 24 << 20 });
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        await WriteAsync(content, Bytes(40 << 20), 0, 40 << 20);
+        fixture.Server.Write("out", Bytes(3, seed: 7));
+        content.Close(canRead: false, canWrite: true);
+        var failure = Assert.Single(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        await fixture.Store.DisposeAsync();
+        Assert.True(File.Exists(failure.LocalPath));
+        var bucket = fixture.Buckets.Open(S3Double.Bucket);
+        var left = Assert.Single(await bucket.ListUploadsAsync("", Token).ToListAsync(Token));
+        Assert.Matches($"of the bytes [0-9-]+(, [0-9-]+)* some are only in the unfinished upload {left.UploadId}", failure.Error.Message);
+        Assert.Equal(5, (await bucket.ListPartsAsync(left.Key, left.UploadId, Token))!.Count);
+    }
+
     private static async Task WriteAsync(FileContent content, byte[] bytes, int from, int to)
     {
         for (var at = from; at < to; at += Block)
