@@ -64,38 +64,71 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>Before the object is deleted while the file is open: all bytes become local, no upload goes on, reads keep working.</summary>
+    /// <summary>
+    /// Before the object is deleted while the file is open: all bytes become local, no upload goes on, reads keep working. A file that the cache has
+    /// no room for stays what it was (<see cref="ContentErrorKind.NoSpace"/>).
+    /// </summary>
     public async Task DetachAsync(CancellationToken cancellationToken)
     {
-        await FetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false);
-        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        // First of all, or what has come is dropped for what comes.
+        Pin(1);
         try
         {
-            using (_fill.Take())
+            // Not all at once: every request has a buffer.
+            var step = _store.Options.MaxDownloads * MaxFetchBytes / BlockMap.BlockBytes;
+            for (var block = 0L; block < BlockMap.BlocksOf(Size); block += step)
             {
-                lock (_lock)
-                {
-                    _target = null;
-                    _pins++;
-                }
+                await FetchAsync(block, Math.Min(block + step, BlockMap.BlocksOf(Size)), mayWait: true, cancellationToken).ConfigureAwait(false);
             }
 
-            // What was dropped between the two steps.
-            await FetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false);
-            if (TakeSession() is { } session)
+            await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            Pin(-1);
+            throw;
+        }
+
+        try
+        {
+            // Holes that a publication has made the object's meanwhile.
+            if (!await TryFetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false))
             {
-                _store.Abandon(session);
+                throw LostUpload();
             }
 
             lock (_lock)
             {
+                _target = null;
                 _base = null;
                 _baseLimit = 0;
             }
+
+            if (TakeSession() is { } session)
+            {
+                _store.Abandon(session);
+            }
+        }
+        catch
+        {
+            Pin(-1);
+            throw;
         }
         finally
         {
             _publishGate.Release();
+        }
+    }
+
+    /// <summary>Nothing is dropped while a pin is there.</summary>
+    private void Pin(int change)
+    {
+        using (_fill.Take())
+        {
+            lock (_lock)
+            {
+                _pins += change;
+            }
         }
     }
 
