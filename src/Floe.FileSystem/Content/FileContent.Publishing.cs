@@ -16,6 +16,8 @@ public sealed partial class FileContent
 
     // The lowest length that the file had since the content of a publication was fixed.
     private long _capLimit = long.MaxValue;
+
+    // Bytes of a part that had gone up were read since the last publication: they may be again.
     private bool _wasReadBack;
 
     /// <summary>fsync: returns when the content as it is now is an object of the bucket. A failed upload shows here.</summary>
@@ -367,6 +369,7 @@ public sealed partial class FileContent
             if (isAll)
             {
                 _published = changes;
+                _wasReadBack = false;
                 _partVersions.Clear();
                 _restless.Clear();
             }

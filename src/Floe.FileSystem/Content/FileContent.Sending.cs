@@ -96,6 +96,19 @@ public sealed partial class FileContent
         _session is { } session && session.Sent.TryGetValue(part, out var sent) && sent.Version == VersionOf(part)
         && sent.Part.Size == PartGrid.BytesIn(part, _size);
 
+    private bool IsSentIn(int firstPart, int lastPart)
+    {
+        for (var part = firstPart; part <= lastPart; part++)
+        {
+            if (IsSent(part))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private bool IsSealBroken(int firstPart, int lastPart) =>
         _session is { Sealed.Count: > 0 } session && session.Sealed.Any(p => p >= firstPart && p <= lastPart);
 

@@ -126,6 +126,28 @@ public sealed class EvictedPartTests
         Assert.Equal(5, (await bucket.ListPartsAsync(left.Key, left.UploadId, Token))!.Count);
     }
 
+    [Fact]
+    public async Task Capture_ReaderThatReadNothingBack_CarriesOnlyWhatHasNotGoneUp()
+    {
+        await using var fixture = await StartAsync();
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: true, canWrite: true);
+        var expected = Bytes((16 << 20) + Block);
+        await WriteAsync(content, expected, 0, expected.Length);
+        await SentAsync(fixture, content, 2);
+        Assert.Equal(Block, content.Capture(carriesAll: false)!.Ranges.Sum(r => r.Count));
+
+        await content.ReadAsync(16 << 20, new byte[Block], Token);
+        Assert.Equal(Block, content.Capture(carriesAll: false)!.Ranges.Sum(r => r.Count));
+
+        await content.ReadAsync(1 << 20, new byte[Block], Token);
+        Assert.Equal(expected.Length, content.Capture(carriesAll: false)!.Ranges.Sum(r => r.Count));
+
+        await content.SyncAsync(Token);
+        await content.WriteAsync(0, Bytes(Block, seed: 2), Token);
+        Assert.Equal(Block, content.Capture(carriesAll: false)!.Ranges.Sum(r => r.Count));
+    }
+
     private static async Task WriteAsync(FileContent content, byte[] bytes, int from, int to)
     {
         for (var at = from; at < to; at += Block)
