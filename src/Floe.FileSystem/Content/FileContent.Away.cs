@@ -3,6 +3,22 @@ namespace Floe.FileSystem.Content;
 /// <summary>Blocks that lie only in sent parts of the unfinished upload: nobody can read them there until the object is made.</summary>
 public sealed partial class FileContent
 {
+    private bool _isPublishedEarly;
+
+    /// <summary>
+    /// Publishes the file as it is, for the bytes that are nowhere else: others see it before it is complete. Told once for each file.
+    /// </summary>
+    private async Task PublishAwayAsync(CancellationToken cancellationToken)
+    {
+        if (!_isPublishedEarly && Target is { } target)
+        {
+            _isPublishedEarly = true;
+            _store.NotePublishedEarly(target);
+        }
+
+        await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Whether a change of these bytes means sending a part again of which something is no longer here.</summary>
     private bool IsOutOfReach(long offset, long end)
     {

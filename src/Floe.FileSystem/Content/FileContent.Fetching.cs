@@ -59,7 +59,7 @@ public sealed partial class FileContent
     {
         while (!await TryFetchAsync(first, end, mayWait, cancellationToken, isRead).ConfigureAwait(false))
         {
-            await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+            await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -27,7 +27,7 @@ public sealed partial class FileContent
             }
 
             _publishGate.Release();
-            await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+            await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 

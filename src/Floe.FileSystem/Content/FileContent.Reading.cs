@@ -216,7 +216,7 @@ public sealed partial class FileContent
                 if (isAway)
                 {
                     // Only in a sent part of an unfinished upload: then the object is made first.
-                    await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+                    await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
                     continue;
                 }
 

@@ -53,7 +53,7 @@ public sealed partial class FileContent
                 _gate.Release();
             }
 
-            await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+            await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -127,6 +127,24 @@ public sealed class EvictedPartTests
     }
 
     [Fact]
+    public async Task Evict_ObjectsBytesBesideASentPart_GoFirst()
+    {
+        await using var fixture = await StartAsync();
+        var expected = Bytes(24 << 20);
+        var content = await fixture.OpenAsync("out", [.. expected], Token);
+        content.Open(canRead: true, canWrite: true);
+        var late = Bytes(8 << 20, seed: 2);
+        late.CopyTo(expected, 0);
+        await WriteAsync(content, expected, 0, (8 << 20) + Block);
+        await SentAsync(fixture, content, 1);
+        await content.ReadAsync(20 << 20, new byte[Block], Token);
+        content.Evict(1, waits: true);
+        await content.ReadAsync(0, new byte[Block], Token);
+        Assert.True(content.IsDirty);
+        Assert.NotEqual(expected[0], fixture.Server.Read("out")![0]);
+    }
+
+    [Fact]
     public async Task Capture_ReaderThatReadNothingBack_CarriesOnlyWhatHasNotGoneUp()
     {
         await using var fixture = await StartAsync();
