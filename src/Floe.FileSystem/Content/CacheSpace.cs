@@ -4,16 +4,21 @@ namespace Floe.FileSystem.Content;
 /// Counts the bytes on the local disk. Space is reserved before it is filled: first clean blocks of the contents used longest ago are dropped,
 /// then the caller waits while uploads make more blocks clean, and only when none is under way is the disk full.
 /// </summary>
-internal sealed class CacheSpace(long maxBytes)
+internal sealed class CacheSpace(long maxBytes, TimeProvider time)
 {
+    /// <summary>So long a full disk makes the limit lower; then it is tried again, for others may have made room.</summary>
+    private static readonly TimeSpan s_fullFor = TimeSpan.FromSeconds(10);
+
     private readonly Lock _lock = new();
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long _limit = maxBytes;
+    private long _fullSince;
     private long _used;
     private long _overdrawn;
     private int _transfers;
     private int _waiters;
 
-    public long MaxBytes => maxBytes;
+    public long MaxBytes { get; } = maxBytes;
 
     public long UsedBytes => Interlocked.Read(ref _used);
 
@@ -32,7 +37,7 @@ internal sealed class CacheSpace(long maxBytes)
         while (!TryTake(bytes))
         {
             // A sixteenth more, so that not every block asks again.
-            if (Evict(Math.Max(bytes, maxBytes / 16)) == 0)
+            if (Evict(Math.Max(bytes, MaxBytes / 16)) == 0)
             {
                 return TryTake(bytes);
             }
@@ -71,6 +76,24 @@ internal sealed class CacheSpace(long maxBytes)
         }
     }
 
+    /// <summary>The disk refused what was reserved, since others use it too: for a while no more than what is there is the limit.</summary>
+    public void NoteDiskFull()
+    {
+        lock (_lock)
+        {
+            Interlocked.Exchange(ref _limit, Math.Clamp(UsedBytes - Interlocked.Read(ref _overdrawn), 0, _limit));
+            _fullSince = time.GetTimestamp();
+        }
+    }
+
+    /// <summary>After the disk refused so many bytes: returns when as much was dropped, or fails as <see cref="ReserveAsync"/> does.</summary>
+    public async ValueTask MakeRoomOnDiskAsync(long bytes, CancellationToken cancellationToken)
+    {
+        NoteDiskFull();
+        await ReserveAsync(bytes, cancellationToken).ConfigureAwait(false);
+        Release(bytes);
+    }
+
     private async Task WaitAsync(long bytes, CancellationToken cancellationToken)
     {
         while (true)
@@ -88,9 +111,9 @@ internal sealed class CacheSpace(long maxBytes)
 
             if (!Relieve() && IsStill(changed) && EvictPatiently(bytes) == 0 && IsStill(changed))
             {
-                throw new ContentException(
-                    ContentErrorKind.NoSpace,
-                    $"the cache of {maxBytes} bytes is full of data that is not in the bucket yet and cannot be sent; raise FUSION_CACHE_SIZE");
+                throw new ContentException(ContentErrorKind.NoSpace, Interlocked.Read(ref _limit) < MaxBytes
+                    ? "the disk is full, and what the cache has there is not in the bucket yet and cannot be sent; give the cache another folder"
+                    : $"the cache of {MaxBytes} bytes is full of data that is not in the bucket yet and cannot be sent; raise FUSION_CACHE_SIZE");
             }
 
             await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -151,15 +174,34 @@ internal sealed class CacheSpace(long maxBytes)
         while (true)
         {
             var used = Interlocked.Read(ref _used);
-            if (used + bytes > maxBytes + Interlocked.Read(ref _overdrawn))
+            if (used + bytes > Interlocked.Read(ref _limit) + Interlocked.Read(ref _overdrawn))
             {
-                return false;
+                if (!TryRaise())
+                {
+                    return false;
+                }
+
+                continue;
             }
 
             if (Interlocked.CompareExchange(ref _used, used + bytes, used) == used)
             {
                 return true;
             }
+        }
+    }
+
+    private bool TryRaise()
+    {
+        lock (_lock)
+        {
+            var isRaised = _limit < MaxBytes && time.GetElapsedTime(_fullSince) > s_fullFor;
+            if (isRaised)
+            {
+                Interlocked.Exchange(ref _limit, MaxBytes);
+            }
+
+            return isRaised;
         }
     }
 }

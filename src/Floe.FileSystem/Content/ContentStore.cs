@@ -33,7 +33,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         Options = options;
         Time = timeProvider ?? TimeProvider.System;
         _folder = OwnFolder.Make(options.CacheFolder);
-        Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4)
+        Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4, Time)
         {
             Evict = bytes => Evict(bytes, waits: false),
             EvictPatiently = bytes => Evict(bytes, waits: true),
@@ -126,7 +126,8 @@ public sealed partial class ContentStore : IAsyncDisposable
             await content.SettleAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
             if (content is { IsDirty: true, Failure: { } error, Target: { } target })
             {
-                failures.Add(new ContentFailure(target, content.LocalPath ?? "", error));
+                var told = content.DescribeAway() is { } away ? new ContentException(error.Kind, $"{error.Message}; {away}", error) : error;
+                failures.Add(new ContentFailure(target, content.LocalPath is { } path ? KeptPath(path, target) : "", told));
             }
         }
 
@@ -135,8 +136,8 @@ public sealed partial class ContentStore : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops what is under way and aborts unfinished uploads. Local data that the bucket has not stays in the cache folder's subfolder "kept",
-    /// and is named in the log.
+    /// Stops what is under way and aborts unfinished uploads, but for those that alone have some of the bytes. Local data that the bucket has not
+    /// stays in the cache folder's subfolder "kept", and is named in the log.
     /// </summary>
     public async ValueTask DisposeAsync()
     {
@@ -150,7 +151,8 @@ public sealed partial class ContentStore : IAsyncDisposable
         foreach (var content in Contents())
         {
             await content.SettleAsync().ConfigureAwait(false);
-            if (content.TakeSession() is { } session)
+            var away = content.IsDirty ? content.DescribeAway() : null;
+            if (content.TakeSession() is { } session && away is null)
             {
                 Abandon(session);
             }
@@ -160,7 +162,7 @@ public sealed partial class ContentStore : IAsyncDisposable
             content.Drop(isKept);
             if (isKept)
             {
-                Keep(path!, target!, content);
+                Keep(path!, target!, $"{content.Failure?.Message ?? "the mount ended first"}{(away is null ? "" : $"; {away}")}");
             }
         }
 
@@ -233,6 +235,15 @@ public sealed partial class ContentStore : IAsyncDisposable
     internal void NoteFailure(FileContent content, ContentException error) =>
         LogNotPublished(content.Target?.ToString() ?? "a removed file", error.Message, content.LocalPath ?? "nowhere");
 
+    internal void NotePublishedEarly(ContentTarget target) => LogPublishedEarly(target.ToString());
+
+    /// <summary>What nobody foresaw while bytes were fetched: whoever waits for them is told, and must not wait for ever.</summary>
+    internal ContentException Unforeseen(FileContent content, Exception error)
+    {
+        LogNotFetched(content.Target?.ToString() ?? "a removed file", error);
+        return new ContentException(ContentErrorKind.LocalDisk, $"{content.Target}: {error.Message}", error);
+    }
+
     /// <summary>Aborts an upload in the background.</summary>
     internal void Abandon(UploadSession session)
     {
@@ -295,13 +306,19 @@ public sealed partial class ContentStore : IAsyncDisposable
         return isStarted;
     }
 
-    private void Keep(string path, ContentTarget target, FileContent content)
+    private void Keep(string path, ContentTarget target, string reason)
     {
-        var folder = Directory.CreateDirectory(Path.Combine(Options.CacheFolder, KeptFolder)).FullName;
-        var name = string.Concat(target.ToString()[5..].Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' ? c : '_'));
-        var kept = Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(path)}-{(name.Length > 180 ? name[^180..] : name)}");
+        var kept = KeptPath(path, target);
+        Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
         File.Move(path, kept, overwrite: true);
-        LogKept(target.ToString(), content.Failure?.Message ?? "the mount ended first", kept);
+        LogKept(target.ToString(), reason, kept);
+    }
+
+    /// <summary>Where a local file will lie that outlives the store.</summary>
+    private string KeptPath(string path, ContentTarget target)
+    {
+        var name = string.Concat(target.ToString()[5..].Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_' ? c : '_'));
+        return Path.Combine(Options.CacheFolder, KeptFolder, $"{Path.GetFileNameWithoutExtension(path)}-{(name.Length > 180 ? name[^180..] : name)}");
     }
 
     [LoggerMessage(1301, LogLevel.Error, "{Target} is not in the bucket: {Reason}; its bytes are in {Path}")]
@@ -312,7 +329,13 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     [LoggerMessage(1303, LogLevel.Warning, "An unfinished upload of s3://{Bucket}/{Key} could not be aborted ({Reason}); floe gc removes it")]
     private partial void LogNotAborted(string bucket, string key, string reason);
+
+    [LoggerMessage(1304, LogLevel.Error, "{Target} could not be read")]
+    private partial void LogNotFetched(string target, Exception error);
+
+    [LoggerMessage(1305, LogLevel.Warning, "{Target} goes to the bucket before it is complete: the cache had no room for all of it, and what was dropped is wanted again. Raise FUSION_CACHE_SIZE")]
+    private partial void LogPublishedEarly(string target);
 }
 
-/// <summary>A file that is not in the bucket though its writers are done. <paramref name="LocalPath"/>: where its bytes are kept.</summary>
+/// <summary>A file that is not in the bucket though its writers are done. <paramref name="LocalPath"/>: where its bytes are when the store is disposed of.</summary>
 public sealed record ContentFailure(ContentTarget Target, string LocalPath, ContentException Error);

@@ -10,7 +10,8 @@ public sealed partial class FileContent
 
     /// <summary>
     /// The first step. When it returns nothing is on its way to the object, and nothing goes there until the result is disposed of. If the file is
-    /// open all its bytes are here by then, and stay. If not, nobody needs them: what is going up stops early.
+    /// open all its bytes are here by then, and stay: one that the cache has no room for stays what it was (<see cref="ContentErrorKind.NoSpace"/>).
+    /// If not, nobody needs them: what is going up stops early.
     /// </summary>
     public async Task<Detachment> PrepareDetachAsync(bool isOpen, CancellationToken cancellationToken)
     {
@@ -19,11 +20,23 @@ public sealed partial class FileContent
         {
             if (isOpen)
             {
-                await FetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false);
+                // Not all at once: every request has a buffer.
+                var step = _store.Options.MaxDownloads * MaxFetchBytes / BlockMap.BlockBytes;
+                for (var block = 0L; block < BlockMap.BlocksOf(Size); block += step)
+                {
+                    await FetchAsync(block, Math.Min(block + step, BlockMap.BlocksOf(Size)), mayWait: true, cancellationToken).ConfigureAwait(false);
+                }
             }
 
             await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
             detachment.HoldsGate = true;
+
+            // Holes that a publication has made the object's meanwhile.
+            if (isOpen && !await TryFetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false))
+            {
+                throw LostUpload();
+            }
+
             return detachment;
         }
         catch

@@ -5,7 +5,10 @@ public sealed partial class FileContent
 {
     private readonly ChunkUse _use = new();
 
-    /// <summary>Drops blocks that can be had again, those used longest ago first; gives how many bytes.</summary>
+    /// <summary>
+    /// Drops blocks that can be had again, those used longest ago first; gives how many bytes. What only an unfinished upload has then goes last: to
+    /// have it again the file must be published as it is.
+    /// </summary>
     /// <param name="waits">Else a content that is being filled is passed over.</param>
     internal long Evict(long bytes, bool waits)
     {
@@ -19,9 +22,9 @@ public sealed partial class FileContent
             }
 
             long freed = 0;
-            foreach (var chunk in chunks)
+            foreach (var (chunk, isDirty) in chunks.Select(c => (c, false)).Concat(chunks.Select(c => (c, true))))
             {
-                freed += EvictChunk(chunk);
+                freed += EvictChunk(chunk, isDirty);
                 if (freed >= bytes)
                 {
                     break;
@@ -34,7 +37,7 @@ public sealed partial class FileContent
         return 0;
     }
 
-    private long EvictChunk(long chunk)
+    private long EvictChunk(long chunk, bool isDirty)
     {
         var end = (chunk + 1) * ChunkUse.ChunkBlocks;
         long freed = 0;
@@ -43,7 +46,7 @@ public sealed partial class FileContent
             var run = block;
             lock (_lock)
             {
-                while (run < end && CanDrop(run))
+                while (run < end && _blocks.IsDirty(run) == isDirty && CanDrop(run))
                 {
                     _blocks.ClearPresent(run++);
                 }
@@ -81,8 +84,9 @@ public sealed partial class FileContent
             return false;
         }
 
+        // In a hold the upload may be given up for one to another key.
         var part = PartGrid.Number(block * BlockMap.BlockBytes);
-        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (IsSent(part) && !MayBeReplaced(part)));
+        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (_holds == 0 && IsSent(part) && !MayBeReplaced(part)));
     }
 
     /// <summary>The service may yet put an older version of a sent part in its place: then the bytes have to be here to be sent again.</summary>

@@ -52,10 +52,21 @@ public sealed partial class FileContent
         _pinnedBytes == 0 && !_blocks.IsPresent(block) && (_blocks.IsDirty(block) || block * BlockMap.BlockBytes < _baseLimit);
 
     /// <summary>
-    /// Until every block of the range is here, or is zeros. Blocks that lie only in a sent part become the object's by publishing it.
-    /// For a read a block in memory will do; whoever writes needs it in the local file.
+    /// Until every block of the range is here, or is zeros. Blocks that lie only in a sent part become the object's by publishing it: not for who is
+    /// in the gate or keeps publications away.
     /// </summary>
     private async Task FetchAsync(long first, long end, bool mayWait, CancellationToken cancellationToken, bool isRead = false)
+    {
+        while (!await TryFetchAsync(first, end, mayWait, cancellationToken, isRead).ConfigureAwait(false))
+        {
+            await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// The same, but false where a block lies only in a sent part. For a read a block in memory will do; whoever writes needs it in the local file.
+    /// </summary>
+    private async Task<bool> TryFetchAsync(long first, long end, bool mayWait, CancellationToken cancellationToken, bool isRead = false)
     {
         while (true)
         {
@@ -95,13 +106,12 @@ public sealed partial class FileContent
 
             if (isAway)
             {
-                await PublishNowAsync(cancellationToken).ConfigureAwait(false);
-                continue;
+                return false;
             }
 
             if (moved is null)
             {
-                return;
+                return true;
             }
 
             await moved.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -233,8 +243,16 @@ public sealed partial class FileContent
         {
             error = e;
         }
+        catch (Exception e)
+        {
+            error = _store.Unforeseen(this, e);
+        }
 
         EndFetch(fetch, error, isReserved);
+        if (isReserved && error is ContentException { Kind: ContentErrorKind.NoSpace })
+        {
+            _store.Space.NoteDiskFull();
+        }
     }
 
     /// <summary>Gives up the blocks that did not come, with their space, and tells the waiters.</summary>

@@ -9,7 +9,7 @@ public sealed partial class FileContent
 {
     /// <summary>
     /// What the bucket does not have. Parts that have gone up are named and not carried, unless the bytes may be wanted before the file is an object:
-    /// by a reader that is there already, or by a task that runs on here and may change what those parts become.
+    /// by who has read such a part before, or, since nobody tells, by the kernel, or by a task that runs on here and may change what those parts become.
     /// </summary>
     internal ContentState? Capture(bool carriesAll)
     {
@@ -21,7 +21,7 @@ public sealed partial class FileContent
                 return null;
             }
 
-            carriesAll |= _wasReadBack || _readers > 0;
+            carriesAll |= _wasReadBack || _pinnedBytes > 0;
             var (ranges, isAway) = RangesLocked(carriesAll);
             UploadState? upload = null;
             if (_session is { } session && isDirty)

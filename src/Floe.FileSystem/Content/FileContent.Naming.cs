@@ -6,9 +6,12 @@ namespace Floe.FileSystem.Content;
 /// <summary>What becomes of a content when its name changes.</summary>
 public sealed partial class FileContent
 {
+    private int _holds;
+
     /// <summary>
     /// Before a rename: returns when nothing is on its way to the old key, and nothing goes there until the hold is disposed, so that
-    /// <see cref="Version"/> stays what it is. What was sent to the old key without being an object yet is sent again to the new one.
+    /// <see cref="Version"/> stays what it is. What was sent to the old key without being an object yet is sent again to the new one, so it stays
+    /// here: also parts that go up while the hold lasts.
     /// </summary>
     public async Task<IDisposable> HoldAsync(CancellationToken cancellationToken)
     {
@@ -19,12 +22,13 @@ public sealed partial class FileContent
             {
                 if (_session is null || !HasAwayIn(1, PartGrid.Count(_size)))
                 {
+                    _holds++;
                     return new Hold(this);
                 }
             }
 
             _publishGate.Release();
-            await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+            await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -75,6 +79,11 @@ public sealed partial class FileContent
     {
         public void Dispose()
         {
+            lock (content._lock)
+            {
+                content._holds--;
+            }
+
             content._publishGate.Release();
             content.PublishInBackground();
         }

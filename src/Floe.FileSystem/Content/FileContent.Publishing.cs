@@ -16,6 +16,8 @@ public sealed partial class FileContent
 
     // The lowest length that the file had since the content of a publication was fixed.
     private long _capLimit = long.MaxValue;
+
+    // Bytes of a part that had gone up were read since the last publication: they may be again.
     private bool _wasReadBack;
 
     /// <summary>fsync: returns when the content as it is now is an object of the bucket. A failed upload shows here.</summary>
@@ -166,21 +168,25 @@ public sealed partial class FileContent
     private async Task<bool> PutAsync(CancellationToken cancellationToken)
     {
         byte[]? buffer = null;
-        var isLarge = false;
+        var isLarge = await _store.EnterSmallAsync(Size, cancellationToken).ConfigureAwait(false);
         try
         {
             long changes;
             int size;
             ContentTarget target;
-            isLarge = await _store.EnterSmallAsync(Size, cancellationToken).ConfigureAwait(false);
             await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
                 lock (_lock)
                 {
-                    if (_size > PartGrid.MinPartBytes || _target is null)
+                    if (_size > PartGrid.MinPartBytes || _target is null || _session is not null)
                     {
                         return false;
+                    }
+
+                    if (HasAwayIn(1, PartGrid.Count(_size)))
+                    {
+                        throw LostUpload();
                     }
 
                     (changes, size, target, _capLimit) = (_changes, (int)_size, _target, long.MaxValue);
@@ -304,7 +310,7 @@ public sealed partial class FileContent
             count = PartGrid.Count(_size);
         }
 
-        await SessionAsync(cancellationToken).ConfigureAwait(false);
+        await MapAsync(() => _store.UploadAsync(SessionAsync, cancellationToken)).ConfigureAwait(false);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _store.Stopping);
         await Parallel.ForEachAsync(
             Enumerable.Range(1, count),
@@ -363,6 +369,7 @@ public sealed partial class FileContent
             if (isAll)
             {
                 _published = changes;
+                _wasReadBack = false;
                 _partVersions.Clear();
                 _restless.Clear();
             }

@@ -79,6 +79,7 @@ public sealed partial class FileContent
                 return true;
             }
 
+            _wasReadBack |= _session is not null && IsSentIn(PartGrid.Number(offset), PartGrid.Number(offset + count - 1));
             var (range, run) = RunAt(offset, count);
             if (mayLend && range is not null && run == count)
             {
@@ -215,7 +216,7 @@ public sealed partial class FileContent
                 if (isAway)
                 {
                     // Only in a sent part of an unfinished upload: then the object is made first.
-                    await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+                    await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
                     continue;
                 }
 

@@ -96,6 +96,19 @@ public sealed partial class FileContent
         _session is { } session && session.Sent.TryGetValue(part, out var sent) && sent.Version == VersionOf(part)
         && sent.Part.Size == PartGrid.BytesIn(part, _size);
 
+    private bool IsSentIn(int firstPart, int lastPart)
+    {
+        for (var part = firstPart; part <= lastPart; part++)
+        {
+            if (IsSent(part))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private bool IsSealBroken(int firstPart, int lastPart) =>
         _session is { Sealed.Count: > 0 } session && session.Sealed.Any(p => p >= firstPart && p <= lastPart);
 
@@ -233,6 +246,8 @@ public sealed partial class FileContent
         bool isMissing;
         ObjectVersion? source;
         uint? checksum;
+        // Not between a writer's claim and its bytes.
+        using (_fill.Share())
         lock (_lock)
         {
             bytes = PartGrid.BytesIn(part, _size);
@@ -248,8 +263,7 @@ public sealed partial class FileContent
             isMissing = source is null && MissingIn(first, end);
             if (!IsSent(part) && HasAwayIn(part, part))
             {
-                throw new ContentException(
-                    ContentErrorKind.Remote, $"{_target}: its unfinished upload is gone from the bucket, and with it bytes that were nowhere else");
+                throw LostUpload();
             }
         }
 
@@ -304,8 +318,7 @@ public sealed partial class FileContent
         _store.Space.EndTransfer();
         try
         {
-            await FetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false);
-            return true;
+            return await TryFetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false) ? true : throw LostUpload();
         }
         catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && bytes <= MaxMemoryPartBytes)
         {

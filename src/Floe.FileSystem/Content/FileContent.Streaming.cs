@@ -88,6 +88,10 @@ public sealed partial class FileContent
         {
             error = e;
         }
+        catch (Exception e)
+        {
+            error = _store.Unforeseen(this, e);
+        }
 
         EndFetch(fetch, error, isReserved: false);
         if (range.Received == range.Length)

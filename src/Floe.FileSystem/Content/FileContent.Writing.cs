@@ -10,64 +10,50 @@ public sealed partial class FileContent
     public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        await EnterAsync(() => IsOutOfReach(offset, offset + source.Length), cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await WriteInGateAsync(offset, source, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _gate.Release();
-        }
+        await ChangeAsync(() => TryWriteAsync(offset, source, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>O_APPEND: writes at the end as it is at that moment, whoever else appends; gives the offset.</summary>
     public async ValueTask<long> AppendAsync(ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
-        await EnterAsync(() => IsOutOfReach(Size, Size + source.Length), cancellationToken).ConfigureAwait(false);
-        try
-        {
-            var offset = Size;
-            await WriteInGateAsync(offset, source, cancellationToken).ConfigureAwait(false);
-            return offset;
-        }
-        finally
-        {
-            _gate.Release();
-        }
+        long offset = 0;
+        await ChangeAsync(() => TryWriteAsync(offset = Size, source, cancellationToken), cancellationToken).ConfigureAwait(false);
+        return offset;
     }
 
     public async ValueTask TruncateAsync(long size, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(size);
         CheckSize(size);
-        await EnterAsync(() => IsCutOutOfReach(size), cancellationToken).ConfigureAwait(false);
-        try
-        {
-            Cut(size);
-        }
-        finally
-        {
-            _gate.Release();
-        }
+        await ChangeAsync(() => ValueTask.FromResult(TryCut(size)), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
-    /// Takes the gate. What the change needs of bytes that lie only in sent parts of an unfinished upload is brought within reach first, by
-    /// publishing the file as it is.
+    /// A change in the gate. One that answers false has done nothing: what it needs of bytes that lie only in sent parts of an unfinished upload
+    /// is brought within reach, by publishing the file as it is, and it is tried again. So is one that has no space while a hold keeps bytes here
+    /// that could be dropped else: the publication comes when the hold ends.
     /// </summary>
-    private async Task EnterAsync(Func<bool> isOutOfReach, CancellationToken cancellationToken)
+    private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, CancellationToken cancellationToken)
     {
         while (true)
         {
             await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
-            if (!isOutOfReach())
+            try
             {
-                return;
+                if (await tryChange().ConfigureAwait(false))
+                {
+                    return;
+                }
+            }
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && Volatile.Read(ref _holds) > 0)
+            {
+            }
+            finally
+            {
+                _gate.Release();
             }
 
-            _gate.Release();
-            await PublishNowAsync(cancellationToken).ConfigureAwait(false);
+            await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -79,11 +65,12 @@ public sealed partial class FileContent
         }
     }
 
-    private async ValueTask WriteInGateAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    /// <summary>In the gate. False: it changes a part of which something is out of reach.</summary>
+    private async ValueTask<bool> TryWriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
         if (source.Length == 0)
         {
-            return;
+            return true;
         }
 
         var end = offset + source.Length;
@@ -93,58 +80,47 @@ public sealed partial class FileContent
         Written before;
         while (true)
         {
+            // Looked at before space is waited for, which publishing may give; and again with the claim, since waiting for space drops sent parts.
+            if (IsOutOfReach(offset, end))
+            {
+                return false;
+            }
+
             // What a write leaves of the object's bytes in its first and last block has to be here first.
-            if (offset > first * BlockMap.BlockBytes)
+            if (offset > first * BlockMap.BlockBytes && !await TryFetchAsync(first, first + 1, mayWait: true, cancellationToken).ConfigureAwait(false))
             {
-                await FetchAsync(first, first + 1, mayWait: true, cancellationToken).ConfigureAwait(false);
+                return false;
             }
 
-            if (end < Math.Min((last + 1) * BlockMap.BlockBytes, BaseLimit))
+            if (end < Math.Min((last + 1) * BlockMap.BlockBytes, BaseLimit) && !await TryFetchAsync(last, last + 1, mayWait: true, cancellationToken).ConfigureAwait(false))
             {
-                await FetchAsync(last, last + 1, mayWait: true, cancellationToken).ConfigureAwait(false);
+                return false;
             }
 
-            var reserved = AbsentIn(first, last) * BlockMap.BlockBytes;
-            if (!TryOverdraw(reserved))
+            var bytes = AbsentIn(first, last) * BlockMap.BlockBytes;
+            var reserved = new Reserved(bytes, TryOverdraw(bytes));
+            if (!reserved.IsOverdrawn)
             {
-                await _store.Space.ReserveAsync(reserved, cancellationToken).ConfigureAwait(false);
+                await _store.Space.ReserveAsync(bytes, cancellationToken).ConfigureAwait(false);
             }
 
-            if (TryClaim(offset, end, reserved, out before))
+            try
             {
-                break;
+                if (TryClaimAndWrite(offset, source.Span, reserved, out before))
+                {
+                    break;
+                }
+            }
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
+            {
+                await _store.Space.MakeRoomOnDiskAsync((last + 1 - first) * BlockMap.BlockBytes, cancellationToken).ConfigureAwait(false);
             }
         }
 
-        _local!.Write(offset, source.Span);
         Touch(offset, source.Length);
         NoteChecksums(offset, source.Span, before);
         NoteWritten(offset, end);
-    }
-
-    /// <summary>
-    /// A file that the kernel reads itself stays whole in the cache however much it grows. Above the share of such files it takes what the disk has:
-    /// waiting for space that only it could give would be for ever, and the rest is for others.
-    /// </summary>
-    private bool TryOverdraw(long bytes)
-    {
-        lock (_lock)
-        {
-            if (_pinnedBytes == 0)
-            {
-                return false;
-            }
-
-            if (_store.TryPin(bytes))
-            {
-                _pinnedBytes += bytes;
-                return false;
-            }
-
-            _store.Space.Overdraw(bytes);
-            _overdrawnBytes += bytes;
-            return true;
-        }
+        return true;
     }
 
     private long BaseLimit
@@ -172,60 +148,10 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>Makes the blocks ours: present and dirty before a byte is written. False where one of them changed since it was looked at.</summary>
-    /// <param name="before">What was known of the first part's bytes.</param>
-    private bool TryClaim(long offset, long end, long reserved, out Written before)
-    {
-        before = default;
-        var first = BlockMap.BlockOf(offset);
-        var last = BlockMap.BlockOf(end - 1);
-        using (_fill.Take())
-        {
-            lock (_lock)
-            {
-                var isCutFirst = offset > first * BlockMap.BlockBytes && IsMissing(first);
-                var isCutLast = end < Math.Min((last + 1) * BlockMap.BlockBytes, _baseLimit) && IsMissing(last);
-                long absent = 0;
-                for (var block = first; block <= last; block++)
-                {
-                    absent += _blocks.IsPresent(block) ? 0 : 1;
-                }
-
-                if (isCutFirst || isCutLast || absent * BlockMap.BlockBytes > reserved)
-                {
-                    _store.Space.Release(reserved);
-                    return false;
-                }
-
-                _store.Space.Release(reserved - (absent * BlockMap.BlockBytes));
-                for (var block = first; block <= last; block++)
-                {
-                    // A fetch that is on its way with this block has lost it, and with it the space it had reserved.
-                    if (_inFlight.Remove(block))
-                    {
-                        _store.Space.Release(BlockMap.BlockBytes);
-                    }
-
-                    _blocks.SetPresent(block);
-                    _blocks.SetDirty(block);
-                }
-
-                Local();
-                before = _written.GetValueOrDefault(PartGrid.Number(offset));
-                for (var part = PartGrid.Number(offset); part <= PartGrid.Number(end - 1); part++)
-                {
-                    ChangePart(part);
-                }
-
-                _size = Math.Max(_size, end);
-                _changes++;
-                return true;
-            }
-        }
-    }
-
-    /// <summary>The new length: what lies behind it is gone, also from the object's bytes; what is put in its place reads as zeros.</summary>
-    private void Cut(long size)
+    /// <summary>
+    /// The new length: what lies behind it is gone, also from the object's bytes; what is put in its place reads as zeros. False: out of reach.
+    /// </summary>
+    private bool TryCut(long size)
     {
         using (_fill.Take())
         {
@@ -235,7 +161,12 @@ public sealed partial class FileContent
             {
                 if (size == _size)
                 {
-                    return;
+                    return true;
+                }
+
+                if (IsCutOutOfReach(size))
+                {
+                    return false;
                 }
 
                 isShorter = size < _size;
@@ -275,56 +206,8 @@ public sealed partial class FileContent
             }
 
             _store.Space.Release(freed * BlockMap.BlockBytes);
+            return true;
         }
-    }
-
-    /// <summary>Whether a change of these bytes means sending a part again of which something is no longer here.</summary>
-    private bool IsOutOfReach(long offset, long end)
-    {
-        lock (_lock)
-        {
-            if (_session is null || end <= offset)
-            {
-                return false;
-            }
-
-            var (first, last) = (PartGrid.Number(offset), PartGrid.Number(end - 1));
-            return IsSealBroken(first, last) ? HasAwayIn(1, PartGrid.Count(_size)) : HasAwayIn(first, last) || HasAwayIn(PartGrid.Count(_size), PartGrid.Count(_size));
-        }
-    }
-
-    private bool IsCutOutOfReach(long size)
-    {
-        lock (_lock)
-        {
-            if (_session is null || size == 0 || size == _size)
-            {
-                return false;
-            }
-
-            var part = PartGrid.Number(size - 1);
-            return size < _size && IsSealBroken(part, PartGrid.Count(_size)) ? HasAwayIn(1, part)
-                : HasAwayIn(part, part) || (size > _size && HasAwayIn(PartGrid.Count(_size), PartGrid.Count(_size)));
-        }
-    }
-
-    private bool HasAwayIn(int firstPart, int lastPart)
-    {
-        if (lastPart < 1)
-        {
-            return false;
-        }
-
-        var end = BlockMap.BlocksOf(Math.Min(PartGrid.Offset(lastPart) + PartGrid.Bytes(lastPart), _size));
-        for (var block = BlockMap.BlockOf(PartGrid.Offset(Math.Max(firstPart, 1))); block < end; block++)
-        {
-            if (_blocks.IsAway(block))
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 
     /// <summary>When the writer has left a part, that part goes up while it writes on.</summary>

@@ -154,7 +154,6 @@ public sealed partial class FileContent
         {
             _readers += canRead ? 1 : 0;
             _writers += canWrite ? 1 : 0;
-            _wasReadBack |= canRead && (canWrite || _changes != _published);
         }
     }
 

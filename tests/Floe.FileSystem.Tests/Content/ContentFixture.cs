@@ -16,7 +16,7 @@ internal sealed class ContentFixture : IAsyncDisposable
     private ContentFixture(S3Double server, IBucketService buckets, ContentStoreOptions options)
     {
         (Server, Buckets) = (server, buckets);
-        Options = options with { CacheFolder = _folder["cache"] };
+        Options = options.CacheFolder.Length > 0 ? options : options with { CacheFolder = _folder["cache"] };
         Store = new ContentStore(buckets, Options);
     }
 

@@ -62,6 +62,51 @@ public sealed class ModelTests
         Assert.Equal(0, fixture.Server.OpenUploadCount);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task TwoWriters_LeavingHolesForLaterInAFullCache_WriteAsToAnArray(int seed)
+    {
+        const int Half = 32 << 20;
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 24 << 20 });
+        var model = new byte[2 * Half];
+        var content = fixture.Store.Create(Target("f"));
+        content.Open(canRead: true, canWrite: true);
+        await Task.WhenAll(Enumerable.Range(0, 2).Select(half => Task.Run(() => WriteHalfAsync(half), Token)));
+        await content.TruncateAsync(model.Length, Token);
+        content.Close(canRead: true, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(model, fixture.Server.Read("f"));
+        AssertSame(model, await ReadAllAsync(content, Token));
+
+        async Task WriteHalfAsync(int half)
+        {
+            var random = new Random((seed * 2) + half);
+            var holes = new List<(int At, int Count)>();
+            for (var at = half * Half; at < (half + 1) * Half;)
+            {
+                await WriteAsync(ref at, Math.Min(random.Next(1 << 20, 3 << 20), ((half + 1) * Half) - at));
+                var hole = Math.Min(random.Next(3) switch { 0 => 0, 1 => BlockMap.BlockBytes, _ => random.Next(1, 200_000) }, ((half + 1) * Half) - at);
+                holes.Add((at, hole));
+                at += hole;
+                if (random.Next(3) == 0)
+                {
+                    var (late, count) = holes[random.Next(holes.Count)];
+                    late = Math.Max(late - random.Next(0, 100_000), half * Half);
+                    await WriteAsync(ref late, Math.Min(Math.Max(count, 1), ((half + 1) * Half) - late));
+                }
+            }
+
+            Task WriteAsync(ref int at, int count)
+            {
+                var start = at;
+                random.NextBytes(model.AsSpan(start, count));
+                at += count;
+                return content.WriteAsync(start, model.AsMemory(start, count), Token).AsTask();
+            }
+        }
+    }
+
     [Fact]
     public void PartGrid_AllParts_AreContiguousAndReachFiveTebibytes()
     {

@@ -229,6 +229,50 @@ public sealed class WritingTests
     }
 
     [Fact]
+    public async Task SyncAsync_UploadOfALargeFileRefused_FailsAsThatOfASmallOne()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxUploadTries = 1 }, o => o with { MaxAttempts = 2 });
+        RefuseUploads(fixture);
+        var content = await WriteAsync(fixture, "out", Bytes(20_000_000));
+        var error = await Assert.ThrowsAsync<ContentException>(() => content.SyncAsync(Token));
+        Assert.Equal(ContentErrorKind.AccessDenied, error.Kind);
+        Assert.Same(error, content.Failure);
+    }
+
+    [Fact]
+    public async Task DrainAsync_UploadOfAnOpenLargeFileRefused_TellsAndWaitsForTheOthers()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxUploadTries = 1 }, o => o with { MaxAttempts = 2 });
+        RefuseUploads(fixture);
+        await WriteAsync(fixture, "large", Bytes(20_000_000));
+        await WriteAsync(fixture, "small", Bytes(1000));
+        var failure = Assert.Single(await fixture.Store.DrainAsync(includingOpen: true, Token));
+        Assert.Equal("large", failure.Target.Key);
+        AssertSame(Bytes(1000), fixture.Server.Read("small"));
+    }
+
+    [Fact]
+    public async Task SyncAsync_GivenUpWhileItWaitsForMemory_LeavesTheLimitAsItIs()
+    {
+        await using var fixture = await StartAsync();
+        var content = await WriteAsync(fixture, "out", Bytes(1_000_000));
+        for (var taken = 0; taken < 6; taken++)
+        {
+            await fixture.Store.EnterSmallAsync(1_000_000, Token);
+        }
+
+        using var given = new CancellationTokenSource();
+        var sync = content.SyncAsync(given.Token);
+        await given.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sync);
+        // Its own kind of slot is taken, and the other kind has no more than it had.
+        using var last = new CancellationTokenSource();
+        var small = Enumerable.Range(0, 33).Select(_ => fixture.Store.EnterSmallAsync(1000, last.Token)).ToList();
+        Assert.Equal(32, small.Count(s => s.IsCompleted));
+        await last.CancelAsync();
+    }
+
+    [Fact]
     public async Task Close_CredentialsExpireMidway_GoesOnWithNewOnes()
     {
         await using var server = await S3Double.StartAsync();
@@ -308,6 +352,13 @@ public sealed class WritingTests
         Assert.Single(await fixture.Store.DrainAsync(includingOpen: false, Token));
         Assert.Null(fixture.Server.Read("out"));
     }
+
+    private static void RefuseUploads(ContentFixture fixture) => fixture.Server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue)
+    {
+        Status = 403,
+        Code = "AccessDenied",
+        Where = c => c.Method == "POST" && c.Query.Contains("uploads", StringComparison.Ordinal),
+    });
 
     private static async Task<FileContent> WriteAsync(ContentFixture fixture, string key, byte[] bytes)
     {

@@ -1,5 +1,6 @@
-"""fsx.py FILE MODEL SEED STEPS MAXBYTES: the same random reads, writes, mapped reads and writes, truncations, holes, syncs and reopenings on a
-file of the mount and on a local one; every read is compared, and both files as a whole at the end. Prints the steps when they differ."""
+"""fsx.py FILE MODEL SEED STEPS MAXBYTES [full]: the same random reads, writes, mapped reads and writes, truncations, holes, syncs and reopenings on a
+file of the mount and on a local one; every read is compared, and both files as a whole at the end. Prints the steps when they differ. With "full" two writers go on in order as well, with 1 MiB or more
+at a time and holes that are filled later, so that a cache smaller than the file is full throughout."""
 import ctypes, mmap, os, random, sys
 
 path, model_path, seed, steps, limit = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
@@ -41,15 +42,32 @@ def mapping(f, length, access):
     return mmap.mmap(f, length, mmap.MAP_SHARED, access)
 
 
+heads, holes = [0, limit // 2], []
 held = None
 fd, model = open_both()
 for step in range(steps):
-    kind = rng.choice("WWWRRRMMmmTThSOA")
+    kind = rng.choice("WWWRRRMMmmTThSOA" + ("PPPPPPPPPPPPFFFF" if len(sys.argv) > 6 else ""))
     offset, length = span()
     size = os.fstat(model).st_size
     if kind == "W":
         data = rng.randbytes(length)
         log.append(f"{step} write {offset}+{length}")
+        both(lambda f: os.pwrite(f, data, offset))
+    elif kind == "P":
+        writer = rng.randrange(2)
+        offset, data = heads[writer], rng.randbytes(rng.randrange(1 << 20, 2 << 20))
+        hole = rng.choice([0, 65536, rng.randrange(1, 200_000)])
+        log.append(f"{step} writer {writer} {offset}+{len(data)}, leaving {hole}")
+        both(lambda f: os.pwrite(f, data, offset))
+        holes.append((offset + len(data), hole))
+        heads[writer] = offset + len(data) + hole
+        if heads[writer] > limit - (3 << 20):
+            heads[writer] = rng.randrange(limit // 2)
+    elif kind == "F" and holes:
+        offset, length = rng.choice(holes)
+        offset = max(0, offset - rng.choice([0, rng.randrange(100_000)]))
+        data = rng.randbytes(max(1, length))
+        log.append(f"{step} fill {offset}+{len(data)}")
         both(lambda f: os.pwrite(f, data, offset))
     elif kind == "A":
         data = rng.randbytes(min(length, max(1, limit - size)))

@@ -1,0 +1,100 @@
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Tests.Mounts;
+using Floe.Linux;
+using Floe.Testing;
+using Xunit;
+using static Floe.FileSystem.Tests.Content.ContentFixture;
+
+namespace Floe.FileSystem.Tests.Content;
+
+/// <summary>A disk that is full before the cache's limit is reached.</summary>
+public sealed class FullDiskTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task WriteAsync_DiskFullOfWhatCanGoUp_WaitsForTheUploadsAndIsTheObject()
+    {
+        using var disk = await SmallDisk.MakeAsync(megabytes: 20);
+        await using var fixture = await StartAsync(o => o with { CacheFolder = disk.Path });
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        var written = await FillAsync(content, Bytes(60_000_000));
+        Assert.Equal(60_000_000, written);
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(Bytes(60_000_000), fixture.Server.Read("out"));
+    }
+
+    [Fact]
+    public async Task WriteAsync_DiskFullOfWhatCannotGoUp_IsNoSpaceAndTheFileIsWhatWasWritten()
+    {
+        using var disk = await SmallDisk.MakeAsync(megabytes: 2);
+        await using var fixture = await StartAsync(o => o with { CacheFolder = disk.Path });
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        var written = await FillAsync(content, Bytes(4_000_000));
+        Assert.InRange(written, 1_000_000, 2 << 20);
+        Assert.Equal(written, content.Size);
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(Bytes(4_000_000)[..written], fixture.Server.Read("out"));
+    }
+
+    [Fact]
+    public async Task WriteAsync_OverAnObjectOnAFullDisk_IsNoSpaceAndLeavesTheObjectsBytes()
+    {
+        using var disk = await SmallDisk.MakeAsync(megabytes: 2);
+        await using var fixture = await StartAsync(o => o with { CacheFolder = disk.Path });
+        var other = fixture.Store.Create(Target("other"));
+        other.Open(canRead: false, canWrite: true);
+        await FillAsync(other, Bytes(4_000_000));
+        var content = await fixture.OpenAsync("a", Bytes(1 << 20), Token);
+        content.Open(canRead: true, canWrite: true);
+        var error = await Assert.ThrowsAsync<ContentException>(async () => await content.WriteAsync(128 << 10, Bytes(256 << 10, seed: 2), Token));
+        Assert.Equal(ContentErrorKind.NoSpace, error.Kind);
+        Assert.False(content.IsDirty);
+        AssertSame(Bytes(1 << 20), await ReadAllAsync(content, Token));
+    }
+
+    /// <summary>Writes until the disk is full; gives how many bytes were taken.</summary>
+    private static async Task<int> FillAsync(FileContent content, byte[] bytes)
+    {
+        for (var at = 0; at < bytes.Length; at += 100_000)
+        {
+            try
+            {
+                await content.WriteAsync(at, bytes.AsMemory(at, Math.Min(100_000, bytes.Length - at)), Token);
+            }
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
+            {
+                return at;
+            }
+        }
+
+        return bytes.Length;
+    }
+
+    private sealed class SmallDisk : IDisposable
+    {
+        private const int MNT_DETACH = 2;
+
+        private readonly ScratchFolder _scratch = new();
+
+        public string Path => _scratch["disk"];
+
+        public static async Task<SmallDisk> MakeAsync(int megabytes)
+        {
+            var disk = new SmallDisk();
+            var (isOk, output) = await Scripts.ShellAsync(disk._scratch, $"mkdir {disk.Path} && mount -t tmpfs -o size={megabytes}m none {disk.Path}");
+            Assert.True(isOk, output);
+            return disk;
+        }
+
+        public void Dispose()
+        {
+            _ = Interop.umount2(Path, MNT_DETACH);
+            _scratch.Dispose();
+        }
+    }
+}
