@@ -11,6 +11,11 @@ namespace Floe.Agent.Notices;
 public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOptions options, TimeProvider timeProvider, ILogger<ImdsNoticeSource> logger)
     : INoticeSource
 {
+    private readonly PollPause _pause = new(timeProvider);
+
+    /// <inheritdoc/>
+    public Task AskNowAsync() => _pause.AskNowAsync();
+
     /// <inheritdoc/>
     public async IAsyncEnumerable<ReclaimNotice> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -84,7 +89,7 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
             }
 
             var interval = !everAnswered && failuresInARow >= options.FailuresBeforeSlowPoll ? options.OffEc2PollInterval : options.PollInterval;
-            await Task.Delay(interval, timeProvider, cancellationToken).ConfigureAwait(false);
+            await _pause.WaitAsync(interval, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -27,6 +27,9 @@ public sealed class MergedNoticeSource(IReadOnlyList<INoticeSource> sources) : I
         }
     }
 
+    /// <inheritdoc/>
+    public Task AskNowAsync() => Task.WhenAll(sources.Select(source => source.AskNowAsync()));
+
     private static async Task PumpAsync(INoticeSource source, ChannelWriter<ReclaimNotice> writer, CancellationToken cancellationToken)
     {
         await foreach (var notice in source.WatchAsync(cancellationToken).ConfigureAwait(false))

@@ -12,6 +12,8 @@ public abstract partial class PolledNoticeSource(string name, TimeSpan interval,
     private static readonly TimeSpan s_slowInterval = TimeSpan.FromSeconds(30);
     private const int FailuresBeforeSlow = 3;
 
+    private readonly PollPause _pause = new(time);
+
     protected string Name => name;
 
     /// <summary>Time from one question to the next: a notice may be this old already.</summary>
@@ -50,9 +52,12 @@ public abstract partial class PolledNoticeSource(string name, TimeSpan interval,
                 }
             }
 
-            await Task.Delay(!everAnswered && failures >= FailuresBeforeSlow ? s_slowInterval : interval, time, cancellationToken).ConfigureAwait(false);
+            await _pause.WaitAsync(!everAnswered && failures >= FailuresBeforeSlow ? s_slowInterval : interval, cancellationToken).ConfigureAwait(false);
         }
     }
+
+    /// <inheritdoc/>
+    public Task AskNowAsync() => _pause.AskNowAsync();
 
     /// <summary>The notices that stand now, each with an id by which it is told once.</summary>
     /// <exception cref="NoticeSourceException">No answer, or none that makes sense.</exception>

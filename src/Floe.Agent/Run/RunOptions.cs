@@ -41,7 +41,10 @@ public enum AfterSnapshot
     /// <summary>Exit 75, for whoever starts the same command again.</summary>
     Exit,
 
-    /// <summary>Stay until the machine dies: AWS Batch retries only what ended with its host.</summary>
+    /// <summary>Where a notice said that the machine dies, stay until then: AWS Batch retries only what ended with its host. Otherwise exit 75.</summary>
+    StayAtNotice,
+
+    /// <summary>Stay until the machine dies, whatever the snapshot was for.</summary>
     Stay,
 }
 
@@ -112,7 +115,10 @@ public sealed record RunOptions
     /// <summary>Notices are watched even on a machine that is paid on demand, which gets none.</summary>
     public bool WatchesOnDemand { get; init; }
 
-    /// <summary>After <see cref="AfterSnapshot.Stay"/>: a machine that is still there so long after it was to go gets the task back.</summary>
+    /// <summary>
+    /// A machine that is still there so long after it was to go (with <see cref="AfterSnapshot.Stay"/> and no notice: after the snapshot) is taken for one that
+    /// stays: an agent that stayed gets the task back, and SIGTERM means again what it means without a notice.
+    /// </summary>
     public TimeSpan ReturnAfter { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>Parent of the agent's private folder.</summary>

@@ -37,7 +37,8 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private readonly Channel<SupervisorEvent> _events = Channel.CreateUnbounded<SupervisorEvent>(new UnboundedChannelOptions { SingleReader = true });
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly CancellationTokenSource _stop = new();
-    private volatile ReclaimNotice? _notice;
+    private readonly ReclaimWatch _reclaim;
+    private bool _hasGivenUp;
     private long? _failedAt;
 
     public Supervisor(RunOptions options, RunningTask task, SnapshotTaker snapshots, TaskTrace trace, TimeProvider time, ILogger logger)
@@ -48,12 +49,13 @@ internal sealed partial class Supervisor : IAsyncDisposable
         _trace = trace;
         _time = time;
         _logger = logger;
+        _reclaim = new ReclaimWatch(options.ReturnAfter, Noticed, time, _stop.Token);
         _ = ReportEndAsync();
         ForwardSignals();
     }
 
-    /// <summary>The deadline of the reclaim notice that is pending; null when none is.</summary>
-    public DateTimeOffset? ReclaimDeadline => _notice?.Deadline;
+    /// <summary>The deadline of the reclaim notice that is pending; null when none is, or when the machine has outlived it.</summary>
+    public DateTimeOffset? ReclaimDeadline => _reclaim.Deadline;
 
     public int SnapshotsCommitted { get; private set; }
 
@@ -77,7 +79,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
     public void LeaseLost(string reason) => _events.Writer.TryWrite(new SupervisorEvent.LeaseLost(reason));
 
     /// <summary>Passes the notices of a source on until <see cref="DisposeAsync"/>.</summary>
-    public void Watch(INoticeSource source) => _ = WatchAsync(source);
+    public void Watch(INoticeSource source) => _reclaim.Watch(source);
 
     /// <summary>Runs until the task is gone from this machine; returns how.</summary>
     public async Task<TaskOutcome> RunAsync()
@@ -130,21 +132,26 @@ internal sealed partial class Supervisor : IAsyncDisposable
                 return new TaskOutcome.Ended(ended.Status);
 
             case SupervisorEvent.Reclaim reclaim:
+                _hasGivenUp = false;
                 LogNotice(reclaim.Notice.Source, reclaim.Notice.Action.ToString().ToLowerInvariant(), reclaim.Notice.Remaining(_time.GetUtcNow()).TotalSeconds);
-                return await TakeAwayAsync(reclaim.Notice.Deadline).ConfigureAwait(false) is { } taken ? new TaskOutcome.TakenAway(taken) : null;
+                if (await TakeAwayAsync(reclaim.Notice.Deadline).ConfigureAwait(false) is { } taken)
+                {
+                    return new TaskOutcome.TakenAway(taken, reclaim.Notice.Deadline);
+                }
+
+                _hasGivenUp = true;
+                return null;
 
             case SupervisorEvent.Requested request:
                 return await AnswerAsync(request).ConfigureAwait(false);
 
-            case SupervisorEvent.Terminated when _notice is not null:
-                // ECS drains a machine with SIGTERM while it is being reclaimed; the snapshot is under way or was tried.
-                LogTermIgnored();
-                return null;
+            case SupervisorEvent.Terminated when await _reclaim.IsPendingAsync().ConfigureAwait(false):
+                return await TerminateReclaimedAsync().ConfigureAwait(false);
 
             case SupervisorEvent.Terminated when _options.OnTerm == TermPolicy.Snapshot:
                 if (await TakeAwayAsync(null).ConfigureAwait(false) is { } saved)
                 {
-                    return new TaskOutcome.TakenAway(saved);
+                    return new TaskOutcome.TakenAway(saved, null);
                 }
 
                 LogTermAfterFailure();
@@ -167,13 +174,30 @@ internal sealed partial class Supervisor : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// ECS drains a machine with SIGTERM while it is being reclaimed. The snapshot is under way then, or to come. When it was given up, the task may as well
+    /// save itself; but what it ends with is no result, and where only the machine's own end counts it must not end before.
+    /// </summary>
+    private async Task<TaskOutcome?> TerminateReclaimedAsync()
+    {
+        if (!_hasGivenUp || _options.After != AfterSnapshot.Exit)
+        {
+            LogTermIgnored();
+            return null;
+        }
+
+        LogTermAfterFailure();
+        _task.Root.Signal(Interop.SIGTERM);
+        return await EndAfterFailedSnapshotAsync().ConfigureAwait(false);
+    }
+
     private async Task<TaskOutcome?> AnswerAsync(SupervisorEvent.Requested request)
     {
         try
         {
             var report = await TakeOnceAsync(request.LeaveRunning, TraceTrigger.Request, null).ConfigureAwait(false);
             request.Answer.SetResult(report);
-            return report.TaskRuns ? null : new TaskOutcome.TakenAway(report);
+            return report.TaskRuns ? null : new TaskOutcome.TakenAway(report, ReclaimDeadline);
         }
         catch (SnapshotFailedException e)
         {
@@ -263,7 +287,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
             if (await Task.WhenAny(done, next).ConfigureAwait(false) == next && _events.Reader.TryRead(out var happened))
             {
                 (happened as SupervisorEvent.Requested)?.Answer.TrySetException(new FloeException(ExitCodes.SnapshotFailed, "the task has ended"));
-                if (happened is SupervisorEvent.Terminated && _notice is null)
+                if (happened is SupervisorEvent.Terminated && ReclaimDeadline is null)
                 {
                     break;
                 }
@@ -282,20 +306,10 @@ internal sealed partial class Supervisor : IAsyncDisposable
         _events.Writer.TryWrite(new SupervisorEvent.TaskEnded(status));
     }
 
-    private async Task WatchAsync(INoticeSource source)
+    private void Noticed(ReclaimNotice notice)
     {
-        try
-        {
-            await foreach (var notice in source.WatchAsync(_stop.Token).ConfigureAwait(false))
-            {
-                _notice = notice;
-                _trace.Update(a => a.Noticed(notice));
-                _events.Writer.TryWrite(new SupervisorEvent.Reclaim(notice));
-            }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-        }
+        _trace.Update(a => a.Noticed(notice));
+        _events.Writer.TryWrite(new SupervisorEvent.Reclaim(notice));
     }
 
     private void ForwardSignals()
@@ -319,7 +333,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
     [LoggerMessage(EventId = 4301, Level = LogLevel.Information, Message = "SIGTERM during a reclaim is not passed on to the task")]
     private partial void LogTermIgnored();
 
-    [LoggerMessage(EventId = 4302, Level = LogLevel.Error, Message = "No snapshot could be taken at SIGTERM: the task gets the signal")]
+    [LoggerMessage(EventId = 4302, Level = LogLevel.Error, Message = "No snapshot could be taken: the task gets SIGTERM")]
     private partial void LogTermAfterFailure();
 
     [LoggerMessage(EventId = 4303, Level = LogLevel.Error, Message = "The lease of this task is lost ({Reason}): another machine may run it, so it is stopped here")]
@@ -345,7 +359,8 @@ internal abstract record TaskOutcome
     public sealed record Ended(ExitStatus Status) : TaskOutcome;
 
     /// <summary>Snapshotted; it goes on elsewhere.</summary>
-    public sealed record TakenAway(SnapshotReport Report) : TaskOutcome;
+    /// <param name="MachineEnds">The deadline of the reclaim notice that is pending; null when none is.</param>
+    public sealed record TakenAway(SnapshotReport Report, DateTimeOffset? MachineEnds) : TaskOutcome;
 
     /// <summary>It had to end and could not be saved.</summary>
     public sealed record SnapshotFailed : TaskOutcome;

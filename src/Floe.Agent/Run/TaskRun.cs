@@ -189,10 +189,17 @@ public sealed partial class TaskRun
             await stopPruning.CancelAsync().ConfigureAwait(false);
             await pruning.ConfigureAwait(false);
             var status = await FinishAsync(context, outcome, cancellationToken).ConfigureAwait(false);
-            return outcome is TaskOutcome.TakenAway && _options.After == AfterSnapshot.Stay && supervisor.ReclaimDeadline is { } deadline
-                ? new Departure(status, deadline + _options.ReturnAfter) : new Departure(status);
+            return new Departure(status, outcome is TaskOutcome.TakenAway taken ? StayUntil(taken.MachineEnds) : null);
         }
     }
+
+    /// <param name="machineEnds">What a notice says; null without one.</param>
+    private DateTimeOffset? StayUntil(DateTimeOffset? machineEnds) => _options.After switch
+    {
+        AfterSnapshot.Stay => (machineEnds ?? _time.GetUtcNow()) + _options.ReturnAfter,
+        AfterSnapshot.StayAtNotice => machineEnds + _options.ReturnAfter,
+        _ => null,
+    };
 
     private async Task<int> FinishAsync(SnapshotContext context, TaskOutcome outcome, CancellationToken cancellationToken)
     {

@@ -119,7 +119,7 @@ internal static class FusionLaunch
             Tcp = Choice("FUSION_SNAPSHOTS_TCP_MODE", "close", "established") == "established" ? TcpPolicy.Established : TcpPolicy.Close,
             CpuBaseline = Variable("FLOE_CPU_BASELINE"),
             OnTerm = Choice("FLOE_ON_TERM", "forward", "snapshot") == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
-            After = scheduler?.Kind == SchedulerKind.AwsBatch ? AfterSnapshot.Stay : AfterSnapshot.Exit,
+            After = scheduler?.Kind == SchedulerKind.AwsBatch ? AfterSnapshot.StayAtNotice : AfterSnapshot.Exit,
             ReturnAfter = Seconds("FLOE_RETURN_AFTER", 600),
             Notices = Choice("FLOE_NOTICES", "auto", "ec2", "gce", "azure", "none") switch
             {

@@ -28,7 +28,9 @@ internal static class RunCommand
     private static readonly Option<string> s_onRestoreFailure = EnvironmentOption.Choice("--on-restore-failure", ["restart", "fail"], "restart",
         "When no snapshot can be restored: restart the command from the beginning, or fail with 176");
     private static readonly Option<string> s_after = EnvironmentOption.Choice("--after-snapshot", ["auto", "exit", "stay"], "auto",
-        "After the machine's last snapshot: exit 75, or stay until the machine dies; auto stays on AWS Batch, where only what ends with its host is retried");
+        "After a snapshot that takes the task off this machine: exit 75, or stay until the machine dies; auto stays after a reclaim notice on AWS Batch, where only what ends with its host is retried, and else exits");
+    private static readonly Option<double> s_returnAfter = EnvironmentOption.Seconds("--return-after", 600, 0, 86400,
+        "A machine that is still there so long after its reclaim notice's time, or after a snapshot that it stayed after without a notice, gets the task back");
     private static readonly Option<string> s_tcp = EnvironmentOption.Choice("--tcp", ["close", "established"], "close",
         "TCP connections on the new machine: close lets the task see an error and connect again; established keeps connections inside the task");
     private static readonly Option<string> s_files = EnvironmentOption.Choice("--files", ["auto", "root", "work"], "auto",
@@ -83,7 +85,7 @@ internal static class RunCommand
               floe run --store s3://bucket/floe --key job-17 -- bash .command.run
               floe run --store s3://bucket/floe --key job-18 --mount /fusion -- bash /fusion/s3/bucket/runs/ab/12/.command.run
             """);
-        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_notices, s_noticeFile, s_poll])
+        foreach (var option in (Option[])[s_store, s_key, s_onTerm, s_onRestoreFailure, s_after, s_returnAfter, s_tcp, s_files, s_include, s_exclude, s_mount, s_mountRoot, s_mountCache, s_cacheSize, s_tags, s_baseline, s_keep, s_leaseWait, s_trace, s_notices, s_noticeFile, s_poll])
         {
             command.Options.Add(option);
         }
@@ -131,12 +133,6 @@ internal static class RunCommand
         // For the key only: Latin-1 keeps different bytes different, whatever they mean.
         var words = command.Select(Encoding.Latin1.GetString).ToList();
         var scheduler = SchedulerIdentity.FromEnvironment(Environment.GetEnvironmentVariable);
-        var stay = parsed.GetValue(s_after) switch
-        {
-            "stay" => true,
-            "exit" => false,
-            _ => scheduler?.Kind == SchedulerKind.AwsBatch,
-        };
         var ownMachine = PidNamespaceHost.IsInit && !PidNamespaceHost.IsInner;
         return new RunOptions
         {
@@ -157,7 +153,13 @@ internal static class RunCommand
             CpuBaseline = parsed.GetValue(s_baseline),
             OnTerm = parsed.GetValue(s_onTerm) == "snapshot" ? TermPolicy.Snapshot : TermPolicy.Forward,
             OnRestoreFailure = parsed.GetValue(s_onRestoreFailure) == "fail" ? RestoreFailurePolicy.Fail : RestoreFailurePolicy.Restart,
-            After = stay ? AfterSnapshot.Stay : AfterSnapshot.Exit,
+            After = parsed.GetValue(s_after) switch
+            {
+                "stay" => AfterSnapshot.Stay,
+                "auto" when scheduler?.Kind == SchedulerKind.AwsBatch => AfterSnapshot.StayAtNotice,
+                _ => AfterSnapshot.Exit,
+            },
+            ReturnAfter = TimeSpan.FromSeconds(parsed.GetValue(s_returnAfter)),
             Keep = parsed.GetValue(s_keep),
             LeaseWait = TimeSpan.FromSeconds(parsed.GetValue(s_leaseWait)),
             Notices = parsed.GetValue(s_notices) switch

@@ -1,5 +1,6 @@
 using Floe.Testing.Imds;
 using Floe.Testing.Machines;
+using Floe.Testing.S3;
 using Xunit;
 
 namespace Floe.IntegrationTests.Run;
@@ -9,6 +10,7 @@ public sealed class ReclaimTests
 {
     private const int Term = 15;
     private const string Script = Fleet.Gate + "trap 'echo TERM came' TERM; echo before; gate /run/go; echo after";
+    private const string TrappingScript = Fleet.Gate + "trap 'echo TERM came; exit 5' TERM; echo before; gate /run/go";
 
     [Fact]
     public async Task Run_SpotNotice_Exit75AndTheNextMachineGoesOn()
@@ -64,6 +66,68 @@ public sealed class ReclaimTests
         Assert.Equal("after\n", result.Text);
     }
 
+    /// <summary>SIGTERM may overtake the notice that is its reason: the file is there, and the next look at it is seconds away.</summary>
+    [Fact]
+    public async Task Run_TermBeforeTheNoticeWasSeen_TaskIsSavedAndNeverSeesIt()
+    {
+        await using var fleet = new Fleet();
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script, "--notice-file", "/run/notice", "--notice-poll", "5");
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        await File.WriteAllTextAsync(a.RootPath + "/run/notice", "120", Fleet.Token);
+        run.Signal(Term);
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(75, result);
+        Assert.Equal("before\n", result.Text);
+    }
+
+    /// <summary>What the task ends with on its way out of a lost machine is no result, and must not cost the snapshot that there is.</summary>
+    [Fact]
+    public async Task Run_TermAfterTheNoticesSnapshotWasGivenUp_TaskGetsItAndTheSnapshotBeforeStays()
+    {
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        var run = await GiveUpAsync(fleet, s3);
+        run.Signal(Term);
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(175, result);
+        Assert.Equal("before\nTERM came\n", result.Text);
+
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var second = await Fleet.EndAsync(await fleet.RunScriptAsync(b, TrappingScript));
+        Fleet.AssertStatus(0, second);
+        Assert.Contains("Restored snapshot", second.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_TermOnAMachineThatOutlivedItsNotice_IsACancelAsEver()
+    {
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        var run = await GiveUpAsync(fleet, s3, "--return-after", "0");
+        await Task.Delay(1100, Fleet.Token);
+        run.Signal(Term);
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(5, result);
+        Assert.Equal("before\nTERM came\n", result.Text);
+    }
+
+    [Fact]
+    public async Task Snapshot_StayingWasAskedFor_StaysWithoutANoticeAndTakesTheTaskBack()
+    {
+        await using var fleet = new Fleet();
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script, "--after-snapshot", "stay", "--return-after", "2");
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run));
+        await Fleet.UntilLoggedAsync(run, "Restored snapshot");
+        Fleet.Open(a, "/run/go");
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("before\nafter\n", result.Text);
+    }
+
     [Fact]
     public async Task Run_MachineDiesUnannouncedOnBatch_NextAttemptTakesTheLeaseAtOnce()
     {
@@ -83,6 +147,24 @@ public sealed class ReclaimTests
         Fleet.AssertStatus(0, result);
         Assert.Equal("after\n", result.Text);
         Assert.Contains("Restored snapshot", result.Errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>A task with one snapshot, whose machine's notice came and went while no other could be written.</summary>
+    private static async Task<MachineProcess> GiveUpAsync(Fleet fleet, S3Double s3, params string[] options)
+    {
+        fleet.Reach(s3);
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, TrappingScript, ["--notice-file", "/run/notice", "--notice-poll", "1", .. options]);
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
+        s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Error, int.MaxValue)
+        {
+            Status = 500, Code = "InternalError", Where = call => call.Method == "PUT" && call.Key.Contains("/snapshots/", StringComparison.Ordinal),
+        });
+        await File.WriteAllTextAsync(a.RootPath + "/run/notice", "1", Fleet.Token);
+        await Fleet.UntilLoggedAsync(run, "No time or no way for another snapshot");
+        s3.Faults.Clear();
+        return run;
     }
 
     [Theory]
