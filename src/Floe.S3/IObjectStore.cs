@@ -13,6 +13,9 @@ public interface IObjectStore : IAsyncDisposable
     /// <summary>How many transfers may usefully run at the same time; callers that pipeline size themselves by it.</summary>
     int MaxConnections { get; }
 
+    /// <summary>Since when every request has failed, retries included, as far as that may pass; zero while it answers, and where nothing is retried.</summary>
+    TimeSpan FailingFor => TimeSpan.Zero;
+
     /// <summary>Size and ETag of an object; null when there is none.</summary>
     Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken);
 

@@ -28,6 +28,7 @@ internal sealed partial class S3Client : IDisposable
 
     private volatile S3Address? _address;
     private long _clockOffsetTicks;
+    private long _failingSince;
 
     public S3Client(StoreUrl store, ObjectStoreOptions options, ICredentialSource credentials, TimeProvider time, ILogger logger)
     {
@@ -62,6 +63,9 @@ internal sealed partial class S3Client : IDisposable
         }
     }
 
+    /// <summary>Time since the first of the faults worth a retry that no other answer has followed; zero when there is none.</summary>
+    public TimeSpan FailingFor => Interlocked.Read(ref _failingSince) is not 0 and var since ? _time.GetElapsedTime(since) : TimeSpan.Zero;
+
     public void Dispose()
     {
         _http.Dispose();
@@ -82,7 +86,9 @@ internal sealed partial class S3Client : IDisposable
             S3Fault fault;
             try
             {
-                return await AttemptAsync(request, address, keys, signedAt, read, cancellationToken).ConfigureAwait(false);
+                var result = await AttemptAsync(request, address, keys, signedAt, read, cancellationToken).ConfigureAwait(false);
+                Interlocked.Exchange(ref _failingSince, 0);
+                return result;
             }
             catch (S3Fault e)
             {
@@ -95,7 +101,17 @@ internal sealed partial class S3Client : IDisposable
                 fault = new S3Fault("it was stopped", e) { IsForGood = true };
             }
 
-            switch (fault.Remedy(signedAt))
+            var remedy = fault.Remedy(signedAt);
+            if (remedy != S3Remedy.Retry)
+            {
+                Interlocked.Exchange(ref _failingSince, 0);
+            }
+            else
+            {
+                Interlocked.CompareExchange(ref _failingSince, _time.GetTimestamp(), 0);
+            }
+
+            switch (remedy)
             {
                 case S3Remedy.SetClock when clockSets++ < 2 && fault.ServerTime is { } serverTime:
                     Interlocked.Exchange(ref _clockOffsetTicks, (serverTime - _time.GetUtcNow()).Ticks);

@@ -38,6 +38,8 @@ internal sealed class S3ObjectStore : IMultipartStore
 
     public int MaxConnections => _options.MaxConnections;
 
+    public TimeSpan FailingFor => _client.FailingFor;
+
     public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken) =>
         (await HeadWithWriteIdAsync(key, cancellationToken).ConfigureAwait(false))?.Info;
 

@@ -67,6 +67,9 @@ public sealed class SnapshotStore
         return new SnapshotStore(objects, options);
     }
 
+    /// <inheritdoc cref="IObjectStore.FailingFor"/>
+    public TimeSpan FailingFor => _objects.FailingFor;
+
     public async IAsyncEnumerable<TaskKey> ListTasksAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var folder in _objects.ListFoldersAsync(StoreLayout.TasksPrefix, cancellationToken).ConfigureAwait(false))

@@ -25,7 +25,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
     private int _processes;
     private Manifest? _manifest;
 
-    /// <param name="cancellationToken">Ends the reading of memory, which goes on beside CRIU.</param>
+    /// <param name="cancellationToken">Ends the reading of memory, which goes on beside CRIU, and whoever waits for the store.</param>
     public SnapshotRun(SnapshotContext context, RunningTask task, bool leaveRunning, TimeProvider time, CancellationToken cancellationToken)
     {
         _context = context;
@@ -33,7 +33,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
         _leaveRunning = leaveRunning;
         _time = time;
         _started = time.GetTimestamp();
-        Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions { KeepSnapshots = context.Options.KeepSnapshots });
+        Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions { KeepSnapshots = context.Options.KeepSnapshots, Stop = cancellationToken });
         _memory = new MemoryCapture(Writer, CaptureThreads, cancellationToken);
         Images = new ContentImageSink(Writer, _memory);
     }

@@ -37,12 +37,13 @@ internal sealed partial class SnapshotTaker
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
     public async Task<SnapshotReport> TakeAsync(RunningTask task, bool leaveRunning, DateTimeOffset? deadline, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost);
+        using var patience = deadline is null ? new StorePatience(() => _context.Store.FailingFor, _time) : null;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost, patience?.Expired ?? CancellationToken.None);
         var run = new SnapshotRun(_context, task, leaveRunning, _time, limit.Token);
         _running = run;
         try
         {
-            var outcome = await CommitAsync(run, task, leaveRunning, limit.Token).ConfigureAwait(false);
+            var outcome = await CommitAsync(run, task, leaveRunning, patience, limit.Token).ConfigureAwait(false);
 
             // From here on the snapshot is a fact, and nothing may turn it into a failure.
             if (outcome.Note is { } note)
@@ -77,10 +78,16 @@ internal sealed partial class SnapshotTaker
     public Task HandOverMountAsync(CancellationToken cancellationToken) => _context.Mount?.HandOverAsync(cancellationToken) ?? Task.CompletedTask;
 
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
-    private async Task<DumpOutcome> CommitAsync(SnapshotRun run, RunningTask task, bool leaveRunning, CancellationToken cancellationToken)
+    private async Task<DumpOutcome> CommitAsync(SnapshotRun run, RunningTask task, bool leaveRunning, StorePatience? patience, CancellationToken cancellationToken)
     {
         try
         {
+            if (patience is not null)
+            {
+                // A store that does not answer, or a lease that is lost, is found out before the task stands still for it.
+                await _context.Lease.RenewAsync(cancellationToken).ConfigureAwait(false);
+            }
+
             var request = new DumpRequest
             {
                 RootPid = task.Root.Pid,
@@ -97,7 +104,9 @@ internal sealed partial class SnapshotTaker
             // Whatever it was, the task must not pay for it: it runs on.
             _context.Mount?.Resume();
             task.Output.Resume();
-            var reason = e is OperationCanceledException ? "it was stopped before it was complete" : e.Message;
+            var reason = e is not OperationCanceledException ? e.Message
+                : patience is { Expired.IsCancellationRequested: true } ? $"the store has not answered for {_context.Store.FailingFor.TotalSeconds:0} s; check endpoint and network"
+                : "it was stopped before it was complete";
             throw new SnapshotFailedException(reason, e is LeaseLostException || _context.Lease.Lost.IsCancellationRequested, e);
         }
         finally

@@ -8,7 +8,7 @@ namespace Floe.Store.Packs;
 
 /// <summary>
 /// Gathers the frames of all sinks of one writer into packs and sends full packs while others fill. A fixed number of buffers
-/// is the memory budget and the back-pressure: a sink that finds none free waits. The first failed upload breaks the assembler
+/// is the memory budget and the back-pressure: a sink that finds none free waits. The first failed upload, or the caller's stop, breaks the assembler
 /// for good; every later call throws that exception.
 /// </summary>
 internal sealed class PackAssembler : IAsyncDisposable
@@ -30,6 +30,7 @@ internal sealed class PackAssembler : IAsyncDisposable
     private readonly List<PackRecord> _durable = [];
     private readonly SemaphoreSlim _connections;
     private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenRegistration _stopping;
     private PackBuffer? _current;
     private ExceptionDispatchInfo? _failure;
     private bool _disposed;
@@ -39,7 +40,7 @@ internal sealed class PackAssembler : IAsyncDisposable
     private long _firstUpload;
     private long _lastDurable;
 
-    public PackAssembler(IObjectStore objects, TaskKey task, KnownBlocks known, Func<PackName> nextName, int packBytes, int maxBuffers, TimeProvider time)
+    public PackAssembler(IObjectStore objects, TaskKey task, KnownBlocks known, Func<PackName> nextName, int packBytes, int maxBuffers, TimeProvider time, CancellationToken stop)
     {
         _objects = objects;
         _task = task;
@@ -49,6 +50,7 @@ internal sealed class PackAssembler : IAsyncDisposable
         _maxBuffers = maxBuffers;
         _time = time;
         _connections = new SemaphoreSlim(Math.Max(1, objects.MaxConnections));
+        _stopping = stop.UnsafeRegister(static (self, stop) => ((PackAssembler)self!).Break(new OperationCanceledException(stop)), this);
     }
 
     /// <summary>Bytes of frames in packs that are full, durable or not.</summary>
@@ -177,6 +179,7 @@ internal sealed class PackAssembler : IAsyncDisposable
             uploads = [.. _uploads];
         }
 
+        await _stopping.DisposeAsync().ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(uploads).ConfigureAwait(false);
         lock (_gate)
@@ -263,14 +266,21 @@ internal sealed class PackAssembler : IAsyncDisposable
         }
         catch (Exception failure)
         {
-            lock (_gate)
-            {
-                _failure ??= ExceptionDispatchInfo.Capture(failure);
-                Monitor.PulseAll(_gate);
-            }
-
-            await _stop.CancelAsync().ConfigureAwait(false);
+            Break(failure);
         }
+    }
+
+    /// <summary>Nothing more can be written: who waits for a buffer learns it, and uploads end.</summary>
+    private void Break(Exception failure)
+    {
+        lock (_gate)
+        {
+            _failure ??= ExceptionDispatchInfo.Capture(failure);
+            Monitor.PulseAll(_gate);
+        }
+
+        // On another thread: what it ends may be the caller's own upload.
+        _ = _stop.CancelAsync();
     }
 
     private async Task<PackName> PutAsync(ReadOnlyMemory<byte> content)

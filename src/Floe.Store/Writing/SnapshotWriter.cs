@@ -37,7 +37,7 @@ public sealed class SnapshotWriter : ISnapshotContent, IAsyncDisposable
         var (packBytes, buffers) = options.Buffers(objects.MaxConnections);
         _began = time.GetTimestamp();
         known.BeginWriter();
-        _packs = new PackAssembler(objects, lease.Key, known, lease.NextName, packBytes, buffers, time);
+        _packs = new PackAssembler(objects, lease.Key, known, lease.NextName, packBytes, buffers, time, options.Stop);
     }
 
     /// <summary>May be read at any time by any thread.</summary>

@@ -14,6 +14,9 @@ public sealed record SnapshotWriterOptions
     /// <summary>How many snapshots the task keeps, this one included; at least 1. Older ones leave the task with this commit.</summary>
     public int KeepSnapshots { get; init; } = 2;
 
+    /// <summary>Ends uploads and whoever waits for one: from then on every call is an <see cref="OperationCanceledException"/>.</summary>
+    public CancellationToken Stop { get; init; }
+
     /// <summary>
     /// Every connection of the store busy with one pack, one pack being filled and one to spare; the pack size follows from the
     /// budget. A small budget gets small packs and not fewer connections, down to 4 MiB.

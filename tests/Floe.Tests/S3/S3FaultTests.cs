@@ -41,6 +41,18 @@ public sealed class S3FaultTests : IAsyncLifetime
         Assert.Equal(4, _server.Calls.Count);
     }
 
+    [Fact]
+    public async Task FailingFor_UntilAnAnswerThatIsNoFault_Grows()
+    {
+        Assert.Equal(TimeSpan.Zero, _store.FailingFor);
+        _server.Faults.Add(new(S3DoubleFaultKind.Error, 1) { Status = 503, Code = "SlowDown" });
+        await using var store = Open(o => o with { MaxAttempts = 1 });
+        await FailsAsync(ObjectStoreErrorKind.Busy, () => store.PutAsync(new("x"), Bytes(10), PutCondition.None, Token));
+        Assert.NotEqual(TimeSpan.Zero, store.FailingFor);
+        Assert.Null(await store.HeadAsync(new("none"), Token));
+        Assert.Equal(TimeSpan.Zero, store.FailingFor);
+    }
+
     [Theory]
     [InlineData("SlowDown", ObjectStoreErrorKind.Busy)]
     [InlineData("ServiceUnavailable", ObjectStoreErrorKind.Unavailable)]

@@ -49,6 +49,33 @@ public sealed class RoundTripTests
         Assert.Equal(content, (await ReadAllAsync(reader))["s"]);
     }
 
+    /// <summary>A store that takes nothing and fails nothing: whoever waits for a buffer must not wait for its retries.</summary>
+    [Fact]
+    public async Task Append_StoppedWhileItWaitsForAnUpload_Ends()
+    {
+        var objects = new MemoryObjectStore();
+        var store = await OpenAsync(objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        var hangs = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        objects.Before = (_, key) =>
+        {
+            entered.TrySetResult();
+            return key.Value.Contains("/packs/", StringComparison.Ordinal) ? hangs.Task : Task.CompletedTask;
+        };
+        using var stop = new CancellationTokenSource();
+        var writer = store.BeginSnapshot(lease, new KnownBlocks(), SmallBuffers with { Stop = stop.Token });
+        var filling = Task.Run(() => Fill(writer, new Dictionary<string, byte[]> { ["s"] = RandomBytes(1, 32 << 20) }));
+        await entered.Task.WaitAsync(TestContext.Current.CancellationToken);
+
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => filling.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => writer.FlushAsync(default));
+        hangs.SetResult();
+        await writer.DisposeAsync();
+    }
+
     /// <summary>Blocks that wait in reserved memory while frames are closed, compressed or not, known or not, behind them.</summary>
     [Theory]
     [InlineData(1)]
