@@ -120,8 +120,9 @@ public sealed class VisibilityTests : CoreTests
         await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default).AsTask());
         Tree.Files.Release(handle);
         var failure = Assert.Single(await Tree.Files.DrainAsync(includingOpen: false, default));
-        Assert.Equal("mine", System.IO.File.ReadAllText(failure.LocalPath));
         Assert.Equal(isRemoved ? [] : ["f"], Bucket.Keys);
+        await Tree.Contents.DisposeAsync();
+        Assert.Equal("mine", System.IO.File.ReadAllText(failure.LocalPath));
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Floe.Testing;
 using Floe.Testing.Machines;
+using Floe.Testing.S3;
 using Xunit;
 
 namespace Floe.IntegrationTests.Run;
@@ -48,6 +49,15 @@ internal sealed class Fleet : IAsyncDisposable
 
     /// <summary>A folder of the host, for binds.</summary>
     public string Folder(string name) => _scratch.Folder(name);
+
+    /// <summary>Every floe gets at this service, and does not try again what it refuses.</summary>
+    public void Reach(S3Double s3)
+    {
+        Environment["AWS_ACCESS_KEY_ID"] = s3.Keys.AccessKeyId;
+        Environment["AWS_SECRET_ACCESS_KEY"] = s3.Keys.SecretAccessKey;
+        Environment["FLOE_S3_ENDPOINT"] = s3.Endpoint.ToString().TrimEnd('/');
+        Environment["FLOE_S3_MAX_ATTEMPTS"] = "1";
+    }
 
     public async Task<Machine> MachineAsync(string hostName, params MachineBind[] binds)
     {

@@ -1,5 +1,6 @@
 using Floe.Testing.Imds;
 using Floe.Testing.Machines;
+using Floe.Testing.S3;
 using Xunit;
 
 namespace Floe.IntegrationTests.Run;
@@ -9,6 +10,7 @@ public sealed class ReclaimTests
 {
     private const int Term = 15;
     private const string Script = Fleet.Gate + "trap 'echo TERM came' TERM; echo before; gate /run/go; echo after";
+    private const string TrappingScript = Fleet.Gate + "trap 'echo TERM came; exit 5' TERM; echo before; gate /run/go";
 
     [Fact]
     public async Task Run_SpotNotice_Exit75AndTheNextMachineGoesOn()
@@ -83,20 +85,27 @@ public sealed class ReclaimTests
     [Fact]
     public async Task Run_TermAfterTheNoticesSnapshotWasGivenUp_TaskGetsItAndTheSnapshotBeforeStays()
     {
-        await using var fleet = new Fleet();
-        var run = await GiveUpAsync(fleet);
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        var run = await GiveUpAsync(fleet, s3);
         run.Signal(Term);
         var result = await Fleet.EndAsync(run);
         Fleet.AssertStatus(175, result);
         Assert.Equal("before\nTERM came\n", result.Text);
-        Assert.Single(fleet.Snapshots());
+
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var second = await Fleet.EndAsync(await fleet.RunScriptAsync(b, TrappingScript));
+        Fleet.AssertStatus(0, second);
+        Assert.Contains("Restored snapshot", second.Errors, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Run_TermOnAMachineThatOutlivedItsNotice_IsACancelAsEver()
     {
-        await using var fleet = new Fleet();
-        var run = await GiveUpAsync(fleet, "--return-after", "0");
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        var run = await GiveUpAsync(fleet, s3, "--return-after", "0");
         await Task.Delay(1100, Fleet.Token);
         run.Signal(Term);
         var result = await Fleet.EndAsync(run);
@@ -140,21 +149,21 @@ public sealed class ReclaimTests
         Assert.Contains("Restored snapshot", result.Errors, StringComparison.Ordinal);
     }
 
-    /// <summary>A task with one snapshot, whose machine's notice came and went while no pack could be written.</summary>
-    private static async Task<MachineProcess> GiveUpAsync(Fleet fleet, params string[] options)
+    /// <summary>A task with one snapshot, whose machine's notice came and went while no other could be written.</summary>
+    private static async Task<MachineProcess> GiveUpAsync(Fleet fleet, S3Double s3, params string[] options)
     {
+        fleet.Reach(s3);
         var a = await fleet.MachineAsync("machine-a");
-        var run = await fleet.RunScriptAsync(
-            a, Fleet.Gate + "trap 'echo TERM came; exit 5' TERM; echo before; gate /run/go", ["--notice-file", "/run/notice", "--notice-poll", "1", .. options]);
+        var run = await fleet.RunScriptAsync(a, TrappingScript, ["--notice-file", "/run/notice", "--notice-poll", "1", .. options]);
         await Fleet.UntilPrintedAsync(run, "before\n");
         Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
-        var packs = $"{fleet.StoreFolder}/tasks/{Fleet.Key}/packs";
-        Directory.Move(packs, packs + ".away");
-        await File.WriteAllTextAsync(packs, "", Fleet.Token);
+        s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Error, int.MaxValue)
+        {
+            Status = 500, Code = "InternalError", Where = call => call.Method == "PUT" && call.Key.Contains("/snapshots/", StringComparison.Ordinal),
+        });
         await File.WriteAllTextAsync(a.RootPath + "/run/notice", "1", Fleet.Token);
         await Fleet.UntilLoggedAsync(run, "No time or no way for another snapshot");
-        File.Delete(packs);
-        Directory.Move(packs + ".away", packs);
+        s3.Faults.Clear();
         return run;
     }
 

@@ -16,10 +16,7 @@ public sealed class StoreFailureTests
     {
         await using var s3 = await S3Double.StartAsync();
         await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
-        fleet.Environment["AWS_ACCESS_KEY_ID"] = s3.Keys.AccessKeyId;
-        fleet.Environment["AWS_SECRET_ACCESS_KEY"] = s3.Keys.SecretAccessKey;
-        fleet.Environment["FLOE_S3_ENDPOINT"] = s3.Endpoint.ToString().TrimEnd('/');
-        fleet.Environment["FLOE_S3_MAX_ATTEMPTS"] = "1";
+        fleet.Reach(s3);
         fleet.Environment["AWS_BATCH_JOB_ID"] = "job-20";
         fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "1";
         await using var objects = s3.Open("floe");
@@ -79,10 +76,7 @@ public sealed class StoreFailureTests
     {
         await using var s3 = await S3Double.StartAsync();
         await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
-        fleet.Environment["AWS_ACCESS_KEY_ID"] = s3.Keys.AccessKeyId;
-        fleet.Environment["AWS_SECRET_ACCESS_KEY"] = s3.Keys.SecretAccessKey;
-        fleet.Environment["FLOE_S3_ENDPOINT"] = s3.Endpoint.ToString().TrimEnd('/');
-        fleet.Environment["FLOE_S3_MAX_ATTEMPTS"] = "1";
+        fleet.Reach(s3);
         var a = await fleet.MachineAsync("machine-a");
         Fleet.Open(a, "/run/load");
         var run = await fleet.RunScriptAsync(a, Script);
