@@ -19,18 +19,17 @@ internal sealed unsafe class SharedPages(int pid) : IDisposable
     private ulong _first;
     private ulong _count;
 
-    /// <summary>Whether any of the ranges has such a page. False where the kernel does not tell.</summary>
+    /// <summary>
+    /// Whether any of the ranges has such a page. False where the kernel does not tell. What was read of the pagemap is kept: the process stands still.
+    /// </summary>
     public bool Touches(ReadOnlySpan<Interop.IoVec> ranges)
     {
-        // What stood here before may have changed.
-        _count = 0;
-        var end = ((ulong)ranges[^1].Base + ranges[^1].Length) / s_pageBytes;
         foreach (var range in ranges)
         {
             var page = (ulong)range.Base / s_pageBytes;
             for (var stop = page + (range.Length / s_pageBytes); page < stop; page++)
             {
-                if (page - _first >= _count && !Load(page, end > page ? end - page : 1))
+                if (page - _first >= _count && !Load(page))
                 {
                     return false;
                 }
@@ -48,14 +47,14 @@ internal sealed unsafe class SharedPages(int pid) : IDisposable
 
     public void Dispose() => _pagemap?.Dispose();
 
-    /// <summary>One read for pages that lie close together.</summary>
-    private bool Load(ulong page, ulong pages)
+    /// <summary>One read for this page and those behind it.</summary>
+    private bool Load(ulong page)
     {
         _pagemap ??= File.OpenHandle($"/proc/{pid}/pagemap", FileMode.Open, FileAccess.Read);
         // SAFETY: the array is pinned for the call and at most its length is asked for.
         fixed (ulong* target = _entries)
         {
-            var got = Interop.pread((int)_pagemap.DangerousGetHandle(), target, (nuint)(Math.Min(pages, WindowPages) * sizeof(ulong)), (long)(page * sizeof(ulong)));
+            var got = Interop.pread((int)_pagemap.DangerousGetHandle(), target, WindowPages * sizeof(ulong), (long)(page * sizeof(ulong)));
             (_first, _count) = (page, got > 0 ? (ulong)got / sizeof(ulong) : 0);
         }
 
