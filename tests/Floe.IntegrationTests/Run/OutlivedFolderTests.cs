@@ -7,7 +7,7 @@ namespace Floe.IntegrationTests.Run;
 /// <summary>A machine that outlives the task: what a life of it wrote after its last snapshot is still there.</summary>
 public sealed class OutlivedFolderTests
 {
-    private const string Script = Fleet.Gate + "cd /work; echo first >>log; echo started; gate /run/one; echo more >>log; echo line >>extra; echo wrote; gate /run/two; cat log; echo done";
+    private const string Script = Fleet.Gate + "cd /data; echo first >>log; echo started; gate /run/one; echo more >>log; echo line >>extra; echo wrote; gate /run/two; cat log; echo done";
 
     /// <summary>What the snapshot holds is exact; what it cannot know of is named.</summary>
     [Fact]
@@ -17,8 +17,8 @@ public sealed class OutlivedFolderTests
         fleet.Environment["AWS_BATCH_JOB_ID"] = "job-outlived";
         fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = "1";
         var host = await fleet.MachineAsync("host");
-        Directory.CreateDirectory(host.RootPath + "/work");
-        string[] options = ["--include", "/work", "--on-restore-failure", "fail"];
+        Directory.CreateDirectory(host.RootPath + "/data");
+        string[] options = ["--include", "/data", "--on-restore-failure", "fail"];
         var run = await fleet.RunScriptAsync(host, Script, options);
         await Fleet.UntilPrintedAsync(run, "started\n");
         Fleet.AssertStatus(0, await fleet.SnapshotAsync(host, run, "--key", Fleet.Key, "--leave-running"));
@@ -33,7 +33,7 @@ public sealed class OutlivedFolderTests
         var second = await Fleet.EndAsync(await fleet.RunScriptAsync(host, Script, options));
         Fleet.AssertStatus(0, second);
         Assert.Contains("The task ran on after snapshot", second.Errors, StringComparison.Ordinal);
-        Assert.Contains(": /work/extra\n", second.Errors, StringComparison.Ordinal);
+        Assert.Contains(": /data/extra\n", second.Errors, StringComparison.Ordinal);
         Assert.EndsWith("first\nmore\ndone\n", second.Text, StringComparison.Ordinal);
     }
 }
