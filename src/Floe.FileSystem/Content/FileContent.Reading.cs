@@ -43,7 +43,7 @@ public sealed partial class FileContent
             var end = Math.Min(offset + destination.Length, size);
             try
             {
-                await FetchAsync(BlockMap.BlockOf(offset), BlockMap.BlocksOf(end), mayWait: true, cancellationToken, isRead: true).ConfigureAwait(false);
+                await FetchAsync(BlockMap.BlockOf(offset), BlockMap.BlocksOf(end), cancellationToken, isRead: true).ConfigureAwait(false);
             }
             catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
             {
