@@ -6,8 +6,8 @@ namespace Floe.FileSystem.Content;
 /// </summary>
 /// <remarks>
 /// Why nobody is refused space that would come, and nobody waits for ever. A transfer is what goes on by itself: it waits for the network, and for slots
-/// and memory that other transfers hold, but never for space, nor for anybody who waits for space. So each ends, and a waiter may wait as long as there
-/// is one. It ends (<see cref="EndTransfer"/>) after what it made droppable can be dropped: a fetch when its blocks are here, a part when it counts as
+/// and memory that other transfers hold, but never for space, nor for anybody who waits for space: a publication is none while it stands at a file's
+/// gate. So each ends, and a waiter may wait as long as there is one. It ends (<see cref="EndTransfer"/>) after what it made droppable can be dropped: a fetch when its blocks are here, a part when it counts as
 /// sent and no longer as on its way. Space is taken and the transfer that fills it begun in one step, so that who finds the space gone finds the
 /// transfer. A waiter is woken when a transfer ends or space is released; it looks for space, has sent what can be (<see cref="Relieve"/>), and is
 /// refused if nothing was, nothing is on its way, and nothing has ended since it looked. Waiters keep nothing going round: a part is sent for them only

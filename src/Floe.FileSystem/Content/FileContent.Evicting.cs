@@ -93,6 +93,14 @@ public sealed partial class FileContent
     private bool MayBeReplaced(int part) =>
         _session is { } session && session.Unanswered.TryGetValue(part, out var version) && version != VersionOf(part);
 
+    private bool KeepsSentParts()
+    {
+        lock (_lock)
+        {
+            return _holds > 0 || (_session is { } session && session.Unanswered.Keys.Any(p => IsSent(p) && MayBeReplaced(p)));
+        }
+    }
+
     private void Touch(long offset, long bytes)
     {
         LastUsed = _store.Tick();

@@ -66,6 +66,8 @@ public sealed partial class FileContent
 
     private async Task PublishQueuedAsync()
     {
+        // From now on, however long it waits for its turn: what closed files have in the cache is going to be room.
+        _store.Space.BeginTransfer();
         await Task.Yield();
         while (true)
         {
@@ -93,18 +95,47 @@ public sealed partial class FileContent
             }
         }
 
+        _store.Space.EndTransfer();
         _store.Settle(this);
     }
 
     private async Task PublishNowAsync(CancellationToken cancellationToken)
     {
         _store.Track(this);
-        await PublishAsync(isForced: true, cancellationToken).ConfigureAwait(false);
+        _store.Space.BeginTransfer();
+        try
+        {
+            await PublishAsync(isForced: true, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _store.Space.EndTransfer();
+        }
     }
 
+    /// <summary>In a transfer: while it is in one of the gates it may wait for, whoever is there may wait for space, and so it counts as none.</summary>
+    private async Task EnterAsync(SemaphoreSlim gate, CancellationToken cancellationToken)
+    {
+        if (await gate.WaitAsync(TimeSpan.Zero, cancellationToken).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        _store.Space.EndTransfer();
+        try
+        {
+            await gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _store.Space.BeginTransfer();
+        }
+    }
+
+    /// <summary>In a transfer of the caller's.</summary>
     private async Task PublishAsync(bool isForced, CancellationToken cancellationToken)
     {
-        await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await EnterAsync(_publishGate, cancellationToken).ConfigureAwait(false);
         try
         {
             for (var attempt = 1; ; attempt++)
@@ -168,15 +199,17 @@ public sealed partial class FileContent
     private async Task<bool> PutAsync(CancellationToken cancellationToken)
     {
         byte[]? buffer = null;
-        var isLarge = await _store.EnterSmallAsync(Size, cancellationToken).ConfigureAwait(false);
+        bool? isLarge = null;
         try
         {
             long changes;
             int size;
             ContentTarget target;
-            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await EnterAsync(_gate, cancellationToken).ConfigureAwait(false);
             try
             {
+                // In the gate: who has this memory waits for no writer, who may wait for space.
+                isLarge = await _store.EnterSmallAsync(Size, cancellationToken).ConfigureAwait(false);
                 lock (_lock)
                 {
                     if (_size > PartGrid.MinPartBytes || _target is null || _session is not null)
@@ -193,7 +226,7 @@ public sealed partial class FileContent
                 }
 
                 buffer = ArrayPool<byte>.Shared.Rent(Math.Max(size, 1));
-                await ReadWholeAsync(buffer.AsMemory(0, size), cancellationToken).ConfigureAwait(false);
+                await ReadWithoutCachingAsync(0, buffer.AsMemory(0, size), cancellationToken).ConfigureAwait(false);
             }
             finally
             {
@@ -212,20 +245,15 @@ public sealed partial class FileContent
         }
         finally
         {
-            _store.LeaveSmall(isLarge);
+            if (isLarge is { } slot)
+            {
+                _store.LeaveSmall(slot);
+            }
+
             if (buffer is not null)
             {
                 ArrayPool<byte>.Shared.Return(buffer);
             }
-        }
-    }
-
-    private async Task ReadWholeAsync(Memory<byte> destination, CancellationToken cancellationToken)
-    {
-        for (var done = 0; done < destination.Length;)
-        {
-            var count = await ReadAsync(done, destination[done..], cancellationToken).ConfigureAwait(false);
-            done += count > 0 ? count : throw new ContentException(ContentErrorKind.LocalDisk, "the file became shorter while its length was held");
         }
     }
 
@@ -242,7 +270,7 @@ public sealed partial class FileContent
         ContentTarget target;
         long changes, size;
         TaskCompletionSource completion;
-        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await EnterAsync(_gate, cancellationToken).ConfigureAwait(false);
         try
         {
             if (holdsWriters)
@@ -337,9 +365,8 @@ public sealed partial class FileContent
         }
     }
 
-    private async Task MapAsync(Func<Task> upload)
+    private static async Task MapAsync(Func<Task> upload)
     {
-        _store.Space.BeginTransfer();
         try
         {
             await upload().ConfigureAwait(false);
@@ -347,10 +374,6 @@ public sealed partial class FileContent
         catch (ObjectStoreException e)
         {
             throw ContentErrors.Map(e, isRead: false);
-        }
-        finally
-        {
-            _store.Space.EndTransfer();
         }
     }
 

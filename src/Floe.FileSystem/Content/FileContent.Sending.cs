@@ -353,40 +353,6 @@ public sealed partial class FileContent
         await (completion ?? Task.CompletedTask).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>
-    /// Brings what a part lacks into the cache, waiting for space as a writer does, and so no hope for others who wait. One part of all at a time: several
-    /// that each held some of the space would keep each other from the rest.
-    /// </summary>
-    private async Task WaitForRoomAsync(int part, CancellationToken cancellationToken)
-    {
-        _store.Space.EndTransfer();
-        try
-        {
-            await _store.LargeParts.WaitAsync(cancellationToken).ConfigureAwait(false);
-            try
-            {
-                long first, end;
-                lock (_lock)
-                {
-                    (first, end) = BlocksOfPart(part);
-                }
-
-                if (!await TryFetchAsync(first, end, cancellationToken).ConfigureAwait(false))
-                {
-                    throw LostUpload();
-                }
-            }
-            finally
-            {
-                _store.LargeParts.Release();
-            }
-        }
-        finally
-        {
-            _store.Space.BeginTransfer();
-        }
-    }
-
     private async Task<UploadedPart> SendFileAsync(
         IBucketClient client, UploadSession session, int part, long bytes, uint? checksum, CancellationToken stop, CancellationToken cancellationToken)
     {

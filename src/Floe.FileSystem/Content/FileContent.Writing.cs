@@ -30,8 +30,8 @@ public sealed partial class FileContent
 
     /// <summary>
     /// A change in the gate. One that answers false has done nothing: what it needs of bytes that lie only in sent parts of an unfinished upload
-    /// is brought within reach, by publishing the file as it is, and it is tried again. So is one that has no space while a hold keeps bytes here
-    /// that could be dropped else: the publication comes when the hold ends.
+    /// is brought within reach, by publishing the file as it is, and it is tried again. So is one that has no space while sent parts are kept here that
+    /// could be dropped else: by a hold, at whose end the publication comes, or since older bytes may replace them until then.
     /// </summary>
     private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, CancellationToken cancellationToken)
     {
@@ -45,7 +45,7 @@ public sealed partial class FileContent
                     return;
                 }
             }
-            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && Volatile.Read(ref _holds) > 0)
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && KeepsSentParts())
             {
             }
             finally

@@ -37,7 +37,7 @@ public sealed class FullCacheTests
         await using var fixture = await StartAsync(o => o with { MaxCacheBytes = Part });
         var expected = Bytes(3 * Part);
         var content = await fixture.OpenAsync("out", [.. expected], Token);
-        content.Open(canRead: false, canWrite: true);
+        content.Open(canRead: true, canWrite: true);
         using var mayGoOn = new ManualResetEventSlim();
         var looked = new TaskCompletionSource();
         try
@@ -87,7 +87,7 @@ public sealed class FullCacheTests
         await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 2 * Part, MaxPartMemoryBytes = 0, MaxUploads = maxUploads });
         var expected = Bytes(4 * Part);
         var content = await fixture.OpenAsync("out", [.. expected], Token);
-        content.Open(canRead: false, canWrite: true);
+        content.Open(canRead: true, canWrite: true);
         await fixture.Store.PauseAsync(Token);
         for (var part = 0; part < 3; part++)
         {
@@ -104,7 +104,7 @@ public sealed class FullCacheTests
     {
         await using var fixture = await StartAsync(o => o with { MaxCacheBytes = Part, MaxPartMemoryBytes = 0 });
         var content = await fixture.OpenAsync("out", Bytes(3 * Part), Token);
-        content.Open(canRead: false, canWrite: true);
+        content.Open(canRead: true, canWrite: true);
         var bytes = Bytes(Block, seed: 2);
         var error = await Assert.ThrowsAsync<ContentException>(async () =>
         {
@@ -117,6 +117,62 @@ public sealed class FullCacheTests
         Assert.Equal(ContentErrorKind.NoSpace, error.Kind);
     }
 
+    [Fact]
+    public async Task WriteAsync_ClosedSmallFileWaitsForItsTurn_GoesOnWhenItIsInTheBucket()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20 });
+        for (var taken = 0; taken < 6; taken++)
+        {
+            await fixture.Store.EnterSmallAsync(1 << 20, Token);
+        }
+
+        (await FillAsync(fixture, "closed", 1 << 20)).Close(canRead: true, canWrite: true);
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: true, canWrite: true);
+        var expected = new byte[Block];
+        var writing = WriteAsync(content, expected, 0, Block);
+        Assert.False(writing.IsCompleted);
+        fixture.Store.LeaveSmall(isLarge: true);
+        await writing.WaitAsync(s_limit, Token);
+        await CloseAsync(fixture, content, expected);
+        AssertSame(Bytes(1 << 20, seed: 2), fixture.Server.Read("closed"));
+    }
+
+    [Fact]
+    public async Task WriteAsync_OpenFileIsSyncedByAnotherWhileTheWriterWaitsForSpace_IsNoSpace()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20 });
+        using var mayGoOn = new ManualResetEventSlim();
+        var isAsked = new TaskCompletionSource();
+        fixture.Store.Space.EvictPatiently = _ => isAsked.TrySetResult() && mayGoOn.Wait(s_limit, Token) ? 0 : 0;
+        var content = await FillAsync(fixture, "out", 1 << 20);
+        var writing = Task.Run(async () => await content.WriteAsync(1 << 20, Bytes(Block), Token), Token);
+        await isAsked.Task.WaitAsync(s_limit, Token);
+        var sync = content.SyncAsync(Token);
+        mayGoOn.Set();
+        var error = await Assert.ThrowsAsync<ContentException>(() => writing.WaitAsync(s_limit, Token));
+        Assert.Equal(ContentErrorKind.NoSpace, error.Kind);
+        await sync.WaitAsync(s_limit, Token);
+        await content.WriteAsync(1 << 20, Bytes(Block), Token);
+    }
+
+    [Fact]
+    public async Task WriteAsync_OlderBytesOfTheOnlySentPartMayStillArrive_GoesOn()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = Part + Block }, o => o with { MaxAttempts = 1 });
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: true, canWrite: true);
+        fixture.Server.Faults.Add(new(S3DoubleFaultKind.LoseAnswer, 1) { Where = c => c.Query.Contains("partNumber=1&", StringComparison.Ordinal) });
+        var expected = new byte[Part + (3 * Block)];
+        await WriteAsync(content, expected, 0, Part + Block);
+        await SentAsync(fixture, content, 1);
+        await WriteAsync(content, expected, 0, Block);
+        await WriteAsync(content, expected, Part, Part + Block);
+        await SentAsync(fixture, content, 1);
+        await WriteAsync(content, expected, Part + Block, Part + (3 * Block)).WaitAsync(s_limit, Token);
+        await CloseAsync(fixture, content, expected);
+    }
+
     /// <summary>The service refuses to complete an upload of which a part is another than the one that is listed, and what only the upload has is lost.</summary>
     [Fact]
     public async Task Relieve_PartChangedWhileTheUploadIsCompleted_SendsItAfterwards()
@@ -125,7 +181,7 @@ public sealed class FullCacheTests
         var buckets = new MemoryBuckets(Tree.Bucket);
         await using var store = new ContentStore(buckets, new ContentStoreOptions { CacheFolder = scratch["cache"], MaxCacheBytes = 64 << 20 });
         var content = store.Create(new ContentTarget(Tree.Bucket, "out"));
-        content.Open(canRead: false, canWrite: true);
+        content.Open(canRead: true, canWrite: true);
         var expected = new byte[(2 * Part) + Block];
         await WriteAsync(content, expected, 0, expected.Length);
         using var mayGoOn = new ManualResetEventSlim();
@@ -150,7 +206,7 @@ public sealed class FullCacheTests
         mayGoOn.Set();
         await sync.WaitAsync(s_limit, Token);
         Assert.False(isTold.Task.IsCompleted);
-        content.Close(canRead: false, canWrite: true);
+        content.Close(canRead: true, canWrite: true);
         Assert.Empty(await store.DrainAsync(includingOpen: false, Token).WaitAsync(s_limit, Token));
         AssertSame(expected, buckets[Tree.Bucket].Content("out"));
     }
@@ -166,6 +222,14 @@ public sealed class FullCacheTests
         }
     }
 
+    private static async Task SentAsync(ContentFixture fixture, FileContent content, int parts)
+    {
+        while (fixture.Server.OpenPartCount < parts || content.IsSending)
+        {
+            await Task.Delay(5, Token);
+        }
+    }
+
     private static async Task CloseAsync(ContentFixture fixture, FileContent content, byte[] expected)
     {
         content.Close(canRead: true, canWrite: true);
@@ -177,7 +241,7 @@ public sealed class FullCacheTests
     private static async Task<FileContent> FillAsync(ContentFixture fixture, string key, int bytes)
     {
         var content = fixture.Store.Create(Target(key));
-        content.Open(canRead: false, canWrite: true);
+        content.Open(canRead: true, canWrite: true);
         await content.WriteAsync(0, Bytes(bytes, seed: 2), Token);
         return content;
     }
