@@ -11,8 +11,10 @@ namespace Floe.S3;
 /// </summary>
 internal sealed partial class S3Client : IDisposable
 {
-    /// <summary>Connections for small calls, beside those of the transfers.</summary>
     private const int ControlConnections = 4;
+
+    /// <summary>Small calls for each transfer: until a store answers they take nothing of the link.</summary>
+    private const int SmallCallsPerTransfer = 4;
 
     private const int MaxErrorBytes = 64 << 10;
 
@@ -24,13 +26,15 @@ internal sealed partial class S3Client : IDisposable
     private readonly HttpMessageInvoker _http;
     private readonly SigV4 _signer = new();
     private readonly SemaphoreSlim _bulkSlots;
-    private readonly SemaphoreSlim _controlSlots = new(ControlConnections);
+    private readonly SemaphoreSlim _smallSlots;
+    private readonly SemaphoreSlim _controlSlots;
 
     private volatile S3Address? _address;
     private long _clockOffsetTicks;
     private long _failingSince;
 
-    public S3Client(StoreUrl store, ObjectStoreOptions options, ICredentialSource credentials, TimeProvider time, ILogger logger)
+    /// <param name="isFileSystem">Everything but transfers is small calls: looking names up, removing them.</param>
+    public S3Client(StoreUrl store, ObjectStoreOptions options, ICredentialSource credentials, TimeProvider time, ILogger logger, bool isFileSystem = false)
     {
         _store = store;
         _options = options;
@@ -38,7 +42,10 @@ internal sealed partial class S3Client : IDisposable
         _time = time;
         _logger = logger;
         _bulkSlots = new SemaphoreSlim(options.MaxConnections);
-        _http = S3Transport.Create(options.MaxConnections + ControlConnections, options.ConnectTimeout);
+        var smallCalls = SmallCallsPerTransfer * options.MaxConnections;
+        _smallSlots = new SemaphoreSlim(smallCalls);
+        _controlSlots = isFileSystem ? _smallSlots : new SemaphoreSlim(ControlConnections);
+        _http = S3Transport.Create(options.MaxConnections + ControlConnections + smallCalls, options.ConnectTimeout);
     }
 
     /// <summary>
@@ -51,7 +58,12 @@ internal sealed partial class S3Client : IDisposable
     /// <summary>As above for a request that changes from attempt to attempt: a download that goes on where it broke off.</summary>
     public async Task<T> SendAsync<T>(Func<S3Request> request, Func<S3Answer, Task<T>> read, CancellationToken cancellationToken)
     {
-        var slots = request().IsBulk ? _bulkSlots : _controlSlots;
+        var slots = request().Lane switch
+        {
+            S3Lane.Bulk => _bulkSlots,
+            S3Lane.Small => _smallSlots,
+            _ => _controlSlots,
+        };
         await slots.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
@@ -70,6 +82,7 @@ internal sealed partial class S3Client : IDisposable
     {
         _http.Dispose();
         _bulkSlots.Dispose();
+        _smallSlots.Dispose();
         _controlSlots.Dispose();
     }
 
