@@ -118,30 +118,6 @@ public sealed class SnapshotStore
         };
     }
 
-    /// <summary>
-    /// Opens the newest snapshot whose manifest, index and every pack's directory verify, or gives null when there is none.
-    /// Those passed over are added to <paramref name="passedOver"/>. A snapshot of a newer format is no reason to go back in
-    /// time: it is an <see cref="UnsupportedFormatException"/>.
-    /// </summary>
-    public async Task<SnapshotReader?> OpenLatestGoodAsync(TaskKey task, SnapshotReaderOptions options, ICollection<SnapshotProblem> passedOver, CancellationToken cancellationToken)
-    {
-        foreach (var listing in await ListSnapshotsAsync(task, cancellationToken).ConfigureAwait(false))
-        {
-            try
-            {
-                var reader = await OpenSnapshotAsync(task, listing.Seq, options, cancellationToken).ConfigureAwait(false);
-                await reader.MapAsync(cancellationToken).ConfigureAwait(false);
-                return reader;
-            }
-            catch (SnapshotDamagedException damage)
-            {
-                passedOver.Add(new SnapshotProblem(listing.Seq, damage.ObjectKey, damage.Message));
-            }
-        }
-
-        return null;
-    }
-
     /// <summary>Re-reads every byte of a snapshot, or of all of the task's when <paramref name="seq"/> is null.</summary>
     public Task<VerifyReport> VerifyAsync(TaskKey task, long? seq, CancellationToken cancellationToken) =>
         new Verification(_objects, task).RunAsync(seq, cancellationToken);
