@@ -27,14 +27,13 @@ internal sealed partial class S3Client : IDisposable
     private readonly SigV4 _signer = new();
     private readonly SemaphoreSlim _bulkSlots;
     private readonly SemaphoreSlim _smallSlots;
-    private readonly SemaphoreSlim _controlSlots;
+    private readonly SemaphoreSlim _controlSlots = new(ControlConnections);
 
     private volatile S3Address? _address;
     private long _clockOffsetTicks;
     private long _failingSince;
 
-    /// <param name="isFileSystem">Everything but transfers is small calls: looking names up, removing them.</param>
-    public S3Client(StoreUrl store, ObjectStoreOptions options, ICredentialSource credentials, TimeProvider time, ILogger logger, bool isFileSystem = false)
+    public S3Client(StoreUrl store, ObjectStoreOptions options, ICredentialSource credentials, TimeProvider time, ILogger logger)
     {
         _store = store;
         _options = options;
@@ -44,7 +43,6 @@ internal sealed partial class S3Client : IDisposable
         _bulkSlots = new SemaphoreSlim(options.MaxConnections);
         var smallCalls = SmallCallsPerTransfer * options.MaxConnections;
         _smallSlots = new SemaphoreSlim(smallCalls);
-        _controlSlots = isFileSystem ? _smallSlots : new SemaphoreSlim(ControlConnections);
         _http = S3Transport.Create(options.MaxConnections + ControlConnections + smallCalls, options.ConnectTimeout);
     }
 
@@ -61,8 +59,8 @@ internal sealed partial class S3Client : IDisposable
         var slots = request().Lane switch
         {
             S3Lane.Bulk => _bulkSlots,
-            S3Lane.Small => _smallSlots,
-            _ => _controlSlots,
+            S3Lane.Control => _controlSlots,
+            _ => _smallSlots,
         };
         await slots.WaitAsync(cancellationToken).ConfigureAwait(false);
         try

@@ -5,11 +5,11 @@ namespace Floe.S3;
 /// <summary>What a call queues with: none is held up behind others that take longer.</summary>
 internal enum S3Lane
 {
-    /// <summary>A lease's renewal and the like, of which there are few.</summary>
-    Control,
-
     /// <summary>One of thousands that may be wanted at a time: the answers' delay is all there is to them.</summary>
     Small,
+
+    /// <summary>A few written bytes that others wait for: a lease's renewal, a manifest.</summary>
+    Control,
 
     /// <summary>A transfer.</summary>
     Bulk,

@@ -25,7 +25,7 @@ internal sealed class S3BucketService(ObjectStoreOptions options, ICredentialSou
         }
 
         return _clients.GetOrAdd(bucket, _ => new Lazy<S3BucketClient>(
-            () => new S3BucketClient(url, options, new S3Client(url, options, credentials, time, logger, isFileSystem: true)))).Value;
+            () => new S3BucketClient(url, options, new S3Client(url, options, credentials, time, logger)))).Value;
     }
 
     public ValueTask DisposeAsync()
