@@ -21,6 +21,9 @@ public sealed partial class FileContent
 
         public long End => end;
 
+        /// <summary>It has its space, or needs none: it ends without waiting for what others do. Under the lock.</summary>
+        public bool IsReserved { get; set; }
+
         /// <summary>Blocks of it that came into memory, and so never took space in the cache.</summary>
         public int Streamed { get; set; }
 
@@ -212,7 +215,8 @@ public sealed partial class FileContent
     }
 
     /// <summary>Never throws: the waiters are told. The bytes serve all of them, so no reader's interruption ends it.</summary>
-    private async Task RunFetchAsync(Fetch fetch, bool mayWait)
+    /// <returns>False: there was no space. Only where it may not wait.</returns>
+    private async Task<bool> RunFetchAsync(Fetch fetch, bool mayWait)
     {
         var reserved = (fetch.End - fetch.First) * BlockMap.BlockBytes;
         Exception? error = null;
@@ -231,6 +235,11 @@ public sealed partial class FileContent
 
             if (isReserved)
             {
+                lock (_lock)
+                {
+                    fetch.IsReserved = true;
+                }
+
                 _store.Space.BeginTransfer();
                 await TransferAsync(fetch).ConfigureAwait(false);
             }
@@ -253,6 +262,8 @@ public sealed partial class FileContent
         {
             _store.Space.NoteDiskFull();
         }
+
+        return isReserved;
     }
 
     /// <summary>Gives up the blocks that did not come, with their space, and tells the waiters.</summary>

@@ -47,7 +47,7 @@ public sealed partial class FileContent
             }
             catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
             {
-                return new FileBytes(await ReadPastCacheAsync(offset, destination[..(int)(end - offset)], cancellationToken).ConfigureAwait(false), null);
+                return new FileBytes(await ReadPastCacheAsync(offset, destination[..(int)(end - offset)], isSend: false, cancellationToken).ConfigureAwait(false), null);
             }
 
             if (TryReadLocal(offset, destination.Span, mayLend, out var bytes))
@@ -187,8 +187,26 @@ public sealed partial class FileContent
         return (null, (int)Math.Clamp((block * BlockMap.BlockBytes) - offset, 0, length));
     }
 
-    /// <summary>The cache is full of what must stay: the bytes go straight to the reader.</summary>
-    private async Task<int> ReadPastCacheAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    /// <summary>The same for a part that goes up: it is nobody's use of the file, and brings nothing of it here.</summary>
+    private bool TryCopyLocal(long offset, Span<byte> destination)
+    {
+        for (var done = 0; done < destination.Length;)
+        {
+            if (ReadRun(offset + done, destination[done..]) is var read and > 0)
+            {
+                done += read;
+            }
+            else
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>The cache is full of what must stay: the bytes go straight to the reader, or into the part that goes up.</summary>
+    private async Task<int> ReadPastCacheAsync(long offset, Memory<byte> destination, bool isSend, CancellationToken cancellationToken)
     {
         var done = 0;
         while (done < destination.Length)
@@ -196,21 +214,35 @@ public sealed partial class FileContent
             var at = offset + done;
             var wanted = (int)Math.Min(destination.Length - done, ((BlockMap.BlockOf(at) + 1) * BlockMap.BlockBytes) - at);
             var piece = destination.Slice(done, wanted);
-            if (!TryReadLocal(at, piece.Span, out _))
+            if (!(isSend ? TryCopyLocal(at, piece.Span) : TryReadLocal(at, piece.Span, out _)))
             {
                 ObjectVersion? source;
-                bool isAway;
+                bool isAway, isBehind;
                 lock (_lock)
                 {
                     isAway = _blocks.IsAway(BlockMap.BlockOf(at));
+                    isBehind = !isAway && IsMissing(BlockMap.BlockOf(at)) && at >= _baseLimit;
                     // All that is missing here in one request.
                     for (var block = BlockMap.BlockOf(at) + 1; done + wanted < destination.Length && IsMissing(block) && !_blocks.IsAway(block); block++)
                     {
                         wanted = (int)Math.Min(destination.Length - done, wanted + BlockMap.BlockBytes);
                     }
 
-                    wanted = (int)Math.Min(wanted, _baseLimit - at);
+                    wanted = isBehind ? piece.Length : (int)Math.Min(wanted, _baseLimit - at);
                     source = _base;
+                }
+
+                if (isBehind)
+                {
+                    // The object ends in this block, and the file was made longer.
+                    piece.Span.Clear();
+                    done += wanted;
+                    continue;
+                }
+
+                if (isAway && isSend)
+                {
+                    throw LostUpload();
                 }
 
                 if (isAway)

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Floe.S3;
 using Floe.S3.Buckets;
 
@@ -7,9 +6,6 @@ namespace Floe.FileSystem.Content;
 /// <summary>Parts on their way to the bucket.</summary>
 public sealed partial class FileContent
 {
-    /// <summary>Parts up to here may be put together in memory when the cache is full.</summary>
-    private const int MaxMemoryPartBytes = 32 << 20;
-
     private readonly Dictionary<int, Sending> _sending = [];
     private readonly Dictionary<int, int> _partVersions = [];
 
@@ -269,7 +265,7 @@ public sealed partial class FileContent
 
         var client = _store.Client(session.Bucket);
         UploadedPart sent;
-        var isHere = !isMissing || await TryFetchToSendAsync(first, end, bytes, either.Token).ConfigureAwait(false);
+        var isHere = !isMissing || await TryCompleteAsync(first, end, bytes, either.Token).ConfigureAwait(false);
         stop.ThrowIfCancellationRequested();
         try
         {
@@ -308,43 +304,6 @@ public sealed partial class FileContent
                 session.Sent[part] = (sent, version);
                 _isStuck = false;
             }
-        }
-    }
-
-    /// <summary>Brings what a part lacks into the cache. False: the cache is full, perhaps of this very part's other bytes.</summary>
-    private async Task<bool> TryFetchToSendAsync(long first, long end, long bytes, CancellationToken cancellationToken)
-    {
-        // What waits for space itself is no hope for others who do.
-        _store.Space.EndTransfer();
-        try
-        {
-            return await TryFetchAsync(first, end, mayWait: true, cancellationToken).ConfigureAwait(false) ? true : throw LostUpload();
-        }
-        catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && bytes <= MaxMemoryPartBytes)
-        {
-            return false;
-        }
-        finally
-        {
-            _store.Space.BeginTransfer();
-        }
-    }
-
-    /// <summary>Puts a part together from the cache and the object that the file rests on, without room in the cache.</summary>
-    private async Task<UploadedPart> SendFromMemoryAsync(IBucketClient client, UploadSession session, int part, int bytes, CancellationToken cancellationToken)
-    {
-        await _store.MemoryParts.WaitAsync(cancellationToken).ConfigureAwait(false);
-        var buffer = ArrayPool<byte>.Shared.Rent(bytes);
-        try
-        {
-            var body = buffer.AsMemory(0, bytes);
-            await ReadPastCacheAsync(PartGrid.Offset(part), body, cancellationToken).ConfigureAwait(false);
-            return await client.UploadPartAsync(session.Ticket, part, body, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-            _store.MemoryParts.Release();
         }
     }
 

@@ -53,6 +53,7 @@ public sealed partial class FileContent
             {
                 var range = new StreamedRange(this, memory, source, _changes, offset, (int)length);
                 _streamed.Add(range);
+                fetch.IsReserved = true;
                 return range;
             }
         }

@@ -102,24 +102,7 @@ public sealed class ModelTests
                 var start = at;
                 random.NextBytes(model.AsSpan(start, count));
                 at += count;
-                return TryAsync(start, count);
-            }
-        }
-
-        // Parts that wait for space to be completed before they go up in another way may, for a moment, leave no hope for a writer: known, and no loss.
-        async Task TryAsync(int start, int count)
-        {
-            for (var attempt = 1; ; attempt++)
-            {
-                try
-                {
-                    await content.WriteAsync(start, model.AsMemory(start, count), Token);
-                    return;
-                }
-                catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && attempt < 20)
-                {
-                    await content.SyncAsync(Token);
-                }
+                return content.WriteAsync(start, model.AsMemory(start, count), Token).AsTask();
             }
         }
     }
