@@ -16,6 +16,9 @@ internal sealed partial class S3Client : IDisposable
     /// <summary>Small calls for each transfer: until a store answers they take nothing of the link.</summary>
     private const int SmallCallsPerTransfer = 4;
 
+    /// <summary>A process may have 1024 descriptors where nobody said otherwise.</summary>
+    private const int MaxSmallCalls = 256;
+
     private const int MaxErrorBytes = 64 << 10;
 
     private readonly StoreUrl _store;
@@ -41,7 +44,7 @@ internal sealed partial class S3Client : IDisposable
         _time = time;
         _logger = logger;
         _bulkSlots = new SemaphoreSlim(options.MaxConnections);
-        var smallCalls = SmallCallsPerTransfer * options.MaxConnections;
+        var smallCalls = Math.Min(SmallCallsPerTransfer * options.MaxConnections, MaxSmallCalls);
         _smallSlots = new SemaphoreSlim(smallCalls);
         _http = S3Transport.Create(options.MaxConnections + ControlConnections + smallCalls, options.ConnectTimeout);
     }

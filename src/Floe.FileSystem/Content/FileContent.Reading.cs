@@ -205,7 +205,7 @@ public sealed partial class FileContent
         return true;
     }
 
-    /// <summary>The cache is full of what must stay: the bytes go straight to the reader, or into the part that goes up.</summary>
+    /// <summary>The cache is full of what must stay: the bytes go straight to the reader, or into the part that goes up. Gives how many there are.</summary>
     private async Task<int> ReadPastCacheAsync(long offset, Memory<byte> destination, bool isSend, CancellationToken cancellationToken)
     {
         var done = 0;
@@ -213,61 +213,67 @@ public sealed partial class FileContent
         {
             var at = offset + done;
             var wanted = (int)Math.Min(destination.Length - done, ((BlockMap.BlockOf(at) + 1) * BlockMap.BlockBytes) - at);
-            var piece = destination.Slice(done, wanted);
-            if (!(isSend ? TryCopyLocal(at, piece.Span) : TryReadLocal(at, piece.Span, out _)))
+            var count = wanted;
+            if (isSend ? TryCopyLocal(at, destination.Span.Slice(done, wanted)) : TryReadLocal(at, destination.Span.Slice(done, wanted), out count))
             {
-                ObjectVersion? source;
-                bool isAway, isBehind;
-                lock (_lock)
+                if (count == 0)
                 {
-                    isAway = _blocks.IsAway(BlockMap.BlockOf(at));
-                    isBehind = !isAway && IsMissing(BlockMap.BlockOf(at)) && at >= _baseLimit;
-                    // All that is missing here in one request.
-                    for (var block = BlockMap.BlockOf(at) + 1; done + wanted < destination.Length && IsMissing(block) && !_blocks.IsAway(block); block++)
-                    {
-                        wanted = (int)Math.Min(destination.Length - done, wanted + BlockMap.BlockBytes);
-                    }
-
-                    wanted = isBehind ? piece.Length : (int)Math.Min(wanted, _baseLimit - at);
-                    source = _base;
+                    return done;
                 }
 
-                if (isBehind)
-                {
-                    // The object ends in this block, and the file was made longer.
-                    piece.Span.Clear();
-                    done += wanted;
-                    continue;
-                }
+                done += count;
+                continue;
+            }
 
-                if (isAway && isSend)
-                {
-                    throw LostUpload();
-                }
-
-                if (isAway)
-                {
-                    // Only in a sent part of an unfinished upload: then the object is made first.
-                    await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
-                    continue;
-                }
-
-                if (source is null || wanted <= 0)
+            ObjectVersion source;
+            int ofObject;
+            bool isAway;
+            lock (_lock)
+            {
+                var block = BlockMap.BlockOf(at);
+                isAway = _blocks.IsAway(block);
+                if (!isAway && !IsMissing(block))
                 {
                     // It has come, or was cut off, in this moment.
                     continue;
                 }
 
-                try
+                // All that is missing here in one request.
+                for (block++; done + wanted < destination.Length && IsMissing(block) && !_blocks.IsAway(block); block++)
                 {
-                    await _store.Client(source.Bucket).ReadRangeAsync(source, at, destination.Slice(done, wanted), null, cancellationToken).ConfigureAwait(false);
+                    wanted = (int)Math.Min(destination.Length - done, wanted + BlockMap.BlockBytes);
                 }
-                catch (ObjectStoreException e)
-                {
-                    throw ContentErrors.Map(e, isRead: true);
-                }
+
+                // The object may end, or be cut off, within its last block, and the file go on.
+                ofObject = (int)Math.Clamp(_baseLimit - at, 0, wanted);
+                source = _base ?? throw new ContentException(ContentErrorKind.Stale, "the file was cut while it was read");
             }
 
+            if (isAway)
+            {
+                // Only in a sent part of an unfinished upload: then the object is made first.
+                await (isSend ? throw LostUpload() : PublishAwayAsync(cancellationToken)).ConfigureAwait(false);
+                continue;
+            }
+
+            try
+            {
+                if (ofObject > 0)
+                {
+                    await _store.Client(source.Bucket).ReadRangeAsync(source, at, destination.Slice(done, ofObject), null, cancellationToken).ConfigureAwait(false);
+                }
+            }
+            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound && IsReplaced(source))
+            {
+                // By the file's own publication, which has the same bytes there.
+                continue;
+            }
+            catch (ObjectStoreException e)
+            {
+                throw ContentErrors.Map(e, isRead: true);
+            }
+
+            destination.Span.Slice(done + ofObject, wanted - ofObject).Clear();
             done += wanted;
         }
 
