@@ -4,6 +4,15 @@ namespace Floe.FileSystem.Content;
 /// Counts the bytes on the local disk. Space is reserved before it is filled: first clean blocks of the contents used longest ago are dropped,
 /// then the caller waits while uploads make more blocks clean, and only when none is under way is the disk full.
 /// </summary>
+/// <remarks>
+/// Why nobody is refused space that would come, and nobody waits for ever. A transfer is what goes on by itself: it waits for the network, and for slots
+/// and memory that other transfers hold, but never for space, nor for anybody who waits for space. So each ends, and a waiter may wait as long as there
+/// is one. It ends (<see cref="EndTransfer"/>) after what it made droppable can be dropped: a fetch when its blocks are here, a part when it counts as
+/// sent and no longer as on its way. Space is taken and the transfer that fills it begun in one step, so that who finds the space gone finds the
+/// transfer. A waiter is woken when a transfer ends or space is released; it looks for space, has sent what can be (<see cref="Relieve"/>), and is
+/// refused if nothing was, nothing is on its way, and nothing has ended since it looked. Waiters keep nothing going round: a part is sent for them only
+/// while it is unsent, and one that ends unsent was changed, by a writer who went on, or failed, and then none of its file is until that is published.
+/// </remarks>
 internal sealed class CacheSpace(long maxBytes, TimeProvider time)
 {
     /// <summary>So long a full disk makes the limit lower; then it is tried again, for others may have made room.</summary>
@@ -32,14 +41,15 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
     public Func<bool> Relieve { get; set; } = static () => false;
 
     /// <summary>Reserves without waiting; evicts if need be.</summary>
-    public bool TryReserve(long bytes)
+    /// <param name="transfers">So many that fill the space begin with it.</param>
+    public bool TryReserve(long bytes, int transfers = 0)
     {
-        while (!TryTake(bytes))
+        while (!TryTake(bytes, transfers))
         {
             // A sixteenth more, so that not every block asks again.
             if (Evict(Math.Max(bytes, MaxBytes / 16)) == 0)
             {
-                return TryTake(bytes);
+                return TryTake(bytes, transfers);
             }
         }
 
@@ -58,9 +68,9 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
     /// <summary>The limit holds again for so many bytes. They stay reserved: whoever needs space next drops them.</summary>
     public void Repay(long bytes) => Interlocked.Add(ref _overdrawn, -bytes);
 
-    public async ValueTask ReserveAsync(long bytes, CancellationToken cancellationToken)
+    public async ValueTask ReserveAsync(long bytes, CancellationToken cancellationToken, int transfers = 0)
     {
-        if (TryReserve(bytes))
+        if (TryReserve(bytes, transfers))
         {
             return;
         }
@@ -68,7 +78,7 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         Interlocked.Increment(ref _waiters);
         try
         {
-            await WaitAsync(bytes, cancellationToken).ConfigureAwait(false);
+            await WaitAsync(bytes, transfers, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -94,7 +104,7 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         Release(bytes);
     }
 
-    private async Task WaitAsync(long bytes, CancellationToken cancellationToken)
+    private async Task WaitAsync(long bytes, int transfers, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -104,7 +114,7 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
                 changed = _changed.Task;
             }
 
-            if (TryReserve(bytes))
+            if (TryReserve(bytes, transfers))
             {
                 return;
             }
@@ -129,7 +139,7 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         }
     }
 
-    /// <summary>Something is on its way to or from the bucket that can be dropped when it has arrived: who waits for space may go on hoping.</summary>
+    /// <summary>Something is on its way to or from the bucket that waits for no space: who does may go on hoping.</summary>
     public void BeginTransfer()
     {
         lock (_lock)
@@ -166,6 +176,21 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         lock (_lock)
         {
             return _transfers == 0 && _changed.Task == changed;
+        }
+    }
+
+    private bool TryTake(long bytes, int transfers)
+    {
+        if (transfers == 0)
+        {
+            return TryTake(bytes);
+        }
+
+        lock (_lock)
+        {
+            var isTaken = TryTake(bytes);
+            _transfers += isTaken ? transfers : 0;
+            return isTaken;
         }
     }
 

@@ -11,8 +11,11 @@ public sealed partial class ContentStore
     /// <summary>× 8 MiB of memory at most.</summary>
     private readonly SemaphoreSlim _largeSlots = new(6);
 
-    /// <summary>Parts that are put together in memory, since the cache has no room: 32 MiB at most. Taken by who has an upload slot already.</summary>
-    internal SemaphoreSlim MemoryParts { get; } = new(1);
+    /// <summary>Taken by who has an upload slot already.</summary>
+    internal PartMemory PartMemory { get; }
+
+    /// <summary>For parts that memory does not hold. Never waited for in an upload slot.</summary>
+    internal SemaphoreSlim LargeParts { get; } = new(1);
 
     private readonly SemaphoreSlim _smallSlots;
     private readonly SemaphoreSlim _uploadSlots;

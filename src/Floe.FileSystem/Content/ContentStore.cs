@@ -40,6 +40,7 @@ public sealed partial class ContentStore : IAsyncDisposable
             Relieve = Relieve,
         };
         Streams = new StreamMemory(options.MaxStreamBytes);
+        PartMemory = new PartMemory(options.MaxPartMemoryBytes);
         _uploadSlots = new SemaphoreSlim(options.MaxUploads);
         _smallSlots = new SemaphoreSlim(Math.Max(options.MaxUploads, MaxSmallBodies));
     }

@@ -21,6 +21,9 @@ public sealed record ContentStoreOptions
     /// <summary>Memory for what was read ahead and is not on the local disk yet, in bytes; pieces of 8 MiB.</summary>
     public long MaxStreamBytes { get; init; } = 80 << 20;
 
+    /// <summary>Memory for parts that are put together there while the cache is full, in bytes; a larger part waits for space.</summary>
+    public long MaxPartMemoryBytes { get; init; } = 32 << 20;
+
     /// <summary>How often a file's whole upload is tried, above the retries of single requests.</summary>
     public int MaxUploadTries { get; init; } = 3;
 }

@@ -24,7 +24,7 @@ public sealed partial class FileContent
                 var step = _store.Options.MaxDownloads * MaxFetchBytes / BlockMap.BlockBytes;
                 for (var block = 0L; block < BlockMap.BlocksOf(Size); block += step)
                 {
-                    await FetchAsync(block, Math.Min(block + step, BlockMap.BlocksOf(Size)), mayWait: true, cancellationToken).ConfigureAwait(false);
+                    await FetchAsync(block, Math.Min(block + step, BlockMap.BlocksOf(Size)), cancellationToken).ConfigureAwait(false);
                 }
             }
 
@@ -32,7 +32,7 @@ public sealed partial class FileContent
             detachment.HoldsGate = true;
 
             // Holes that a publication has made the object's meanwhile.
-            if (isOpen && !await TryFetchAsync(0, BlockMap.BlocksOf(Size), mayWait: true, cancellationToken).ConfigureAwait(false))
+            if (isOpen && !await TryFetchAsync(0, BlockMap.BlocksOf(Size), cancellationToken).ConfigureAwait(false))
             {
                 throw LostUpload();
             }

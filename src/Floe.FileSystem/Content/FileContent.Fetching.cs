@@ -21,11 +21,11 @@ public sealed partial class FileContent
 
         public long End => end;
 
-        /// <summary>It has its space, or needs none: it ends without waiting for what others do. Under the lock.</summary>
-        public bool IsReserved { get; set; }
-
         /// <summary>Blocks of it that came into memory, and so never took space in the cache.</summary>
         public int Streamed { get; set; }
+
+        /// <summary>Completes when there is no space for it at once, and it waits.</summary>
+        public TaskCompletionSource Waits { get; } = NewSource();
 
         /// <summary>Completes when a block has come or the fetch has ended; renewed each time.</summary>
         public TaskCompletionSource Moved { get; set; } = NewSource();
@@ -58,9 +58,9 @@ public sealed partial class FileContent
     /// Until every block of the range is here, or is zeros. Blocks that lie only in a sent part become the object's by publishing it: not for who is
     /// in the gate or keeps publications away.
     /// </summary>
-    private async Task FetchAsync(long first, long end, bool mayWait, CancellationToken cancellationToken, bool isRead = false)
+    private async Task FetchAsync(long first, long end, CancellationToken cancellationToken, bool isRead = false)
     {
-        while (!await TryFetchAsync(first, end, mayWait, cancellationToken, isRead).ConfigureAwait(false))
+        while (!await TryFetchAsync(first, end, cancellationToken, isRead).ConfigureAwait(false))
         {
             await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
         }
@@ -69,11 +69,13 @@ public sealed partial class FileContent
     /// <summary>
     /// The same, but false where a block lies only in a sent part. For a read a block in memory will do; whoever writes needs it in the local file.
     /// </summary>
-    private async Task<bool> TryFetchAsync(long first, long end, bool mayWait, CancellationToken cancellationToken, bool isRead = false)
+    private async Task<bool> TryFetchAsync(long first, long end, CancellationToken cancellationToken, bool isRead = false)
     {
+        List<Fetch> own = [];
+        var more = DemandBlocks;
         while (true)
         {
-            Task? moved = null;
+            (Fetch Fetch, Task Moved)? awaited = null;
             var isAway = false;
             List<Fetch> started = [];
             lock (_lock)
@@ -94,17 +96,18 @@ public sealed partial class FileContent
 
                     if (!_inFlight.TryGetValue(block, out var fetch))
                     {
-                        fetch = ClaimLocked(block, Math.Max(end, Math.Min(block + DemandBlocks, BlockMap.BlocksOf(_baseLimit))));
+                        fetch = ClaimLocked(block, Math.Max(end, Math.Min(block + more, BlockMap.BlocksOf(_baseLimit))));
                         started.Add(fetch);
                     }
 
-                    moved ??= fetch.Moved.Task;
+                    awaited ??= (fetch, fetch.Moved.Task);
                 }
             }
 
+            own.AddRange(started);
             foreach (var fetch in started)
             {
-                _ = RunFetchAsync(fetch, mayWait);
+                _ = RunFetchAsync(fetch, mayWait: true);
             }
 
             if (isAway)
@@ -112,12 +115,95 @@ public sealed partial class FileContent
                 return false;
             }
 
+            if (awaited is not { } slowest)
+            {
+                return true;
+            }
+
+            try
+            {
+                await slowest.Moved.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && !isRead && (!own.Contains(slowest.Fetch) || slowest.Fetch.End > end))
+            {
+                // It wanted more space than is needed here.
+                more = 0;
+            }
+        }
+    }
+
+    /// <summary>
+    /// For a part that is to be sent, which is a transfer: never waits for space, nor for a fetch that does. All that is missing has space, or nothing is
+    /// fetched, for parts that each held some would keep each other from the rest. False: the cache is full, perhaps of this very part's other bytes.
+    /// </summary>
+    private async Task<bool> TryFetchToSendAsync(long first, long end, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task? moved = null;
+            List<Fetch> started = [];
+            lock (_lock)
+            {
+                ObjectDisposedException.ThrowIf(_isDropped, this);
+                for (var block = first; block < end; block++)
+                {
+                    if (!IsMissing(block))
+                    {
+                        continue;
+                    }
+
+                    if (_blocks.IsAway(block))
+                    {
+                        throw LostUpload();
+                    }
+
+                    if (_inFlight.TryGetValue(block, out var other))
+                    {
+                        if (other.Waits.Task.IsCompleted)
+                        {
+                            return false;
+                        }
+
+                        moved ??= Task.WhenAny(other.Moved.Task, other.Waits.Task).Unwrap();
+                    }
+                }
+
+                for (var block = first; block < end && moved is null; block++)
+                {
+                    if (IsMissing(block))
+                    {
+                        started.Add(ClaimLocked(block, end));
+                        block = started[^1].End - 1;
+                    }
+                }
+
+                moved ??= started.FirstOrDefault()?.Moved.Task;
+            }
+
             if (moved is null)
             {
                 return true;
             }
 
-            await moved.WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (started.Count > 0 && !_store.Space.TryReserve(started.Sum(f => f.End - f.First) * BlockMap.BlockBytes, started.Count))
+            {
+                started.ForEach(f => EndFetch(f, null, isReserved: false));
+                return false;
+            }
+
+            foreach (var fetch in started)
+            {
+                _ = RunFetchAsync(fetch, mayWait: false, isReserved: true);
+            }
+
+            try
+            {
+                await moved.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
+            {
+                return false;
+            }
         }
     }
 
@@ -215,32 +301,23 @@ public sealed partial class FileContent
     }
 
     /// <summary>Never throws: the waiters are told. The bytes serve all of them, so no reader's interruption ends it.</summary>
-    /// <returns>False: there was no space. Only where it may not wait.</returns>
-    private async Task<bool> RunFetchAsync(Fetch fetch, bool mayWait)
+    /// <param name="isReserved">It has its space, and counts as a transfer.</param>
+    private async Task RunFetchAsync(Fetch fetch, bool mayWait, bool isReserved = false)
     {
-        var reserved = (fetch.End - fetch.First) * BlockMap.BlockBytes;
+        var bytes = (fetch.End - fetch.First) * BlockMap.BlockBytes;
         Exception? error = null;
-        var isReserved = false;
         try
         {
-            if (mayWait)
+            isReserved = isReserved || _store.Space.TryReserve(bytes, transfers: 1);
+            if (!isReserved && mayWait)
             {
-                await _store.Space.ReserveAsync(reserved, _store.Stopping).ConfigureAwait(false);
+                fetch.Waits.SetResult();
+                await _store.Space.ReserveAsync(bytes, _store.Stopping, transfers: 1).ConfigureAwait(false);
                 isReserved = true;
-            }
-            else
-            {
-                isReserved = _store.Space.TryReserve(reserved);
             }
 
             if (isReserved)
             {
-                lock (_lock)
-                {
-                    fetch.IsReserved = true;
-                }
-
-                _store.Space.BeginTransfer();
                 await TransferAsync(fetch).ConfigureAwait(false);
             }
         }
@@ -262,8 +339,6 @@ public sealed partial class FileContent
         {
             _store.Space.NoteDiskFull();
         }
-
-        return isReserved;
     }
 
     /// <summary>Gives up the blocks that did not come, with their space, and tells the waiters.</summary>

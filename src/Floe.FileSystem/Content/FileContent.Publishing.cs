@@ -241,6 +241,7 @@ public sealed partial class FileContent
         List<UploadedPart> parts = [];
         ContentTarget target;
         long changes, size;
+        TaskCompletionSource completion;
         await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
@@ -275,6 +276,7 @@ public sealed partial class FileContent
                 }
 
                 (session, target, changes, size, _capLimit) = (_session, _target, _changes, _size, long.MaxValue);
+                _completion = completion = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             }
         }
         finally
@@ -299,6 +301,15 @@ public sealed partial class FileContent
             ForgetSession(session);
             _store.Abandon(session);
             throw new ContentException(ContentErrorKind.Remote, e.Message, e);
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _completion = null;
+            }
+
+            completion.SetResult();
         }
     }
 

@@ -43,11 +43,11 @@ public sealed partial class FileContent
             var end = Math.Min(offset + destination.Length, size);
             try
             {
-                await FetchAsync(BlockMap.BlockOf(offset), BlockMap.BlocksOf(end), mayWait: true, cancellationToken, isRead: true).ConfigureAwait(false);
+                await FetchAsync(BlockMap.BlockOf(offset), BlockMap.BlocksOf(end), cancellationToken, isRead: true).ConfigureAwait(false);
             }
             catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
             {
-                return new FileBytes(await ReadPastCacheAsync(offset, destination[..(int)(end - offset)], isSend: false, cancellationToken).ConfigureAwait(false), null);
+                return new FileBytes(await ReadPastCacheAsync(offset, destination[..(int)(end - offset)], cancellationToken).ConfigureAwait(false), null);
             }
 
             if (TryReadLocal(offset, destination.Span, mayLend, out var bytes))
@@ -187,34 +187,15 @@ public sealed partial class FileContent
         return (null, (int)Math.Clamp((block * BlockMap.BlockBytes) - offset, 0, length));
     }
 
-    /// <summary>The same for a part that goes up: it is nobody's use of the file, and brings nothing of it here.</summary>
-    private bool TryCopyLocal(long offset, Span<byte> destination)
-    {
-        for (var done = 0; done < destination.Length;)
-        {
-            if (ReadRun(offset + done, destination[done..]) is var read and > 0)
-            {
-                done += read;
-            }
-            else
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    /// <summary>The cache is full of what must stay: the bytes go straight to the reader, or into the part that goes up. Gives how many there are.</summary>
-    private async Task<int> ReadPastCacheAsync(long offset, Memory<byte> destination, bool isSend, CancellationToken cancellationToken)
+    /// <summary>The cache is full of what must stay: the bytes go straight to the reader. Gives how many there are.</summary>
+    private async Task<int> ReadPastCacheAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken)
     {
         var done = 0;
         while (done < destination.Length)
         {
             var at = offset + done;
             var wanted = (int)Math.Min(destination.Length - done, ((BlockMap.BlockOf(at) + 1) * BlockMap.BlockBytes) - at);
-            var count = wanted;
-            if (isSend ? TryCopyLocal(at, destination.Span.Slice(done, wanted)) : TryReadLocal(at, destination.Span.Slice(done, wanted), out count))
+            if (TryReadLocal(at, destination.Span.Slice(done, wanted), out var count))
             {
                 if (count == 0)
                 {
@@ -252,7 +233,7 @@ public sealed partial class FileContent
             if (isAway)
             {
                 // Only in a sent part of an unfinished upload: then the object is made first.
-                await (isSend ? throw LostUpload() : PublishAwayAsync(cancellationToken)).ConfigureAwait(false);
+                await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
                 continue;
             }
 
@@ -265,7 +246,6 @@ public sealed partial class FileContent
             }
             catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound && IsReplaced(source))
             {
-                // By the file's own publication, which has the same bytes there.
                 continue;
             }
             catch (ObjectStoreException e)

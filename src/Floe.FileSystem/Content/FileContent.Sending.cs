@@ -15,6 +15,18 @@ public sealed partial class FileContent
     // The last part that was tried failed: sending more to make room is of no use until a publication has been tried again.
     private bool _isStuck;
 
+    /// <summary>What a part has to wait for outside its upload slot before it can be tried again.</summary>
+    private enum Obstacle
+    {
+        None,
+
+        /// <summary>The upload is being made the object, or another has taken its place.</summary>
+        Publication,
+
+        /// <summary>The cache has no room for what the part lacks, and the part is too large for memory.</summary>
+        Room,
+    }
+
     private sealed class Sending
     {
         /// <summary>The part has changed: what is on its way is of no use.</summary>
@@ -198,7 +210,12 @@ public sealed partial class FileContent
         await Task.Yield();
         try
         {
-            await _store.UploadAsync(token => SendOnceAsync(part, mine.Stop.Token, token), cancellationToken).ConfigureAwait(false);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(mine.Stop.Token, cancellationToken);
+            while (await _store.UploadAsync(token => SendOnceAsync(part, mine.Stop.Token, token), cancellationToken).ConfigureAwait(false) is var obstacle
+                && obstacle != Obstacle.None)
+            {
+                await (obstacle == Obstacle.Room ? WaitForRoomAsync(part, either.Token) : WaitForCompletionAsync(either.Token)).ConfigureAwait(false);
+            }
         }
         catch (Exception e) when (mine.Stop.IsCancellationRequested || (e is OperationCanceledException && !_store.Stopping.IsCancellationRequested))
         {
@@ -233,7 +250,7 @@ public sealed partial class FileContent
     }
 
     /// <param name="stop">The part changed. Heeded only while nothing can have arrived: a request that the service has whole is waited for.</param>
-    private async Task SendOnceAsync(int part, CancellationToken stop, CancellationToken cancellationToken)
+    private async Task<Obstacle> SendOnceAsync(int part, CancellationToken stop, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, cancellationToken);
         var session = await SessionAsync(either.Token).ConfigureAwait(false);
@@ -247,9 +264,15 @@ public sealed partial class FileContent
         lock (_lock)
         {
             bytes = PartGrid.BytesIn(part, _size);
-            if (bytes <= 0)
+            if (bytes <= 0 || IsSent(part))
             {
-                return;
+                return Obstacle.None;
+            }
+
+            // Another version of a part that is listed must not arrive meanwhile: it would break the upload that may alone have some of the bytes.
+            if (_session != session || _completion is not null)
+            {
+                return Obstacle.Publication;
             }
 
             (first, end) = BlocksOfPart(part);
@@ -257,7 +280,7 @@ public sealed partial class FileContent
             checksum = ChecksumOf(part, bytes);
             source = !HasDirty(part) && PartGrid.Offset(part) + bytes <= _baseLimit ? _base : null;
             isMissing = source is null && MissingIn(first, end);
-            if (!IsSent(part) && HasAwayIn(part, part))
+            if (HasAwayIn(part, part))
             {
                 throw LostUpload();
             }
@@ -265,13 +288,19 @@ public sealed partial class FileContent
 
         var client = _store.Client(session.Bucket);
         UploadedPart sent;
-        var isHere = !isMissing || await TryCompleteAsync(first, end, bytes, either.Token).ConfigureAwait(false);
+        var isHere = !isMissing || await TryFetchToSendAsync(first, end, either.Token).ConfigureAwait(false);
+        if (!isHere && !_store.PartMemory.Fits(bytes))
+        {
+            return Obstacle.Room;
+        }
+
+        using var memory = isHere ? null : await ReadPartAsync(part, bytes, either.Token).ConfigureAwait(false);
         stop.ThrowIfCancellationRequested();
         try
         {
-            if (!isHere)
+            if (memory is not null)
             {
-                sent = await SendFromMemoryAsync(client, session, part, (int)bytes, cancellationToken).ConfigureAwait(false);
+                sent = await client.UploadPartAsync(session.Ticket, part, memory.Bytes, cancellationToken).ConfigureAwait(false);
             }
             else if (source is not null)
             {
@@ -284,7 +313,11 @@ public sealed partial class FileContent
         }
         catch (ObjectStoreException e) when (e.Code == "NoSuchUpload")
         {
-            ForgetSession(session);
+            if (!ForgetSession(session))
+            {
+                return Obstacle.Publication;
+            }
+
             throw;
         }
         catch (Exception e) when (e is not OperationCanceledException || cancellationToken.IsCancellationRequested)
@@ -304,6 +337,53 @@ public sealed partial class FileContent
                 session.Sent[part] = (sent, version);
                 _isStuck = false;
             }
+        }
+
+        return Obstacle.None;
+    }
+
+    private async Task WaitForCompletionAsync(CancellationToken cancellationToken)
+    {
+        Task? completion;
+        lock (_lock)
+        {
+            completion = _completion?.Task;
+        }
+
+        await (completion ?? Task.CompletedTask).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Brings what a part lacks into the cache, waiting for space as a writer does, and so no hope for others who wait. One part of all at a time: several
+    /// that each held some of the space would keep each other from the rest.
+    /// </summary>
+    private async Task WaitForRoomAsync(int part, CancellationToken cancellationToken)
+    {
+        _store.Space.EndTransfer();
+        try
+        {
+            await _store.LargeParts.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                long first, end;
+                lock (_lock)
+                {
+                    (first, end) = BlocksOfPart(part);
+                }
+
+                if (!await TryFetchAsync(first, end, cancellationToken).ConfigureAwait(false))
+                {
+                    throw LostUpload();
+                }
+            }
+            finally
+            {
+                _store.LargeParts.Release();
+            }
+        }
+        finally
+        {
+            _store.Space.BeginTransfer();
         }
     }
 

@@ -6,6 +6,9 @@ public sealed partial class FileContent
     private readonly SemaphoreSlim _sessionGate = new(1);
     private UploadSession? _session;
 
+    // While the upload is being made the object.
+    private TaskCompletionSource? _completion;
+
     /// <summary>The upload under way; begins one.</summary>
     private async Task<UploadSession> SessionAsync(CancellationToken cancellationToken)
     {
@@ -53,14 +56,14 @@ public sealed partial class FileContent
         }
     }
 
-    private void ForgetSession(UploadSession session)
+    /// <summary>False: it is another already, or none.</summary>
+    private bool ForgetSession(UploadSession session)
     {
         lock (_lock)
         {
-            if (_session == session)
-            {
-                _session = null;
-            }
+            var isKnown = _session == session;
+            _session = isKnown ? null : _session;
+            return isKnown;
         }
     }
 

@@ -53,7 +53,6 @@ public sealed partial class FileContent
             {
                 var range = new StreamedRange(this, memory, source, _changes, offset, (int)length);
                 _streamed.Add(range);
-                fetch.IsReserved = true;
                 return range;
             }
         }
@@ -207,10 +206,9 @@ public sealed partial class FileContent
         var isReserved = false;
         try
         {
-            isReserved = _store.Space.TryReserve((fetch.End - fetch.First) * BlockMap.BlockBytes);
+            isReserved = _store.Space.TryReserve((fetch.End - fetch.First) * BlockMap.BlockBytes, transfers: 1);
             if (isReserved)
             {
-                _store.Space.BeginTransfer();
                 var start = (fetch.First * BlockMap.BlockBytes) - range.Offset;
                 var end = Math.Min((fetch.End * BlockMap.BlockBytes) - range.Offset, range.Length);
                 Fill(fetch, fetch.First * BlockMap.BlockBytes, range.Memory.Span[(int)start..(int)end]);

@@ -87,12 +87,12 @@ public sealed partial class FileContent
             }
 
             // What a write leaves of the object's bytes in its first and last block has to be here first.
-            if (offset > first * BlockMap.BlockBytes && !await TryFetchAsync(first, first + 1, mayWait: true, cancellationToken).ConfigureAwait(false))
+            if (offset > first * BlockMap.BlockBytes && !await TryFetchAsync(first, first + 1, cancellationToken).ConfigureAwait(false))
             {
                 return false;
             }
 
-            if (end < Math.Min((last + 1) * BlockMap.BlockBytes, BaseLimit) && !await TryFetchAsync(last, last + 1, mayWait: true, cancellationToken).ConfigureAwait(false))
+            if (end < Math.Min((last + 1) * BlockMap.BlockBytes, BaseLimit) && !await TryFetchAsync(last, last + 1, cancellationToken).ConfigureAwait(false))
             {
                 return false;
             }

@@ -80,29 +80,6 @@ public sealed class ReadingTests
         AssertSame(Bytes(60_000_000), await ReadAllAsync(content, Token));
     }
 
-    /// <summary>The object ends in the middle of a block, of which the file has more since, and there is no room to make the block here.</summary>
-    [Fact]
-    public async Task ReadAsync_BehindTheObjectsEndWithACacheFullOfWhatMustStay_IsZeros()
-    {
-        const int Size = 4 << 20;
-        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 3 * Size });
-        var content = await fixture.OpenAsync("a", Bytes(100_000), Token);
-        content.Open(canRead: true, canWrite: true);
-        await content.TruncateAsync(300_000, Token);
-
-        // Open and small: they go up when they are closed, and not in parts before.
-        for (var i = 0; i < 3; i++)
-        {
-            var full = fixture.Store.Create(Target($"full{i}"));
-            full.Open(canRead: false, canWrite: true);
-            await full.WriteAsync(0, Bytes(Size), Token);
-        }
-
-        var read = new byte[300_000];
-        Assert.Equal(read.Length, await content.ReadAsync(0, read, Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token));
-        AssertSame([.. Bytes(100_000), .. new byte[200_000]], read);
-    }
-
     [Fact]
     public async Task Open_SameVersionAgain_ReadsFromTheCache()
     {

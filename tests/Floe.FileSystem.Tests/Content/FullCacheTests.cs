@@ -1,0 +1,184 @@
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Tests.Core;
+using Floe.FileSystem.Tests.Doubles;
+using Floe.Testing;
+using Floe.Testing.S3;
+using Xunit;
+using static Floe.FileSystem.Tests.Content.ContentFixture;
+
+namespace Floe.FileSystem.Tests.Content;
+
+/// <summary>A cache that is full of what must go up before it can be dropped: nobody is refused who can be served, nobody waits for ever.</summary>
+public sealed class FullCacheTests
+{
+    private const int Block = BlockMap.BlockBytes;
+    private const int Part = (int)PartGrid.MinPartBytes;
+
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task ReadAsync_ObjectEndsWithinABlockAndTheFileGoesOn_GivesZerosBehindIt()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20 });
+        var content = await fixture.OpenAsync("a", Bytes(100_000), Token);
+        content.Open(canRead: true, canWrite: true);
+        await content.TruncateAsync(300_000, Token);
+        await FillAsync(fixture, "other", 1 << 20);
+        var read = Bytes(300_000, seed: 3);
+        Assert.Equal(300_000, await Task.Run(async () => await content.ReadAsync(0, read, Token), Token).WaitAsync(s_limit, Token));
+        AssertSame([.. Bytes(100_000), .. new byte[200_000]], read);
+    }
+
+    [Fact]
+    public async Task WriteAsync_PartLooksForTheSpaceToBeCompleted_GoesOnWhenItIsUp()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = Part });
+        var expected = Bytes(3 * Part);
+        var content = await fixture.OpenAsync("out", [.. expected], Token);
+        content.Open(canRead: false, canWrite: true);
+        using var mayGoOn = new ManualResetEventSlim();
+        var looked = new TaskCompletionSource();
+        try
+        {
+            // The part is held where it gives up waiting for space, or, if it does not wait, where it goes up.
+            fixture.Store.Space.EvictPatiently = _ => looked.TrySetResult() && mayGoOn.Wait(s_limit, Token) ? 0 : 0;
+            fixture.Server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue)
+            {
+                Where = c => c.Query.Contains("partNumber=1&", StringComparison.Ordinal) && looked.TrySetResult() && !mayGoOn.Wait(s_limit, Token),
+            });
+            // The first part lacks a block, and the second takes the last of the space.
+            await WriteAsync(content, expected, 0, Part - Block);
+            await WriteAsync(content, expected, Part, Part + Block);
+            await looked.Task.WaitAsync(s_limit, Token);
+            var writing = WriteAsync(content, expected, Part + Block, Part + (2 * Block));
+            Assert.False(writing.IsCompleted);
+            mayGoOn.Set();
+            await writing.WaitAsync(s_limit, Token);
+        }
+        finally
+        {
+            mayGoOn.Set();
+        }
+
+        await CloseAsync(fixture, content, expected);
+    }
+
+    [Fact]
+    public async Task ReadAsync_WaitsForSpaceWithABlockThatTheOnlyPartLacks_GetsItWhenThePartIsUp()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = Part - Block });
+        var expected = Bytes(3 * Part);
+        var content = await fixture.OpenAsync("out", [.. expected], Token);
+        content.Open(canRead: true, canWrite: true);
+        await WriteAsync(content, expected, 0, Part - Block);
+        var read = new byte[Block];
+        Assert.Equal(Block, await content.ReadAsync(Part - Block, read, Token).AsTask().WaitAsync(s_limit, Token));
+        AssertSame(expected[(Part - Block)..Part], read);
+        await CloseAsync(fixture, content, expected);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task SyncAsync_PartsTooLargeForMemoryAndRoomToCompleteOne_SendsOneAfterTheOther(int maxUploads)
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 2 * Part, MaxPartMemoryBytes = 0, MaxUploads = maxUploads });
+        var expected = Bytes(4 * Part);
+        var content = await fixture.OpenAsync("out", [.. expected], Token);
+        content.Open(canRead: false, canWrite: true);
+        await fixture.Store.PauseAsync(Token);
+        for (var part = 0; part < 3; part++)
+        {
+            await WriteAsync(content, expected, part * Part, (part * Part) + (Part / 2));
+        }
+
+        fixture.Store.Resume();
+        await content.SyncAsync(Token).WaitAsync(s_limit, Token);
+        await CloseAsync(fixture, content, expected);
+    }
+
+    [Fact]
+    public async Task WriteAsync_NothingThatCouldBeSentMakesRoom_IsNoSpaceAtOnce()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = Part, MaxPartMemoryBytes = 0 });
+        var content = await fixture.OpenAsync("out", Bytes(3 * Part), Token);
+        content.Open(canRead: false, canWrite: true);
+        var bytes = Bytes(Block, seed: 2);
+        var error = await Assert.ThrowsAsync<ContentException>(async () =>
+        {
+            // Every second block: when the cache is full, both parts lack as much as they have.
+            for (var at = 0; at < 3 * Part; at += 2 * Block)
+            {
+                await content.WriteAsync(at, bytes, Token).AsTask().WaitAsync(s_limit, Token);
+            }
+        });
+        Assert.Equal(ContentErrorKind.NoSpace, error.Kind);
+    }
+
+    /// <summary>The service refuses to complete an upload of which a part is another than the one that is listed, and what only the upload has is lost.</summary>
+    [Fact]
+    public async Task Relieve_PartChangedWhileTheUploadIsCompleted_SendsItAfterwards()
+    {
+        using var scratch = new ScratchFolder();
+        var buckets = new MemoryBuckets(Tree.Bucket);
+        await using var store = new ContentStore(buckets, new ContentStoreOptions { CacheFolder = scratch["cache"], MaxCacheBytes = 64 << 20 });
+        var content = store.Create(new ContentTarget(Tree.Bucket, "out"));
+        content.Open(canRead: false, canWrite: true);
+        var expected = new byte[(2 * Part) + Block];
+        await WriteAsync(content, expected, 0, expected.Length);
+        using var mayGoOn = new ManualResetEventSlim();
+        var (isHeld, isTold) = (new TaskCompletionSource(), new TaskCompletionSource());
+        buckets[Tree.Bucket].Before = (call, _) =>
+        {
+            if (call == "CompleteUpload" && isHeld.TrySetResult())
+            {
+                mayGoOn.Wait(s_limit, Token);
+            }
+            else if (call == "UploadPart" && isHeld.Task.IsCompleted && !mayGoOn.IsSet)
+            {
+                isTold.TrySetResult();
+            }
+        };
+        var sync = Task.Run(() => content.SyncAsync(Token), Token);
+        await isHeld.Task.WaitAsync(s_limit, Token);
+        await content.WriteAsync(0, Bytes(100, seed: 2), Token);
+        Bytes(100, seed: 2).CopyTo(expected, 0);
+        Assert.True(content.Relieve());
+        await Task.WhenAny(isTold.Task, Task.Delay(300, Token));
+        mayGoOn.Set();
+        await sync.WaitAsync(s_limit, Token);
+        Assert.False(isTold.Task.IsCompleted);
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await store.DrainAsync(includingOpen: false, Token).WaitAsync(s_limit, Token));
+        AssertSame(expected, buckets[Tree.Bucket].Content("out"));
+    }
+
+    /// <summary>New bytes, also into the array.</summary>
+    private static async Task WriteAsync(FileContent content, byte[] expected, int from, int to)
+    {
+        for (var at = from; at < to; at += Block)
+        {
+            var bytes = Bytes(Block, seed: at);
+            bytes.CopyTo(expected, at);
+            await content.WriteAsync(at, bytes, Token);
+        }
+    }
+
+    private static async Task CloseAsync(ContentFixture fixture, FileContent content, byte[] expected)
+    {
+        content.Close(canRead: true, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token).WaitAsync(s_limit, Token));
+        AssertSame(expected, fixture.Server.Read("out"));
+        Assert.Equal(0, fixture.Server.OpenUploadCount);
+    }
+
+    private static async Task<FileContent> FillAsync(ContentFixture fixture, string key, int bytes)
+    {
+        var content = fixture.Store.Create(Target(key));
+        content.Open(canRead: false, canWrite: true);
+        await content.WriteAsync(0, Bytes(bytes, seed: 2), Token);
+        return content;
+    }
+}
