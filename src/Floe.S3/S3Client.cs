@@ -11,8 +11,13 @@ namespace Floe.S3;
 /// </summary>
 internal sealed partial class S3Client : IDisposable
 {
-    /// <summary>Connections for small calls, beside those of the transfers.</summary>
     private const int ControlConnections = 4;
+
+    /// <summary>Small calls for each transfer: until a store answers they take nothing of the link.</summary>
+    private const int SmallCallsPerTransfer = 4;
+
+    /// <summary>A process may have 1024 descriptors where nobody said otherwise.</summary>
+    private const int MaxSmallCalls = 256;
 
     private const int MaxErrorBytes = 64 << 10;
 
@@ -24,6 +29,7 @@ internal sealed partial class S3Client : IDisposable
     private readonly HttpMessageInvoker _http;
     private readonly SigV4 _signer = new();
     private readonly SemaphoreSlim _bulkSlots;
+    private readonly SemaphoreSlim _smallSlots;
     private readonly SemaphoreSlim _controlSlots = new(ControlConnections);
 
     private volatile S3Address? _address;
@@ -38,7 +44,9 @@ internal sealed partial class S3Client : IDisposable
         _time = time;
         _logger = logger;
         _bulkSlots = new SemaphoreSlim(options.MaxConnections);
-        _http = S3Transport.Create(options.MaxConnections + ControlConnections, options.ConnectTimeout);
+        var smallCalls = Math.Min(SmallCallsPerTransfer * options.MaxConnections, MaxSmallCalls);
+        _smallSlots = new SemaphoreSlim(smallCalls);
+        _http = S3Transport.Create(options.MaxConnections + ControlConnections + smallCalls, options.ConnectTimeout);
     }
 
     /// <summary>
@@ -51,7 +59,12 @@ internal sealed partial class S3Client : IDisposable
     /// <summary>As above for a request that changes from attempt to attempt: a download that goes on where it broke off.</summary>
     public async Task<T> SendAsync<T>(Func<S3Request> request, Func<S3Answer, Task<T>> read, CancellationToken cancellationToken)
     {
-        var slots = request().IsBulk ? _bulkSlots : _controlSlots;
+        var slots = request().Lane switch
+        {
+            S3Lane.Bulk => _bulkSlots,
+            S3Lane.Control => _controlSlots,
+            _ => _smallSlots,
+        };
         await slots.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
@@ -70,6 +83,7 @@ internal sealed partial class S3Client : IDisposable
     {
         _http.Dispose();
         _bulkSlots.Dispose();
+        _smallSlots.Dispose();
         _controlSlots.Dispose();
     }
 

@@ -94,7 +94,7 @@ internal sealed class S3Deletion(S3Client client, StoreUrl store)
 #pragma warning restore CA5351
             },
             body) with
-        { IsBulk = false };
+        { Lane = S3Lane.Control };
         return client.SendAsync(request, async answer =>
         {
             var text = await answer.ReadAllAsync(S3Xml.MaxAnswerBytes).ConfigureAwait(false) ?? throw new S3Fault("the answer is too long");

@@ -252,7 +252,7 @@ internal sealed class S3ObjectStore : IMultipartStore
         await _client.SendAsync(
             () => new S3Request(HttpMethod.Get, fullKey, GetAction)
             {
-                IsBulk = destination.Length > S3Request.MaxSignedPayloadBytes,
+                Lane = destination.Length > S3Request.MaxSignedPayloadBytes ? S3Lane.Bulk : S3Lane.Small,
                 Headers = version is { } etag
                     ? [("Range", Range(offset + done, offset + destination.Length - 1)), ("If-Match", etag.Value)]
                     : [("Range", Range(offset, offset + destination.Length - 1))],

@@ -2,6 +2,19 @@ using System.Security.Cryptography;
 
 namespace Floe.S3;
 
+/// <summary>What a call queues with: none is held up behind others that take longer.</summary>
+internal enum S3Lane
+{
+    /// <summary>One of thousands that may be wanted at a time: the answers' delay is all there is to them.</summary>
+    Small,
+
+    /// <summary>A few written bytes that others wait for: a lease's renewal, a manifest.</summary>
+    Control,
+
+    /// <summary>A transfer.</summary>
+    Bulk,
+}
+
 /// <summary>One S3 call, to be signed anew for every attempt. The body is borrowed until the call ends.</summary>
 internal sealed record S3Request(HttpMethod Method, string Key, string Action)
 {
@@ -24,8 +37,7 @@ internal sealed record S3Request(HttpMethod Method, string Key, string Action)
     /// </summary>
     public CancellationToken Stop { get; init; }
 
-    /// <summary>Queues with the transfers, so that small calls (a lease's renewal) are not held up behind them.</summary>
-    public bool IsBulk { get; init; }
+    public S3Lane Lane { get; init; }
 
     /// <summary>The value of x-amz-content-sha256.</summary>
     public string PayloadHash { get; private init; } = SigV4.EmptyPayload;
@@ -33,7 +45,7 @@ internal sealed record S3Request(HttpMethod Method, string Key, string Action)
     public static S3Request With(S3Request request, ReadOnlyMemory<byte> body) => request with
     {
         Body = body,
-        IsBulk = body.Length > MaxSignedPayloadBytes,
+        Lane = body.Length > MaxSignedPayloadBytes ? S3Lane.Bulk : S3Lane.Control,
         PayloadHash = body.Length == 0 ? SigV4.EmptyPayload
             : body.Length <= MaxSignedPayloadBytes ? Convert.ToHexStringLower(SHA256.HashData(body.Span))
             : SigV4.UnsignedPayload,
@@ -42,7 +54,7 @@ internal sealed record S3Request(HttpMethod Method, string Key, string Action)
     public static S3Request With(S3Request request, FileRange body) => request with
     {
         FileBody = body,
-        IsBulk = true,
+        Lane = S3Lane.Bulk,
         PayloadHash = SigV4.UnsignedPayload,
     };
 

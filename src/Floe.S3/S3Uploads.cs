@@ -189,7 +189,7 @@ internal sealed class S3Uploads(S3Client client, S3ObjectStore store)
                 Headers = [.. S3ObjectStore.ConditionHeaders(condition)],
             },
             S3Xml.WriteComplete(parts)) with
-        { IsBulk = false };
+        { Lane = S3Lane.Control };
         try
         {
             return await client.SendAsync(

@@ -83,17 +83,18 @@ public sealed class SnapshotStore
     }
 
     /// <summary>The task's snapshots, newest first; those whose manifest cannot be read are named with the reason.</summary>
-    public async Task<IReadOnlyList<SnapshotListing>> ListSnapshotsAsync(TaskKey task, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<SnapshotListing>> ListSnapshotsAsync(TaskKey task, CancellationToken cancellationToken) =>
+        (await ReadTaskAsync(task, cancellationToken).ConfigureAwait(false)).Snapshots;
+
+    /// <summary>The task's snapshots, as above, and its lease, null when nobody ever took it.</summary>
+    public async Task<(IReadOnlyList<SnapshotListing> Snapshots, LeaseInfo? Lease)> ReadTaskAsync(TaskKey task, CancellationToken cancellationToken)
     {
         var catalog = await SnapshotCatalog.ReadAsync(_objects, task, cancellationToken).ConfigureAwait(false);
-        return [.. catalog.Entries
+        var snapshots = catalog.Entries
             .Where(e => e.Problem is not null || catalog.Valid.Contains(e))
-            .Select(e => new SnapshotListing(e.Seq, e.Manifest, e.Problem) { IsUnsupported = e.IsUnsupported })];
+            .Select(e => new SnapshotListing(e.Seq, e.Manifest, e.Problem) { IsUnsupported = e.IsUnsupported });
+        return ([.. snapshots], catalog.Lease is { } lease ? LeaseFile.Info(lease) : null);
     }
-
-    /// <summary>Null when nobody ever took the lease.</summary>
-    public async Task<LeaseInfo?> ReadLeaseAsync(TaskKey task, CancellationToken cancellationToken) =>
-        await new LeaseFile(_objects, task).ReadAsync(cancellationToken).ConfigureAwait(false) is { } found ? LeaseFile.Info(found.Document) : null;
 
     /// <summary>
     /// Takes the lease of a task. <see cref="LeaseRefusedException"/> when a live holder keeps it longer than the request waits;
@@ -116,30 +117,6 @@ public sealed class SnapshotStore
             { Problem: { } problem } => throw new SnapshotDamagedException(key, problem),
             _ => throw new SnapshotDamagedException(key, "there is no such snapshot"),
         };
-    }
-
-    /// <summary>
-    /// Opens the newest snapshot whose manifest, index and every pack's directory verify, or gives null when there is none.
-    /// Those passed over are added to <paramref name="passedOver"/>. A snapshot of a newer format is no reason to go back in
-    /// time: it is an <see cref="UnsupportedFormatException"/>.
-    /// </summary>
-    public async Task<SnapshotReader?> OpenLatestGoodAsync(TaskKey task, SnapshotReaderOptions options, ICollection<SnapshotProblem> passedOver, CancellationToken cancellationToken)
-    {
-        foreach (var listing in await ListSnapshotsAsync(task, cancellationToken).ConfigureAwait(false))
-        {
-            try
-            {
-                var reader = await OpenSnapshotAsync(task, listing.Seq, options, cancellationToken).ConfigureAwait(false);
-                await reader.MapAsync(cancellationToken).ConfigureAwait(false);
-                return reader;
-            }
-            catch (SnapshotDamagedException damage)
-            {
-                passedOver.Add(new SnapshotProblem(listing.Seq, damage.ObjectKey, damage.Message));
-            }
-        }
-
-        return null;
     }
 
     /// <summary>Re-reads every byte of a snapshot, or of all of the task's when <paramref name="seq"/> is null.</summary>

@@ -9,6 +9,9 @@ internal static class CaptureUpload
     private const int MiB = 2048;
     private const int Rounds = 3;
 
+    // More than either side uses anew.
+    private const long NewBytes = 512L << 20;
+
     public static Benchmark Benchmark { get; } = new(
         "capture-upload",
         "time of a first snapshot (asked for until committed) of a resident 2 GiB that do not compress / time of the same client's PUTs of as many bytes from memory, " +
@@ -31,12 +34,14 @@ internal static class CaptureUpload
         var (ourCpu, ourServerCpu, peerCpu, peerServerCpu) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
         for (var round = 0; round < Rounds; round++)
         {
+            NativeBlock.Touch(NewBytes);
             var (client, server) = (ProcessorTime.MillisOf(Environment.ProcessId), ProcessorTime.MillisOf(s3.Pid));
             peer.Add(await PutPeer.MillisAsync(store, $"before-{round}", memory, (long)MiB << 20, objectBytes, cancellationToken));
             peerCpu.Add(ProcessorTime.MillisOf(Environment.ProcessId) - client);
             peerServerCpu.Add(ProcessorTime.MillisOf(s3.Pid) - server);
             await using var task = await FloeTask.StartAsync(bench, s3, $"capture-{round}", [$"{Workbench.ProgramsAt}/memory", MiB.ToString(CultureInfo.InvariantCulture), $"{round + 1}"], cancellationToken);
             await task.LineAsync("ready", cancellationToken);
+            NativeBlock.Touch(NewBytes);
             (client, server) = (ProcessorTime.MillisOf(task.Run.HostPid), ProcessorTime.MillisOf(s3.Pid));
             var report = await task.SnapshotAsync(leaveRunning: true, cancellationToken);
             if (report.SentBytes < (long)MiB << 20)

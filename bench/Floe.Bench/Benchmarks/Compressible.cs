@@ -8,6 +8,10 @@ internal static class Compressible
 {
     private const int MiB = 1024;
     private const long WarmBytes = 512L << 20;
+
+    // More than either side uses anew: buffers here; images, their archive and its compressed form there.
+    private const long SnapshotNewBytes = 512L << 20;
+    private const long StepsNewBytes = 4L << 30;
     private const int Rounds = 3;
     private const string Legend =
         "time of `criu dump` to a tmpfs, `tar`, `zstd -1`, `aws s3 cp` to a discarding server, one after the other / time of a first snapshot of the same process to the " +
@@ -55,9 +59,11 @@ internal static class Compressible
     {
         await using var task = await FloeTask.StartAsync(bench, s3, prefix, command, cancellationToken);
         await task.LineAsync("ready", cancellationToken);
+        NativeBlock.Touch(SnapshotNewBytes);
         var (agentCpu, serverCpu) = (ProcessorTime.MillisOf(task.Run.HostPid), ProcessorTime.MillisOf(s3.Pid));
         var report = await task.SnapshotAsync(leaveRunning: true, cancellationToken);
         (agentCpu, serverCpu) = (ProcessorTime.MillisOf(task.Run.HostPid) - agentCpu, ProcessorTime.MillisOf(s3.Pid) - serverCpu);
+        NativeBlock.Touch(StepsNewBytes);
         var peer = (await task.ShellAsync(PeerScript(s3, await task.RootPidAsync(cancellationToken)), cancellationToken))
             .Split(' ').Select(n => double.Parse(n, CultureInfo.InvariantCulture)).ToArray();
         return new Dictionary<string, double>

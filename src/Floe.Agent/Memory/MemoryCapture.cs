@@ -19,10 +19,11 @@ namespace Floe.Agent.Memory;
 /// </summary>
 internal sealed class MemoryCapture : IAsyncDisposable
 {
-    private const int SegmentBytes = 8 * 1024 * 1024;
+    /// <summary>A few batches of a sink: threads take segments in turn, and what lies side by side in the process then lies near in the packs.</summary>
+    private const int SegmentBytes = 2 * 1024 * 1024;
 
     /// <summary>CRIU may be 16 GiB ahead. Segments of badly fragmented memory, 24 bytes a run of pages, then take 48 MiB at the worst.</summary>
-    private const int MaxWaiting = 2048;
+    private const int MaxWaiting = 8192;
 
     private readonly ISnapshotContent _content;
     private readonly int _threads;

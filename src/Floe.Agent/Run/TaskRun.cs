@@ -279,9 +279,10 @@ public sealed partial class TaskRun
 
     private async Task<Lease> AcquireAsync(SnapshotStore store, TaskKey key, CancellationToken cancellationToken)
     {
+        Lease lease;
         try
         {
-            return await store.AcquireLeaseAsync(key, new LeaseRequest
+            lease = await store.AcquireLeaseAsync(key, new LeaseRequest
             {
                 HolderId = Guid.NewGuid().ToString("n"),
                 Host = Environment.MachineName,
@@ -293,6 +294,18 @@ public sealed partial class TaskRun
         catch (LeaseRefusedException e)
         {
             throw new FloeException(ExitCodes.StoreError, e.Message, e);
+        }
+
+        try
+        {
+            await lease.RequireConditionsAsync(cancellationToken).ConfigureAwait(false);
+            return lease;
+        }
+        catch
+        {
+            await TryAsync(() => lease.ReleaseAsync(LeaseState.Released, CancellationToken.None)).ConfigureAwait(false);
+            await lease.DisposeAsync().ConfigureAwait(false);
+            throw;
         }
     }
 

@@ -1,6 +1,7 @@
 using Floe.Agent.Control;
 using Floe.Agent.Files;
 using Floe.Agent.Memory;
+using Floe.Agent.Preflight;
 using Floe.Agent.Tasks;
 using Floe.Criu.Dump;
 using Floe.Criu.Streaming;
@@ -33,7 +34,13 @@ internal sealed class SnapshotRun : IAsyncDisposable
         _leaveRunning = leaveRunning;
         _time = time;
         _started = time.GetTimestamp();
-        Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions { KeepSnapshots = context.Options.KeepSnapshots, Stop = cancellationToken });
+        var resident = ProcessTree.Read("/proc", task.Root.Pid, cancellationToken).Sum(p => p.Stat.ResidentBytes);
+        Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions
+        {
+            BufferBudgetBytes = SnapshotWriterOptions.BudgetFor(resident),
+            KeepSnapshots = context.Options.KeepSnapshots,
+            Stop = cancellationToken,
+        });
         _memory = new MemoryCapture(Writer, CaptureThreads, cancellationToken);
         Images = new ContentImageSink(Writer, _memory);
     }

@@ -48,8 +48,7 @@ internal static class StoreVerb
     /// <exception cref="FloeException">The store has no such task.</exception>
     public static async Task<(IReadOnlyList<SnapshotListing> Snapshots, LeaseInfo? Lease)> ReadTaskAsync(StoreSession session, TaskKey key, CancellationToken cancellationToken)
     {
-        var snapshots = await session.Store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
-        var lease = await session.Store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
+        var (snapshots, lease) = await session.Store.ReadTaskAsync(key, cancellationToken).ConfigureAwait(false);
         return snapshots.Count > 0 || lease is not null || await session.Store.ReadTraceAsync(key, cancellationToken).ConfigureAwait(false) is not null
             ? (snapshots, lease)
             : throw new FloeException(ExitCodes.Usage, $"no task '{key}' in {session.Url}; 'floe list' shows what there is");

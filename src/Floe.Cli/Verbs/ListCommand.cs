@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.CommandLine;
 using System.Text.Json;
 using Floe.Agent;
@@ -20,24 +21,12 @@ internal static class ListCommand
           floe list --store s3://bucket/floe
         """, [s_json], log, RunAsync);
 
+    /// <summary>Each is a few calls one after the other, and of a store behind a network all that they take is the time until it answers.</summary>
+    private const int TasksAtOnce = 64;
+
     private static async Task<int> RunAsync(ParseResult parsed, StoreSession session, CancellationToken cancellationToken)
     {
-        var rows = new List<TaskRow>();
-        await foreach (var key in session.Store.ListTasksAsync(cancellationToken).ConfigureAwait(false))
-        {
-            try
-            {
-                if (await RowAsync(session.Store, key, cancellationToken).ConfigureAwait(false) is { } row)
-                {
-                    rows.Add(row);
-                }
-            }
-            catch (Exception e) when (StoreVerb.IsUnreadable(e))
-            {
-                rows.Add(new TaskRow(key.Value, 0, 0, null, 0, 0, "", "", e.Message));
-            }
-        }
-
+        var rows = await RowsAsync(session.Store, cancellationToken).ConfigureAwait(false);
         var status = rows.Any(r => r.Problem is not null) ? ExitCodes.StoreError : 0;
         if (parsed.GetValue(s_json))
         {
@@ -67,12 +56,33 @@ internal static class ListCommand
         return status;
     }
 
+    /// <summary>Sorted by key.</summary>
+    private static async Task<IReadOnlyList<TaskRow>> RowsAsync(SnapshotStore store, CancellationToken cancellationToken)
+    {
+        var rows = new ConcurrentBag<TaskRow>();
+        var options = new ParallelOptions { MaxDegreeOfParallelism = TasksAtOnce, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(store.ListTasksAsync(cancellationToken), options, async (key, token) =>
+        {
+            try
+            {
+                if (await RowAsync(store, key, token).ConfigureAwait(false) is { } row)
+                {
+                    rows.Add(row);
+                }
+            }
+            catch (Exception e) when (StoreVerb.IsUnreadable(e))
+            {
+                rows.Add(new TaskRow(key.Value, 0, 0, null, 0, 0, "", "", e.Message));
+            }
+        }).ConfigureAwait(false);
+        return [.. rows.OrderBy(r => r.Key, StringComparer.Ordinal)];
+    }
+
     /// <summary>Null for what is only the trace of a task that has ended: 'floe report' reads those.</summary>
     private static async Task<TaskRow?> RowAsync(SnapshotStore store, TaskKey key, CancellationToken cancellationToken)
     {
-        var snapshots = await store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false);
+        var (snapshots, lease) = await store.ReadTaskAsync(key, cancellationToken).ConfigureAwait(false);
         var newest = snapshots.Select(s => s.Manifest).FirstOrDefault(m => m is not null);
-        var lease = await store.ReadLeaseAsync(key, cancellationToken).ConfigureAwait(false);
         return snapshots.Count == 0 && lease is null
             ? null
             : new TaskRow(

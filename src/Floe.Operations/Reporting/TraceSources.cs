@@ -10,7 +10,7 @@ namespace Floe.Operations.Reporting;
 public sealed class TraceSources(Func<StoreUrl, IObjectStore> open)
 {
     public const string FileName = "trace.json";
-    private const int MaxParallel = 16;
+    private const int MaxParallel = 64;
 
     private readonly List<TraceDocument> _found = [];
     private readonly Dictionary<(string Key, string Attempt), int> _placeOf = [];

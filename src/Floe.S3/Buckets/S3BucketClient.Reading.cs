@@ -100,7 +100,7 @@ internal sealed partial class S3BucketClient
                 var (offset, count) = left();
                 return new S3Request(HttpMethod.Get, version.Key, GetAction)
                 {
-                    IsBulk = true,
+                    Lane = S3Lane.Bulk,
                     Headers = [("Range", string.Create(CultureInfo.InvariantCulture, $"bytes={offset}-{offset + count - 1}")), ("If-Match", version.ETag.Value)],
                 };
             },

@@ -28,7 +28,7 @@ internal sealed partial class S3BucketClient
     public Task<UploadedPart> UploadPartAsync(UploadTicket upload, int number, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
         var checksum = Crc32C.ToBase64(Crc32C.Compute(content.Span));
-        return SendPartAsync(S3Request.With(PartRequest(upload, number, checksum), content) with { IsBulk = true }, number, content.Length, checksum, cancellationToken);
+        return SendPartAsync(S3Request.With(PartRequest(upload, number, checksum), content) with { Lane = S3Lane.Bulk }, number, content.Length, checksum, cancellationToken);
     }
 
     public Task<UploadedPart> UploadPartAsync(
@@ -51,7 +51,7 @@ internal sealed partial class S3BucketClient
                 ("x-amz-copy-source-range", string.Create(CultureInfo.InvariantCulture, $"bytes={offset}-{offset + count - 1}")),
             ],
             Body = ReadOnlyMemory<byte>.Empty,
-            IsBulk = true,
+            Lane = S3Lane.Bulk,
         };
         return client.SendAsync(request, async answer =>
         {
@@ -74,7 +74,7 @@ internal sealed partial class S3BucketClient
                 Headers = [.. S3ObjectStore.ConditionHeaders(condition)],
             },
             S3Xml.WriteComplete(parts.OrderBy(p => p.Number).Select(p => new S3Part(p.Number, p.ETag, p.ChecksumCrc32C)))) with
-        { IsBulk = false };
+        { Lane = S3Lane.Control };
         try
         {
             return await client.SendAsync(request, CopyETagAsync, cancellationToken).ConfigureAwait(false);

@@ -81,7 +81,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
                 ],
             },
             content) with
-        { IsBulk = true };
+        { Lane = S3Lane.Bulk };
         try
         {
             return await client.SendAsync(request, answer => Task.FromResult(S3ObjectStore.Need(answer.ETag)), cancellationToken).ConfigureAwait(false);
@@ -107,7 +107,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
                 .. S3ObjectStore.ConditionHeaders(condition),
             ],
             Body = ReadOnlyMemory<byte>.Empty,
-            IsBulk = true,
+            Lane = S3Lane.Bulk,
         };
         try
         {

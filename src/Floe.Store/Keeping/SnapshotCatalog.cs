@@ -19,10 +19,11 @@ internal sealed class SnapshotCatalog
 {
     private const int ParallelReads = 8;
 
-    private SnapshotCatalog(IReadOnlyList<CatalogEntry> entries, string? incarnation)
+    private SnapshotCatalog(IReadOnlyList<CatalogEntry> entries, LeaseDocument? lease)
     {
         Entries = entries;
-        Incarnation = incarnation;
+        Lease = lease;
+        var incarnation = lease?.Incarnation;
         var ours = entries.Where(e => e.Manifest is { } m && (incarnation is null || m.Incarnation == incarnation)).ToList();
         var oldest = ours.Count == 0 ? 0 : ours[0].Manifest!.OldestKept;
         Valid = ours.Where(e => e.Seq >= oldest).ToList();
@@ -32,8 +33,11 @@ internal sealed class SnapshotCatalog
 
     public IReadOnlyList<CatalogEntry> Valid { get; }
 
+    /// <summary>As it was before the slots were read.</summary>
+    public LeaseDocument? Lease { get; }
+
     /// <summary>The history that the lease names; null when there is no lease.</summary>
-    public string? Incarnation { get; }
+    public string? Incarnation => Lease?.Incarnation;
 
     public long HighestSlot => Entries.Count == 0 ? 0 : Entries[0].Seq;
 
@@ -52,7 +56,7 @@ internal sealed class SnapshotCatalog
         var entries = new CatalogEntry?[seqs.Count];
         var options = new ParallelOptions { MaxDegreeOfParallelism = ParallelReads, CancellationToken = cancellationToken };
         await Parallel.ForAsync(0, seqs.Count, options, async (i, token) => entries[i] = await ReadEntryAsync(objects, task, seqs[i], token).ConfigureAwait(false)).ConfigureAwait(false);
-        return new SnapshotCatalog([.. entries.OfType<CatalogEntry>().OrderByDescending(e => e.Seq)], lease?.Document.Incarnation);
+        return new SnapshotCatalog([.. entries.OfType<CatalogEntry>().OrderByDescending(e => e.Seq)], lease?.Document);
     }
 
     /// <summary>Null when there is nothing in the slot.</summary>

@@ -111,6 +111,29 @@ public sealed partial class Lease : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Makes sure that this is a lease: of a store that ignores conditions on writes two agents could have it at a time, and each would take the other's
+    /// snapshots for its own.
+    /// </summary>
+    /// <exception cref="ObjectStoreException">It is such a store (Unsupported), or cannot be asked.</exception>
+    public async Task RequireConditionsAsync(CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (!await _file.HonorsConditionsAsync(_document, cancellationToken).ConfigureAwait(false))
+            {
+                throw new ObjectStoreException(
+                    ObjectStoreErrorKind.Unsupported,
+                    "the store ignores If-None-Match or If-Match on PUT, so two machines could run one task; use a service, or a newer version of this one, that does conditional writes");
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
     /// <summary>Gives the lease back, so that the next agent need not wait. Nothing happens when it is lost already.</summary>
     public async Task ReleaseAsync(LeaseState state, CancellationToken cancellationToken)
     {

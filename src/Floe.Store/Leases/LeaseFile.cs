@@ -64,6 +64,15 @@ internal sealed class LeaseFile(IObjectStore objects, TaskKey task)
         }
     }
 
+    /// <summary>Whether the store refuses writes whose condition does not hold, which all of a lease rests on. What it is asked to write is what is there already.</summary>
+    public async Task<bool> HonorsConditionsAsync(LeaseDocument held, CancellationToken cancellationToken)
+    {
+        var writes = await Task.WhenAll(
+            TryWriteAsync(held, null, cancellationToken),
+            TryWriteAsync(held, new ETag("\"00000000000000000000000000000000\""), cancellationToken)).ConfigureAwait(false);
+        return writes.All(etag => etag is null);
+    }
+
     /// <summary>How long ago the lease was last written, by the store's own clock; null where the store does not tell.</summary>
     public async Task<TimeSpan?> AgeAsync(ETag etag, DateTimeOffset? serverTime, CancellationToken cancellationToken)
     {

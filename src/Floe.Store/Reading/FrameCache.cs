@@ -10,10 +10,11 @@ internal sealed class FrameCache(ReadMemory memory)
     private readonly Dictionary<int, FrameSlot> _byFrame = [];
     private readonly LinkedList<FrameSlot> _idle = new();
     private readonly HashSet<FrameSlot> _all = [];
+    private int _cells;
     private TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>The frame's slot, held for the caller, and whether the caller must have it filled. Without one, <paramref name="released"/> ends when it is worth another try.</summary>
-    public (FrameSlot Slot, bool MustFill)? TryTake(int frame, out Task released)
+    /// <summary>The slot of a frame of <paramref name="rawBytes"/>, held for the caller, and whether the caller must have it filled. Without one, <paramref name="released"/> ends when it is worth another try.</summary>
+    public (FrameSlot Slot, bool MustFill)? TryTake(int frame, int rawBytes, out Task released)
     {
         lock (_lock)
         {
@@ -24,7 +25,7 @@ internal sealed class FrameCache(ReadMemory memory)
                 return (known, false);
             }
 
-            if (TryFree() is not { } slot)
+            if (TryFree(FrameSlot.CellsOf(rawBytes)) is not { } slot)
             {
                 return null;
             }
@@ -46,11 +47,9 @@ internal sealed class FrameCache(ReadMemory memory)
             }
 
             slot.Idle = _idle.AddLast(slot);
-            while (_idle.First is { } oldest && memory.IsTooMany(_all.Count))
+            while (_idle.First is { } oldest && memory.IsTooMany(_cells))
             {
-                Forget(oldest.Value);
-                _all.Remove(oldest.Value);
-                memory.Remove(oldest.Value);
+                GiveBack(oldest.Value);
             }
         }
 
@@ -78,26 +77,44 @@ internal sealed class FrameCache(ReadMemory memory)
             }
 
             _all.Clear();
+            _cells = 0;
             _byFrame.Clear();
             _idle.Clear();
         }
     }
 
-    private FrameSlot? TryFree()
+    private FrameSlot? TryFree(int cells)
     {
-        if (memory.TryAdd(_all.Count) is { } fresh)
+        while (true)
         {
-            _all.Add(fresh);
-            return fresh;
-        }
+            if (memory.TryAdd(_cells, cells) is { } fresh)
+            {
+                _all.Add(fresh);
+                _cells += cells;
+                return fresh;
+            }
 
-        if (_idle.First is not { } oldest)
-        {
-            return null;
-        }
+            if (_idle.First?.Value is not { } oldest)
+            {
+                return null;
+            }
 
-        Forget(oldest.Value);
-        return oldest.Value;
+            if (oldest.Cells == cells)
+            {
+                Forget(oldest);
+                return oldest;
+            }
+
+            GiveBack(oldest);
+        }
+    }
+
+    private void GiveBack(FrameSlot unused)
+    {
+        Forget(unused);
+        _all.Remove(unused);
+        _cells -= unused.Cells;
+        memory.Remove(unused);
     }
 
     /// <summary>An unused slot holds its frame no more.</summary>

@@ -27,7 +27,8 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadMe
         for (var from = 0; from < slots.Count;)
         {
             var to = from + 1;
-            while (to < slots.Count && BelongTogether(slots, from, to))
+            var buffered = BufferedBytes(frames.Entry(slots[from].Frame));
+            while (to < slots.Count && TryJoin(slots, from, to, ref buffered))
             {
                 to++;
             }
@@ -96,35 +97,53 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadMe
 
     private (int Pack, int Offset) Place(FrameSlot slot) => (frames.Pack(slot.Frame), frames.Entry(slot.Frame).Offset);
 
-    private bool BelongTogether(List<FrameSlot> slots, int first, int next)
+    /// <summary>Whether a frame goes into the range that begins with <paramref name="first"/> and ends before <paramref name="next"/>.</summary>
+    /// <param name="buffered">The range's bytes that go into its buffer.</param>
+    private bool TryJoin(List<FrameSlot> slots, int first, int next, ref int buffered)
     {
         ref readonly var start = ref frames.Entry(slots[first].Frame);
         ref readonly var before = ref frames.Entry(slots[next - 1].Frame);
         ref readonly var entry = ref frames.Entry(slots[next].Frame);
-        return frames.Pack(slots[next].Frame) == frames.Pack(slots[first].Frame)
-            && entry.Offset - (before.Offset + before.StoredBytes) <= MaxGapBytes
-            && entry.Offset + entry.StoredBytes - start.Offset <= memory.RangeBytes;
+        var gap = entry.Offset - (before.Offset + before.StoredBytes);
+        var more = gap + BufferedBytes(entry);
+        if (frames.Pack(slots[next].Frame) != frames.Pack(slots[first].Frame)
+            || gap > MaxGapBytes
+            || entry.Offset + entry.StoredBytes - start.Offset > memory.RangeBytes
+            || buffered + more > memory.BufferBytes)
+        {
+            return false;
+        }
+
+        buffered += more;
+        return true;
     }
 
-    /// <summary>Where a range's bytes go: raw frames to where they stay, what must be decompressed, and gaps, into the buffer at their distance from the start.</summary>
-    private ScatteredMemory Destinations(List<FrameSlot> range, Memory<byte> buffer)
+    private static int BufferedBytes(in FrameEntry entry) => entry.Codec == FrameCodec.Raw ? 0 : entry.StoredBytes;
+
+    /// <summary>Where a range's bytes go: raw frames to where they stay, what must be decompressed, and gaps, into the buffer one after the other.</summary>
+    /// <returns>The places, and of each frame that must be decompressed where it is in the buffer.</returns>
+    private (ScatteredMemory All, int[] Offsets) Destinations(List<FrameSlot> range, Memory<byte> buffer)
     {
         var pieces = new List<Memory<byte>>(range.Count);
-        var start = frames.Entry(range[0].Frame).Offset;
-        var end = start;
-        foreach (var slot in range)
+        var offsets = new int[range.Count];
+        var buffered = 0;
+        var end = frames.Entry(range[0].Frame).Offset;
+        for (var i = 0; i < range.Count; i++)
         {
-            var entry = frames.Entry(slot.Frame);
-            if (entry.Offset > end)
+            var entry = frames.Entry(range[i].Frame);
+            if (entry.Offset - end is > 0 and var gap)
             {
-                pieces.Add(buffer[(end - start)..(entry.Offset - start)]);
+                pieces.Add(buffer.Slice(buffered, gap));
+                buffered += gap;
             }
 
-            pieces.Add(entry.Codec == FrameCodec.Raw ? slot.Memory[..entry.RawBytes] : buffer.Slice(entry.Offset - start, entry.StoredBytes));
+            offsets[i] = buffered;
+            pieces.Add(entry.Codec == FrameCodec.Raw ? range[i].Memory[..entry.RawBytes] : buffer.Slice(buffered, entry.StoredBytes));
+            buffered += BufferedBytes(entry);
             end = entry.Offset + entry.StoredBytes;
         }
 
-        return new ScatteredMemory(pieces);
+        return (new ScatteredMemory(pieces), offsets);
     }
 
     private async Task FetchAsync(List<FrameSlot> range, CancellationToken cancellationToken)
@@ -138,14 +157,15 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadMe
             var start = frames.Entry(range[0].Frame).Offset;
             var key = frames.Keys[frames.Pack(range[0].Frame)];
             var stored = buffer.Memory;
-            await StoredObjects.ReadAsync(objects, key, start, Destinations(range, stored), cancellationToken).ConfigureAwait(false);
+            var (all, offsets) = Destinations(range, stored);
+            await StoredObjects.ReadAsync(objects, key, start, all, cancellationToken).ConfigureAwait(false);
             for (; filled < range.Count; filled++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var slot = range[filled];
                 var entry = frames.Entry(slot.Frame);
                 var raw = slot.Memory.Span[..entry.RawBytes];
-                Decode(entry.Codec == FrameCodec.Raw ? raw : stored.Span.Slice(entry.Offset - start, entry.StoredBytes), entry, frames.Directory(slot.Frame), raw, zstd, key);
+                Decode(entry.Codec == FrameCodec.Raw ? raw : stored.Span.Slice(offsets[filled], entry.StoredBytes), entry, frames.Directory(slot.Frame), raw, zstd, key);
                 frames.FoundWhole(slot.Frame);
                 slot.Filled();
             }

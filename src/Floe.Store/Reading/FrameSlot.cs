@@ -4,10 +4,18 @@ using Floe.Store.Blocks;
 namespace Floe.Store.Reading;
 
 /// <summary>Memory for one decompressed frame. Filled by a fetch, read by the consumer, kept for a while in case it is needed again.</summary>
-internal sealed class FrameSlot : IDisposable
+/// <param name="cells">Its length, as <see cref="CellsOf"/> gives it.</param>
+internal sealed class FrameSlot(int cells) : IDisposable
 {
-    private readonly NativeBuffer _memory = new(BlockFormat.MaxFrameBytes);
+    /// <summary>What memory for frames is counted in.</summary>
+    public const int CellBytes = BlockFormat.MaxLz4FrameBytes;
+
+    private const int MaxCells = BlockFormat.MaxFrameBytes / CellBytes;
+
+    private readonly NativeBuffer _memory = new(cells * CellBytes);
     private TaskCompletionSource _ready = NewSource();
+
+    public int Cells => cells;
 
     /// <summary>Position of the frame in the map; -1 when the slot is empty.</summary>
     public int Frame { get; private set; } = -1;
@@ -22,6 +30,9 @@ internal sealed class FrameSlot : IDisposable
 
     /// <summary>Ends when the frame's bytes are there and verified, or fails.</summary>
     public Task Ready => _ready.Task;
+
+    /// <summary>There are two lengths, so that what one frame had soon fits another: a cell, and the longest frame.</summary>
+    public static int CellsOf(int rawBytes) => rawBytes <= CellBytes ? 1 : MaxCells;
 
     public void Assign(int frame)
     {

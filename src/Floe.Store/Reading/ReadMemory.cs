@@ -7,30 +7,33 @@ namespace Floe.Store.Reading;
 /// <summary>
 /// The memory of all reads of one snapshot together. A restore reads as many streams at a time as it makes processes: each gets its share of the
 /// decompressed frames while it is open, so one alone gets all of them, and what one has above its share goes as soon as it is done with it.
-/// Whoever takes its streams may wait for one while it leaves another lying, so <see cref="MinSlots"/> are any read's without waiting for the others.
+/// Whoever takes its streams may wait for one while it leaves another lying, so <see cref="MinCells"/> are any read's without waiting for the others.
 /// Ranges on their way to become frames wait for nobody but the store, and are shared as they come.
 /// </summary>
 internal sealed class ReadMemory(ReadBudget budget)
 {
-    /// <summary>One being taken, one given before it, and two being fetched.</summary>
-    public const int MinSlots = 4;
+    /// <summary>Four of the longest frames: one being taken, one given before it, and two being fetched.</summary>
+    public const int MinCells = 4 * BlockFormat.MaxFrameBytes / FrameSlot.CellBytes;
 
     private readonly Lock _lock = new();
     private readonly ConcurrentBag<NativeBuffer> _buffers = [];
     private readonly ConcurrentBag<ZstdDecompressor> _decompressors = [];
     private int _openCount;
-    private int _slotCount;
+    private int _cells;
 
     public int RangeBytes => budget.RangeBytes;
+
+    /// <summary>Bytes of a range that do not go where they stay.</summary>
+    public int BufferBytes => budget.BufferBytes;
 
     /// <summary>One is held for every range on its way.</summary>
     public SemaphoreSlim Ranges { get; } = new(budget.Ranges);
 
-    /// <summary>Frames that all reads have memory for now.</summary>
-    public int SlotCount => Volatile.Read(ref _slotCount);
+    /// <summary>Memory that all reads have now.</summary>
+    public int Cells => Volatile.Read(ref _cells);
 
-    /// <summary>Frames in a batch that is planned now: a read's share holds four.</summary>
-    public int BatchFrames => Share() / 4;
+    /// <summary>How many a batch that is planned now begins no further frame with: two batches are the consumer's, so a read's share holds eight.</summary>
+    public int BatchCells => Share() / 8;
 
     public void Open() => Interlocked.Increment(ref _openCount);
 
@@ -54,37 +57,37 @@ internal sealed class ReadMemory(ReadBudget budget)
         }
     }
 
-    /// <summary>A further slot for a read that has <paramref name="owned"/> of them; null when it must do with those.</summary>
-    public FrameSlot? TryAdd(int owned)
+    /// <summary>A further slot for a read that has <paramref name="owned"/> cells; null when it must do with those.</summary>
+    public FrameSlot? TryAdd(int owned, int cells)
     {
         lock (_lock)
         {
-            if (owned >= MinSlots && (owned >= Share() || _slotCount >= budget.FrameSlots))
+            if (owned + cells > MinCells && (owned + cells > Share() || _cells + cells > budget.Cells))
             {
                 return null;
             }
 
-            _slotCount++;
+            _cells += cells;
         }
 
-        return new FrameSlot();
+        return new FrameSlot(cells);
     }
 
-    /// <summary>Whether a read that has so many must give one back when it can.</summary>
-    public bool IsTooMany(int owned) => owned > Share() || (owned > MinSlots && SlotCount > budget.FrameSlots);
+    /// <summary>Whether a read that has so many cells must give some back when it can.</summary>
+    public bool IsTooMany(int owned) => owned > Share() || (owned > MinCells && Cells > budget.Cells);
 
     public void Remove(FrameSlot slot)
     {
         slot.Dispose();
         lock (_lock)
         {
-            _slotCount--;
+            _cells -= slot.Cells;
         }
     }
 
-    /// <summary>Memory for one range, and what decompresses it.</summary>
+    /// <summary>Memory for what of one range must be decompressed, and what does it.</summary>
     public (NativeBuffer Buffer, ZstdDecompressor Zstd) Rent() => (
-        _buffers.TryTake(out var rested) ? rested : new NativeBuffer(budget.RangeBytes),
+        _buffers.TryTake(out var rested) ? rested : new NativeBuffer(budget.BufferBytes),
         _decompressors.TryTake(out var idle) ? idle : new ZstdDecompressor());
 
     public void Return(NativeBuffer buffer, ZstdDecompressor zstd)
@@ -93,5 +96,5 @@ internal sealed class ReadMemory(ReadBudget budget)
         _decompressors.Add(zstd);
     }
 
-    private int Share() => Math.Max(MinSlots, budget.FrameSlots / Math.Max(1, Volatile.Read(ref _openCount)));
+    private int Share() => Math.Max(MinCells, budget.Cells / Math.Max(1, Volatile.Read(ref _openCount)));
 }

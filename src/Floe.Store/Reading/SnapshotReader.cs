@@ -11,9 +11,11 @@ public sealed record SnapshotReaderOptions
 {
     /// <summary>
     /// Memory for data fetched and decompressed ahead, for all reads at a time together, but for the MiB that each of them may need to go on; the
-    /// packs' directories (0.1 % of the data) come on top.
+    /// packs' directories (0.1 % of the data) come on top. Null: 64 MiB and a thousandth of the snapshot, whose machine has a faster link.
     /// </summary>
-    public long BufferBudgetBytes { get; init; } = 64L << 20;
+    public long? BufferBudgetBytes { get; init; }
+
+    internal long BudgetFor(long snapshotBytes) => BufferBudgetBytes ?? ((64L << 20) + Math.Clamp(snapshotBytes / 1024, 0, 1L << 30));
 }
 
 /// <summary>A committed snapshot, opened for reading. It holds no connection and nothing to dispose.</summary>
@@ -33,7 +35,7 @@ public sealed class SnapshotReader : ISnapshotSource
         _task = task;
         Manifest = manifest;
         _index = index;
-        Memory = new ReadMemory(ReadBudget.Of(options.BufferBudgetBytes, objects.MaxConnections));
+        Memory = new ReadMemory(ReadBudget.Of(options.BudgetFor(manifest.Totals.RawBytes - manifest.Totals.ZeroBytes), objects.MaxConnections));
         _images = index.SmallImages.ToDictionary(i => i.Key, i => i.Value, StringComparer.Ordinal);
         _streams = [.. index.Streams.Select((s, i) => new StoredStream(new StreamId(i), s.Name, s.ByteCount))];
         _byName = _streams.ToDictionary(s => s.Name, StringComparer.Ordinal);
@@ -102,14 +104,15 @@ public sealed class SnapshotReader : ISnapshotSource
 
         // Two first callers may both fetch them; either result will do.
         var directories = new PackDirectory[Manifest.Packs.Count];
-        var parallel = new ParallelOptions { MaxDegreeOfParallelism = Connections, CancellationToken = cancellationToken };
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = DirectoriesAtOnce, CancellationToken = cancellationToken };
         await Parallel.ForAsync(0, directories.Length, parallel, async (i, token) =>
             directories[i] = await DirectoryReader.ReadAsync(_objects, _task, Manifest.Packs[i], token).ConfigureAwait(false)).ConfigureAwait(false);
         var map = new FrameMap(_task, Manifest.Packs, directories);
         return Interlocked.CompareExchange(ref _map, map, null) ?? map;
     }
 
-    private int Connections => Math.Clamp(_objects.MaxConnections, 1, 64);
+    /// <summary>Each is a few KiB: what they take is the time until a store answers.</summary>
+    private int DirectoriesAtOnce => Math.Clamp(4 * _objects.MaxConnections, 1, 256);
 
     private static ObjectKey IndexKeyOf(TaskKey task, Manifest manifest) => StoreLayout.Index(task, IndexName.TryParse(manifest.Index.Name)!.Value);
 }

@@ -142,7 +142,7 @@ internal sealed class StreamRead : IAsyncDisposable
                 batch.Steps.Add(new Step(StepKind.Begin, default, null, stream));
                 foreach (var slice in indexed.Segments.SelectMany(s => RunDecoder.Decode(s, _frames)))
                 {
-                    if (batch.Held.Count >= _memory.BatchFrames || batch.Steps.Count >= MaxStepsPerBatch)
+                    if (batch.Cells >= _memory.BatchCells || batch.Steps.Count >= MaxStepsPerBatch)
                     {
                         await SendAsync(batch, cancellationToken).ConfigureAwait(false);
                         batch = new Batch();
@@ -189,13 +189,14 @@ internal sealed class StreamRead : IAsyncDisposable
         released = Task.CompletedTask;
         if (!batch.Held.TryGetValue(slice.Frame, out var slot))
         {
-            if (_cache.TryTake(slice.Frame, out released) is not var (taken, mustFill))
+            if (_cache.TryTake(slice.Frame, _frames.Entry(slice.Frame).RawBytes, out released) is not var (taken, mustFill))
             {
                 return false;
             }
 
             slot = taken;
             batch.Held.Add(slice.Frame, slot);
+            batch.Cells += slot.Cells;
             if (mustFill)
             {
                 batch.ToFill.Add(slot);
@@ -223,5 +224,8 @@ internal sealed class StreamRead : IAsyncDisposable
             : this([], [], [])
         {
         }
+
+        /// <summary>Memory of what it holds.</summary>
+        public int Cells { get; set; }
     }
 }

@@ -17,7 +17,8 @@ internal sealed class FrameBuilder : IDisposable
     /// <summary>Ids are taken in rows so that a sink's frames follow each other and its runs of blocks stay long.</summary>
     private const int FrameIdsAtOnce = 256;
 
-    private const int BatchBytes = 1 << 20;
+    /// <summary>Stored bytes, and what the last frame has beyond them.</summary>
+    public const int BatchBytes = 1 << 20;
 
     private readonly KnownBlocks _known;
     private readonly PackAssembler _packs;

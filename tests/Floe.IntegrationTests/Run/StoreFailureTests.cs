@@ -11,6 +11,20 @@ public sealed class StoreFailureTests
 {
     private const string Script = Fleet.Gate + "echo before; gate /run/load; x=$(head -c 300000 /dev/urandom | base64 -w0); echo loaded; gate /run/go; echo after ${#x}";
 
+    /// <summary>Better no run than two machines that both take a task for theirs.</summary>
+    [Fact]
+    public async Task Run_ServiceIgnoresConditionsOnWrites_RefusesBeforeTheTaskStarts()
+    {
+        await using var s3 = await S3Double.StartAsync(new() { HonorsConditions = false });
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        fleet.Reach(s3);
+        var a = await fleet.MachineAsync("machine-a");
+        var ended = await Fleet.EndAsync(await fleet.RunScriptAsync(a, "echo started"));
+        Fleet.AssertStatus(174, ended);
+        Assert.Equal("", ended.Text);
+        Assert.Contains("the store ignores If-None-Match or If-Match on PUT", ended.Errors, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Snapshot_StoreFailsFromOperationN_TaskRunsOnAndTheSnapshotBeforeIsGood()
     {

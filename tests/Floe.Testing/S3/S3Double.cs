@@ -172,6 +172,9 @@ public sealed record S3DoubleOptions
     /// <summary>Off: DeleteObjects is answered with 501, as by services that lack it.</summary>
     public bool HasBatchDelete { get; init; } = true;
 
+    /// <summary>Off: writes are done whatever their conditions say, as by services that do not know them.</summary>
+    public bool HonorsConditions { get; init; } = true;
+
     /// <summary>For benchmarks: null answers at once, as fast as this machine can.</summary>
     public S3DoublePace? Pace { get; init; }
 
@@ -194,6 +197,12 @@ public sealed class S3DoubleCall
         Headers = context.Request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase);
     }
 
+    private S3DoubleCall(S3DoubleCall call)
+    {
+        (Method, Key, Query) = (call.Method, call.Key, call.Query);
+        Headers = call.Headers.Where(h => h.Key is not ("If-Match" or "If-None-Match")).ToDictionary(StringComparer.OrdinalIgnoreCase);
+    }
+
     public string Method { get; }
 
     /// <summary>Key in the bucket; empty for a request on the bucket.</summary>
@@ -203,6 +212,8 @@ public sealed class S3DoubleCall
     public string Query { get; }
 
     public IReadOnlyDictionary<string, string> Headers { get; }
+
+    internal S3DoubleCall WithoutConditions() => new(this);
 
     internal static string RawPath(HttpContext context)
     {

@@ -11,6 +11,11 @@ internal static class S3DoubleObjectOperations
     public static S3DoubleAnswer Execute(S3Double server, S3DoubleCall call, IQueryCollection query, byte[]? body, long length)
     {
         var state = server.State;
+        if (!server.Options.HonorsConditions && call.Method == "PUT")
+        {
+            call = call.WithoutConditions();
+        }
+
         var uploadId = query["uploadId"].ToString();
         var checksum = call.Headers.GetValueOrDefault("x-amz-checksum-crc32c");
         switch (call.Method)

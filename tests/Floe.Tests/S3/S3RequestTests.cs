@@ -36,6 +36,30 @@ public sealed class S3RequestTests : IAsyncLifetime
         Assert.Equal(64, Assert.Single(_server.Calls).Headers["x-amz-content-sha256"].Length);
     }
 
+    /// <summary>A restore asks each of thousands of packs for a few KiB first; one after the other that would be most of its time.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task SmallCalls_ManyAtOnce_AreAllUnderWay(bool ofFileSystem)
+    {
+        await using var store = _server.Open();
+        await using var buckets = _server.OpenBuckets();
+        _server.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Stall, int.MaxValue));
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var count = 4 * store.MaxConnections;
+        var calls = Enumerable.Range(0, count).Select(i => ofFileSystem
+            ? buckets.Open(S3Double.Bucket).HeadAsync($"pack{i}", stop.Token)
+            : store.ReadRangeAsync(new($"pack{i}"), 0, new byte[1000], stop.Token)).ToList();
+        while (_server.Calls.Select(c => c.Key).Distinct().Count() < count)
+        {
+            Assert.DoesNotContain(calls, c => c.IsCompleted);
+            await Task.Delay(5, Token);
+        }
+
+        await stop.CancelAsync();
+        await Task.WhenAll(calls).ContinueWith(all => Assert.True(all.IsCanceled), TaskScheduler.Default);
+    }
+
     [Theory]
     [InlineData(ServerSideEncryption.S3, null, "AES256")]
     [InlineData(ServerSideEncryption.Kms, "alias/k", "aws:kms")]

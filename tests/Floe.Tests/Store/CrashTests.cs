@@ -66,7 +66,7 @@ public sealed class CrashTests
             // The agent died with its store: the next one has only what is stored.
             await lease.ReleaseAsync(LeaseState.Released, default);
             await using var next = await store.AcquireLeaseAsync(Key, Request("agent-2"), default);
-            var reader = (await store.OpenLatestGoodAsync(Key, new SnapshotReaderOptions(), [], default))!;
+            var reader = await OpenNewestAsync(store);
             var fresh = new KnownBlocks();
             await ReadAllAsync(reader);
             fresh.Learn(reader);

@@ -1,4 +1,6 @@
+using Floe.S3;
 using Floe.Store;
+using Floe.Testing.S3;
 using Floe.Testing.Time;
 using Floe.Tests.Store.Doubles;
 using Xunit;
@@ -15,6 +17,31 @@ public sealed class LeaseTests : IAsyncDisposable
     public LeaseTests() => _objects = new MemoryObjectStore(_time);
 
     public ValueTask DisposeAsync() => _objects.DisposeAsync();
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task RequireConditionsAsync_Service_IsTakenOnlyIfItRefusesWritesWhoseConditionDoesNotHold(bool honorsThem)
+    {
+        await using var server = await S3Double.StartAsync(new() { HonorsConditions = honorsThem });
+        await using var objects = server.Open();
+        var store = await OpenAsync(objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        var written = server.Read($"tasks/{Key}/lease.json");
+        if (honorsThem)
+        {
+            await lease.RequireConditionsAsync(default);
+        }
+        else
+        {
+            var refused = await Assert.ThrowsAsync<ObjectStoreException>(() => lease.RequireConditionsAsync(default));
+            Assert.Equal(ObjectStoreErrorKind.Unsupported, refused.Kind);
+            Assert.Contains("two machines could run one task", refused.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(written, server.Read($"tasks/{Key}/lease.json"));
+        await lease.RenewAsync(default);
+    }
 
     [Fact]
     public async Task AcquireLeaseAsync_HeldByAnother_RefusesAndNamesHolder()

@@ -80,7 +80,7 @@ public sealed class PruneTests
         }
 
         await using var next = await store.AcquireLeaseAsync(Key, Request("two"), default);
-        var reader = (await store.OpenLatestGoodAsync(Key, new SnapshotReaderOptions(), [], default))!;
+        var reader = await OpenNewestAsync(store);
         var known = new KnownBlocks();
         await ReadAllAsync(reader);
         known.Learn(reader);

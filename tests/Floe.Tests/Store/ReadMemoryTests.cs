@@ -10,8 +10,8 @@ public sealed class ReadMemoryTests
 {
     private const int StreamCount = 50;
 
-    // 64 MiB: half of it decompressed frames.
-    private const int AllSlots = 128;
+    // 64 MiB: three quarters of it are frames.
+    private const int AllCells = 768;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -27,13 +27,13 @@ public sealed class ReadMemoryTests
         var most = 0;
         while (reads.Exists(r => !r.IsCompleted))
         {
-            most = Math.Max(most, reader.Memory.SlotCount);
+            most = Math.Max(most, reader.Memory.Cells);
             await Task.WhenAny(Task.WhenAll(reads), Task.Delay(1, Token));
         }
 
         await Task.WhenAll(reads);
-        Assert.InRange(most, 1, AllSlots + (StreamCount * Floe.Store.Reading.ReadMemory.MinSlots));
-        Assert.Equal(0, reader.Memory.SlotCount);
+        Assert.InRange(most, 1, AllCells + (StreamCount * Floe.Store.Reading.ReadMemory.MinCells));
+        Assert.Equal(0, reader.Memory.Cells);
         foreach (var (stream, gate) in reader.Streams.Zip(gates))
         {
             Assert.Equal(streams[stream.Name], gate.Content);
@@ -43,10 +43,10 @@ public sealed class ReadMemoryTests
     [Fact]
     public async Task ReadStreamsAsync_OneAlone_HasAllMemory()
     {
-        var (reader, streams) = await StoreAsync(streamBytes: 48 << 20, count: 1);
+        var (reader, streams) = await StoreAsync(streamBytes: 64 << 20, count: 1);
         var gate = new Gate();
         var read = reader.ReadStreamsAsync(reader.Streams, gate, Token);
-        while (reader.Memory.SlotCount < AllSlots)
+        while (reader.Memory.Cells < AllCells)
         {
             Assert.False(read.IsCompleted);
             await Task.Delay(1, Token);
@@ -63,10 +63,10 @@ public sealed class ReadMemoryTests
     [InlineData(false)]
     public async Task ReadStreamsAsync_OneLiesWhileOthersAreTaken_AllComeToTheirEnd(bool firstLies)
     {
-        var (reader, streams) = await StoreAsync(streamBytes: 2 << 20, firstBytes: 48 << 20);
+        var (reader, streams) = await StoreAsync(streamBytes: 2 << 20, firstBytes: 64 << 20);
         var gates = reader.Streams.Select(_ => new Gate()).ToList();
         var first = reader.ReadStreamsAsync([reader.Streams[0]], gates[0], Token);
-        while (reader.Memory.SlotCount < AllSlots)
+        while (reader.Memory.Cells < AllCells)
         {
             await Task.Delay(1, Token);
         }
@@ -124,7 +124,7 @@ public sealed class ReadMemoryTests
     private static async Task<(SnapshotReader Reader, Dictionary<string, byte[]> Streams)> StoreAsync(int streamBytes, int count = StreamCount, int? firstBytes = null)
     {
         var streams = Enumerable.Range(0, count).ToDictionary(i => $"s{i:d2}", i => RandomBytes(i, i == 0 ? firstBytes ?? streamBytes : streamBytes));
-        return (await StoreAsync(streams, new SnapshotReaderOptions().BufferBudgetBytes), streams);
+        return (await StoreAsync(streams, 64 << 20), streams);
     }
 
     private static async Task<SnapshotReader> StoreAsync(Dictionary<string, byte[]> streams, long budgetBytes)

@@ -27,6 +27,15 @@ internal static class SnapshotFixture
         return await writer.CommitAsync(Facts, Machine, new SnapshotTimings(), default);
     }
 
+    /// <summary>The newest snapshot, its packs' directories read and verified.</summary>
+    public static async Task<SnapshotReader> OpenNewestAsync(SnapshotStore store)
+    {
+        var newest = (await store.ListSnapshotsAsync(Key, default))[0];
+        var reader = await store.OpenSnapshotAsync(Key, newest.Seq, new SnapshotReaderOptions(), default);
+        await reader.MapAsync(default);
+        return reader;
+    }
+
     /// <summary>One sink writes every stream as segments of 100,000 bytes in blocks of 16 KiB; a small image carries the names.</summary>
     public static void Fill(SnapshotWriter writer, IReadOnlyDictionary<string, byte[]> streams)
     {
