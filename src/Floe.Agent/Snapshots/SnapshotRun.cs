@@ -34,7 +34,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
         _leaveRunning = leaveRunning;
         _time = time;
         _started = time.GetTimestamp();
-        var resident = ProcessTree.Read("/proc", task.Root.Pid, cancellationToken).Sum(p => p.Stat.ResidentBytes);
+        var resident = ProcessTree.Read("/proc", task.Root.Pid, CancellationToken.None).Sum(p => p.Stat.ResidentBytes);
         Writer = context.Store.BeginSnapshot(context.Lease, context.Known, new SnapshotWriterOptions
         {
             BufferBudgetBytes = SnapshotWriterOptions.BudgetFor(resident),

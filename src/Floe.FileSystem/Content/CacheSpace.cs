@@ -5,13 +5,14 @@ namespace Floe.FileSystem.Content;
 /// then the caller waits while uploads make more blocks clean, and only when none is under way is the disk full.
 /// </summary>
 /// <remarks>
-/// Why nobody is refused space that would come, and nobody waits for ever. A transfer is what goes on by itself: it waits for the network, and for slots
-/// and memory that other transfers hold, but never for space, nor for anybody who waits for space: a publication is none while it stands at a file's
-/// gate. So each ends, and a waiter may wait as long as there is one. It ends (<see cref="EndTransfer"/>) after what it made droppable can be dropped: a fetch when its blocks are here, a part when it counts as
-/// sent and no longer as on its way. Space is taken and the transfer that fills it begun in one step, so that who finds the space gone finds the
-/// transfer. A waiter is woken when a transfer ends or space is released; it looks for space, has sent what can be (<see cref="Relieve"/>), and is
-/// refused if nothing was, nothing is on its way, and nothing has ended since it looked. Waiters keep nothing going round: a part is sent for them only
-/// while it is unsent, and one that ends unsent was changed, by a writer who went on, or failed, and then none of its file is until that is published.
+/// Why nobody is refused space that would come, and nobody waits for ever. A transfer is what goes on by itself: it waits for the network, and for
+/// slots and memory that other transfers hold, but never for space, nor for anybody who waits for space: a publication is none while it stands at a
+/// file's gate. So each ends, and a waiter may wait as long as there is one. It ends (<see cref="EndTransfer"/>) after what it made droppable can be
+/// dropped: a fetch when its blocks are here, a part when it counts as sent and no longer as on its way. Space is taken and the transfer that fills
+/// it begun in one step, so that who finds the space gone finds the transfer. A waiter is woken when a transfer ends or space is released; it looks
+/// for space, has sent what can be (<see cref="Relieve"/>), and is refused if nothing was, nothing is on its way, and nothing has ended since it
+/// looked. Waiters keep nothing going round: a part is sent for them only while it is unsent, and one that ends unsent was changed, by a writer who
+/// went on, or failed, and then none of its file is until that is published.
 /// </remarks>
 internal sealed class CacheSpace(long maxBytes, TimeProvider time)
 {

@@ -11,8 +11,6 @@ public sealed partial class FileContent
     private const int MaxFreeRounds = 3;
 
     private readonly SemaphoreSlim _publishGate = new(1);
-    private Task _background = Task.CompletedTask;
-    private bool _isQueued;
 
     // The lowest length that the file had since the content of a publication was fixed.
     private long _capLimit = long.MaxValue;
@@ -22,82 +20,6 @@ public sealed partial class FileContent
 
     /// <summary>fsync: returns when the content as it is now is an object of the bucket. A failed upload shows here.</summary>
     public Task SyncAsync(CancellationToken cancellationToken) => PublishNowAsync(cancellationToken);
-
-    /// <summary>Finishes in the background what has no writer any more.</summary>
-    internal void PublishInBackground()
-    {
-        // Before the lock, which is taken with the store's held and never the other way round.
-        if (IsDirty)
-        {
-            _store.Track(this);
-        }
-
-        lock (_lock)
-        {
-            if (_isQueued || _changes == _published || _writers > 0 || _target is null)
-            {
-                return;
-            }
-
-            _isQueued = true;
-            _background = PublishQueuedAsync();
-        }
-    }
-
-    /// <summary>Until nothing is under way in the background.</summary>
-    internal async Task SettleAsync()
-    {
-        while (true)
-        {
-            Task background;
-            lock (_lock)
-            {
-                if (!_isQueued)
-                {
-                    return;
-                }
-
-                background = _background;
-            }
-
-            await background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
-
-    private async Task PublishQueuedAsync()
-    {
-        // From now on, however long it waits for its turn: what closed files have in the cache is going to be room.
-        _store.Space.BeginTransfer();
-        await Task.Yield();
-        while (true)
-        {
-            try
-            {
-                await PublishAsync(isForced: false, _store.Stopping).ConfigureAwait(false);
-            }
-            catch (Exception e)
-            {
-                // Kept in Failure, and told by whoever asks. What nobody foresaw must not be tried for ever, nor be waited for.
-                if (e is not (ContentException or OperationCanceledException or ObjectDisposedException))
-                {
-                    Failure = new ContentException(ContentErrorKind.LocalDisk, $"{Target}: {e.Message}", e);
-                    _store.NoteFailure(this, Failure);
-                }
-            }
-
-            lock (_lock)
-            {
-                if (Failure is not null || _changes == _published || _writers > 0 || _target is null || _store.Stopping.IsCancellationRequested)
-                {
-                    _isQueued = false;
-                    break;
-                }
-            }
-        }
-
-        _store.Space.EndTransfer();
-        _store.Settle(this);
-    }
 
     private async Task PublishNowAsync(CancellationToken cancellationToken)
     {
@@ -351,10 +273,18 @@ public sealed partial class FileContent
 
         await MapAsync(() => _store.UploadAsync(SessionAsync, cancellationToken)).ConfigureAwait(false);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _store.Stopping);
-        await Parallel.ForEachAsync(
-            Enumerable.Range(1, count),
-            new ParallelOptions { MaxDegreeOfParallelism = _store.Options.MaxUploads, CancellationToken = stop.Token },
-            async (part, token) => await SendPartAsync(part, token).ConfigureAwait(false)).ConfigureAwait(false);
+        NoteSending(isSendingAll: true);
+        try
+        {
+            await Parallel.ForEachAsync(
+                Enumerable.Range(1, count),
+                new ParallelOptions { MaxDegreeOfParallelism = _store.Options.MaxUploads, CancellationToken = stop.Token },
+                async (part, token) => await SendPartAsync(part, token).ConfigureAwait(false)).ConfigureAwait(false);
+        }
+        finally
+        {
+            NoteSending(isSendingAll: false);
+        }
     }
 
     private PutCondition Condition()

@@ -9,6 +9,10 @@ namespace Floe.FileSystem.Content;
 /// </summary>
 public sealed partial class FileContent
 {
+    // Parts that wait for space, and whether a publication waits for all parts.
+    private int _roomWaits;
+    private bool _isSendingAll;
+
     /// <summary>
     /// For a part that is to be sent, which is a transfer: never waits for space, nor for a fetch that does. All that is missing has space, or nothing is
     /// fetched, for parts that each held some would keep each other from the rest. False: the cache is full, perhaps of this very part's other bytes.
@@ -91,6 +95,7 @@ public sealed partial class FileContent
     private async Task WaitForRoomAsync(int part, CancellationToken cancellationToken)
     {
         _store.Space.EndTransfer();
+        NoteSending(roomWaits: 1);
         try
         {
             await _store.LargeParts.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -114,7 +119,28 @@ public sealed partial class FileContent
         }
         finally
         {
+            NoteSending(roomWaits: -1);
             _store.Space.BeginTransfer();
+        }
+    }
+
+    /// <summary>Nor is the publication a hope that waits for such a part: it would be the part's own.</summary>
+    private void NoteSending(int roomWaits = 0, bool? isSendingAll = null)
+    {
+        lock (_lock)
+        {
+            var wasHopeless = _isSendingAll && _roomWaits > 0;
+            _roomWaits += roomWaits;
+            _isSendingAll = isSendingAll ?? _isSendingAll;
+            var isHopeless = _isSendingAll && _roomWaits > 0;
+            if (isHopeless && !wasHopeless)
+            {
+                _store.Space.EndTransfer();
+            }
+            else if (wasHopeless && !isHopeless)
+            {
+                _store.Space.BeginTransfer();
+            }
         }
     }
 

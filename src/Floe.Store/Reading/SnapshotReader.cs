@@ -21,6 +21,9 @@ public sealed record SnapshotReaderOptions
 /// <summary>A committed snapshot, opened for reading. It holds no connection and nothing to dispose.</summary>
 public sealed class SnapshotReader : ISnapshotSource
 {
+    /// <summary>Each is a few KiB, and what they take is the time until the store answers; it lets as many through as it can.</summary>
+    private const int DirectoriesAtOnce = 256;
+
     private readonly IObjectStore _objects;
     private readonly TaskKey _task;
     private readonly SnapshotIndex _index;
@@ -110,9 +113,6 @@ public sealed class SnapshotReader : ISnapshotSource
         var map = new FrameMap(_task, Manifest.Packs, directories);
         return Interlocked.CompareExchange(ref _map, map, null) ?? map;
     }
-
-    /// <summary>Each is a few KiB: what they take is the time until a store answers.</summary>
-    private int DirectoriesAtOnce => Math.Clamp(4 * _objects.MaxConnections, 1, 256);
 
     private static ObjectKey IndexKeyOf(TaskKey task, Manifest manifest) => StoreLayout.Index(task, IndexName.TryParse(manifest.Index.Name)!.Value);
 }

@@ -99,6 +99,29 @@ public sealed class FullCacheTests
         await CloseAsync(fixture, content, expected);
     }
 
+    /// <summary>The publication waits for the part and the part for space: that must not look to the part as if something were on its way.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Publication_PartTooLargeForMemoryAndNoRoomToCompleteIt_IsNoSpace(bool isForced)
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = Part, MaxPartMemoryBytes = 0 });
+        var content = await fixture.OpenAsync("out", Bytes(3 * Part), Token);
+        content.Open(canRead: false, canWrite: true);
+        await WriteAsync(content, Bytes(3 * Part), 0, Part / 2);
+        await FillAsync(fixture, "other", Part / 2);
+        if (isForced)
+        {
+            var error = await Assert.ThrowsAsync<ContentException>(() => content.SyncAsync(Token).WaitAsync(s_limit, Token));
+            Assert.Equal(ContentErrorKind.NoSpace, error.Kind);
+            return;
+        }
+
+        content.Close(canRead: false, canWrite: true);
+        var failure = Assert.Single(await fixture.Store.DrainAsync(includingOpen: false, Token).WaitAsync(s_limit, Token));
+        Assert.Equal(ContentErrorKind.NoSpace, failure.Error.Kind);
+    }
+
     [Fact]
     public async Task WriteAsync_NothingThatCouldBeSentMakesRoom_IsNoSpaceAtOnce()
     {

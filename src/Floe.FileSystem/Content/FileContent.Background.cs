@@ -1,0 +1,95 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>Publishing what was closed, while nobody waits.</summary>
+public sealed partial class FileContent
+{
+    private Task _background = Task.CompletedTask;
+    private bool _isQueued;
+
+    /// <summary>Finishes in the background what has no writer any more.</summary>
+    internal void PublishInBackground()
+    {
+        // Before the lock, which is taken with the store's held and never the other way round.
+        if (IsDirty)
+        {
+            _store.Track(this);
+        }
+
+        lock (_lock)
+        {
+            if (_isQueued || _changes == _published || _writers > 0 || _target is null)
+            {
+                return;
+            }
+
+            _isQueued = true;
+            _background = PublishQueuedAsync();
+        }
+    }
+
+    /// <summary>Until nothing is under way in the background.</summary>
+    internal async Task SettleAsync()
+    {
+        while (true)
+        {
+            Task background;
+            lock (_lock)
+            {
+                if (!_isQueued)
+                {
+                    return;
+                }
+
+                background = _background;
+            }
+
+            await background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task PublishQueuedAsync()
+    {
+        // From now on, however long it waits for its turn: what closed files have in the cache is going to be room.
+        _store.Space.BeginTransfer();
+        try
+        {
+            await Task.Yield();
+            await PublishUntilCleanAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            _store.Space.EndTransfer();
+        }
+
+        _store.Settle(this);
+    }
+
+    private async Task PublishUntilCleanAsync()
+    {
+        while (true)
+        {
+            try
+            {
+                await PublishAsync(isForced: false, _store.Stopping).ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                // Kept in Failure, and told by whoever asks. What nobody foresaw must not be tried for ever, nor be waited for.
+                if (e is not (ContentException or OperationCanceledException or ObjectDisposedException))
+                {
+                    Failure = new ContentException(ContentErrorKind.LocalDisk, $"{Target}: {e.Message}", e);
+                    _store.NoteFailure(this, Failure);
+                }
+            }
+
+            lock (_lock)
+            {
+                if (Failure is not null || _changes == _published || _writers > 0 || _target is null || _store.Stopping.IsCancellationRequested)
+                {
+                    _isQueued = false;
+                    return;
+                }
+            }
+        }
+    }
+}
