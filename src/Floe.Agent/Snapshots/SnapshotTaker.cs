@@ -125,6 +125,10 @@ internal sealed partial class SnapshotTaker
         {
             await _context.Store.PruneAsync(_context.Lease, _context.Known, _context.Options.KeepSnapshots, cancellationToken).ConfigureAwait(false);
         }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The task has ended: what is left is removed with its history, or by the next holder.
+        }
         catch (Exception e)
         {
             // Whatever it was, the snapshot before it is committed and the task runs: the next prune makes up for it.

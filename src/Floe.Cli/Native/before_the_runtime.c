@@ -31,14 +31,14 @@ static void give_up_root(void)
 }
 
 /*
- * CRIU runs the program as its action script a dozen times in a dump, while the task stands still, and the agent wants to hear of two of them
+ * CRIU runs the program as its action script a dozen times in a dump, while the task stands still, and the agent wants to hear of one or two of them
  * (Floe.Criu.Hook.ActionHook): the others need not wait for the runtime to start.
  */
 static void leave_when_not_asked(void)
 {
     const char *action = getenv("CRTOOLS_SCRIPT_ACTION");
     const char *socket = getenv("FLOE_HOOK_SOCKET");
-    if (action && *action && socket && *socket && strcmp(action, "post-dump") != 0 && strcmp(action, "post-restore") != 0)
+    if (action && *action && socket && *socket && strcmp(action, "post-dump") != 0 && strcmp(action, "post-restore") != 0 && strcmp(action, "pre-resume") != 0)
         _exit(0);
 }
 

@@ -28,7 +28,7 @@ internal static class CriuErrors
         ("Can't lookup mount=", "the task holds a file of a mount that it does not see (made in another mount namespace, or unmounted since)", "close it before the snapshot; do not unmount file systems in use"),
         ("is not a session leader", "the root of the task is not the leader of its session", "start it with setsid"),
         ("Unseizable non-zombie", "a process of the task is traced by a debugger", "detach gdb or strace"),
-        ("No such process", "a process of the task ended while it was being frozen", "try again"),
+        ("No such process", "a process of the task ended while CRIU held it", "try again"),
         ("Unable to detach from", "CRIU may not trace the task", "run with CAP_SYS_PTRACE and without a ptrace restriction (privileged container)"),
         ("CAP_SYS_ADMIN or the CAP_CHECKPOINT_RESTORE", "a capability is missing", "run as root with CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_NET_ADMIN and CAP_SYS_TIME (privileged container)"),
         ("Unable to restore capabilities", "the task had a capability that is missing here", "run with the same capabilities on both machines (privileged container)"),

@@ -17,6 +17,7 @@ public static class ActionHook
     internal const string RootPidVariable = "CRTOOLS_INIT_PID";
     internal const string PostDump = "post-dump";
     internal const string PostRestore = "post-restore";
+    internal const string PreResume = "pre-resume";
     internal const byte Proceed = (byte)'y';
     internal const byte Abort = (byte)'n';
     internal const int MaxMessageBytes = 64;
@@ -35,7 +36,7 @@ public static class ActionHook
             return null;
         }
 
-        if (action is not (PostDump or PostRestore))
+        if (action is not (PostDump or PostRestore or PreResume))
         {
             return 0;
         }

@@ -18,7 +18,7 @@ public sealed record RestoreRequest
     /// </summary>
     public IReadOnlyList<(SafeHandle Handle, string Resource)> InheritDescriptors { get; init; } = [];
 
-    /// <summary>Called with the pid of the tree's root when all is restored and nothing runs yet; a tree for which it throws is not let run.</summary>
+    /// <summary>Called with the pid of the tree's root when CRIU has ended well and nothing runs yet; a tree for which it throws is not let run.</summary>
     public Action<int>? BeforeItRuns { get; init; }
 
     public TcpMode Tcp { get; init; } = TcpMode.Close;

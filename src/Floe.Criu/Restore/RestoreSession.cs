@@ -12,8 +12,9 @@ using Microsoft.Extensions.Logging;
 namespace Floe.Criu.Restore;
 
 /// <summary>
-/// One run of <c>criu restore</c>. CRIU asks through the hook before it lets the tree run ("post-restore"): there the root
-/// is taken charge of, and a tree whose images were not given whole is refused.
+/// One run of <c>criu restore</c>. CRIU asks through the hook when all is restored ("post-restore"): there the root is taken charge
+/// of, and a tree whose images were not given whole is refused. Before CRIU lets go of the first thread ("pre-resume") the tree is
+/// stopped, and it runs when CRIU has ended well.
 /// </summary>
 internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, CriuInstallation criu, RestoreRequest request, IImageSource source)
 {
@@ -42,32 +43,37 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
     private async Task<ChildProcess> RunAsync(HookServer hook, ServeServer serve, CancellationToken cancellationToken)
     {
         File.Delete(LogPath);
+        var tree = Processes();
         var process = Start(hook.Path);
         var since = ProcessIdentity.StartTicksOf(process.Pid);
         LogStarted(logger, process.Pid);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var over = new CancellationTokenSource();
         var asked = hook.NextAsync(stop.Token);
         ChildProcess? root = null;
+        HeldTree? held = null;
         Exception? refusal = null;
         await Task.WhenAny(asked, serve.Failed, process.Exited, Task.Delay(Timeout.Infinite, stop.Token)).ConfigureAwait(false);
-        if (asked.IsCompletedSuccessfully)
+        var answered = asked.IsCompletedSuccessfully;
+        if (answered)
         {
             using var call = await asked.ConfigureAwait(false);
             var accepted = call is { Action: ActionHook.PostRestore, RootPid: > 0 } && serve.Failure is null && !cancellationToken.IsCancellationRequested;
             if (accepted)
             {
                 root = ChildProcess.Adopt(call.RootPid);
-                try
-                {
-                    request.BeforeItRuns?.Invoke(call.RootPid);
-                }
-                catch (Exception e)
-                {
-                    (accepted, refusal) = (false, e);
-                }
             }
 
+            // Asked for before CRIU goes on, and until it has ended: a hook that is not heard would hold CRIU for ever.
+            asked = hook.NextAsync(over.Token);
             call.Answer(accepted);
+            await Task.WhenAny(asked, process.Exited).ConfigureAwait(false);
+            if (asked.IsCompletedSuccessfully)
+            {
+                using var resume = await asked.ConfigureAwait(false);
+                held = HeldTree.Stop(tree, since ?? 0);
+                resume.Answer(true);
+            }
         }
         else if (!process.HasExited)
         {
@@ -75,16 +81,26 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
             await serve.StopAsync().ConfigureAwait(false);
         }
 
-        var status = await EndAsync(process, asked.IsCompletedSuccessfully).ConfigureAwait(false);
+        var status = await EndAsync(process, answered).ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
+        await over.CancelAsync().ConfigureAwait(false);
         await asked.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
         if (status.Success && root is not null)
         {
-            return root;
+            try
+            {
+                request.BeforeItRuns?.Invoke(root.Pid);
+                held?.Continue();
+                return root;
+            }
+            catch (Exception e)
+            {
+                refusal = e;
+            }
         }
 
         root?.Signal(Interop.SIGKILL);
-        await EndTreeAsync(since).ConfigureAwait(false);
+        await EndTreeAsync(tree, since).ConfigureAwait(false);
         if ((serve.Failure ?? refusal) is { } cause)
         {
             ExceptionDispatchInfo.Throw(cause);
@@ -117,18 +133,17 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
     /// that are younger than CRIU itself. A failing CRIU kills them but cannot reap the root, which is our child; a killed CRIU
     /// leaves them all.
     /// </summary>
-    private async Task EndTreeAsync(ulong? since)
+    private async Task EndTreeAsync(IReadOnlyList<FrozenProcess> tree, ulong? since)
     {
-        if (since is null || !source.TryGetSmall(PstreeImage.Name, out var pstree))
+        if (since is null)
         {
             return;
         }
 
-        var processes = PstreeImage.Parse(pstree.Span);
         for (var waited = TimeSpan.Zero; waited < s_grace; waited += s_pause)
         {
             _ = Orphans.Reap();
-            var left = ProcessIdentity.Of(processes).Where(p => p.StartTicks >= since).ToList();
+            var left = ProcessIdentity.Of(tree).Where(p => p.StartTicks >= since).ToList();
             if (left.Count == 0)
             {
                 return;
@@ -140,6 +155,9 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
 
         LogLeft(logger);
     }
+
+    /// <summary>The tree; empty when the source has none.</summary>
+    private IReadOnlyList<FrozenProcess> Processes() => source.TryGetSmall(PstreeImage.Name, out var pstree) ? PstreeImage.Parse(pstree.Span) : [];
 
     private ChildProcess Start(string hookSocket)
     {
