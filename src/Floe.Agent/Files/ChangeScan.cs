@@ -78,9 +78,9 @@ internal sealed class ChangeScan(ScopeTree scope, FileBaseline baseline, RecordB
 
     private void Gone(ReadOnlySpan<byte> path)
     {
-        // Below a directory that is gone nothing more needs saying; and what is no longer in scope is not gone. Where others remove
-        // files too, a removal is not known to be the task's, and on the next machine it could hit somebody else's file.
-        if (scope.IsShared(path) || (_goneDirectory is not null && KernelPath.IsAtOrBelow(path, _goneDirectory)) || !scope.Contains(path, out _, out _))
+        // Below a directory that is gone nothing more needs saying; and what is no longer in scope is not gone. Where everybody
+        // removes files, a removal is not known to be the task's, and on the next machine it could hit somebody else's file.
+        if (scope.IsPublic(path) || (_goneDirectory is not null && KernelPath.IsAtOrBelow(path, _goneDirectory)) || !scope.Contains(path, out _, out _))
         {
             return;
         }

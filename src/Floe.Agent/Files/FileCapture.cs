@@ -71,7 +71,8 @@ public static class FileCapture
         using var list = new SinkStream(sink, content.AddStream(FileStreams.ListName));
         using var writer = new RecordWriter(list);
         var tree = scope.Resolve();
-        using var scan = new ChangeScan(tree, baseline, new RecordBuilder(tree, scheduler, options.Progress), writer, options.Progress);
+        var builder = new RecordBuilder(tree, scheduler, HeldFiles.Of(options.Processes, tree), options.Written, options.Progress);
+        using var scan = new ChangeScan(tree, baseline, builder, writer, options.Progress);
         FileRecordCodec.WriteHeader(writer);
         scan.Run(cancellationToken);
         scheduler.Complete();

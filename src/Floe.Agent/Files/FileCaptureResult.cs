@@ -8,6 +8,12 @@ public sealed record FileCaptureOptions
     /// <summary>Content streams that files are spread over; a restore writes as many in parallel. At most <see cref="FileStreams.MaxContentStreams"/>.</summary>
     public int ContentStreamCount { get; init; } = 4;
 
+    /// <summary>The frozen task's processes: what they have open for writing is theirs.</summary>
+    public IReadOnlyList<int> Processes { get; init; } = [];
+
+    /// <summary>What the task has closed after writing; null where that is not known.</summary>
+    public WrittenFiles? Written { get; init; }
+
     /// <summary>Counts while the capture runs.</summary>
     public FileCaptureProgress Progress { get; init; } = new();
 }

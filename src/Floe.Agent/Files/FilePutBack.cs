@@ -12,10 +12,19 @@ public sealed record PutBackOptions
     public FileBaseline? Baseline { get; init; }
 
     /// <summary>
-    /// When the snapshot was taken, where a life of the task that went on after it may have left files: what changed since, and is not the
-    /// snapshot's to put back, is named in the result. Needs the baseline. By the clock, so for people only.
+    /// When the snapshot was taken. Where others write too, what was made or changed later is theirs and stays, unless the snapshot knows the file
+    /// for the task's (<see cref="FileClaim"/>). Null: everything is brought to the snapshot's state.
     /// </summary>
-    public DateTimeOffset? NamesChangesSince { get; init; }
+    public DateTimeOffset? Taken { get; init; }
+
+    /// <summary>
+    /// A life of the task may have gone on after the snapshot and left files: what changed since, and is not the snapshot's to put back, is named in
+    /// the result. Needs the baseline. By the clock, so for people only.
+    /// </summary>
+    public bool MayHaveGoneOn { get; init; }
+
+    /// <summary>Learns which of the files are the task's.</summary>
+    public WrittenFiles? Written { get; init; }
 }
 
 /// <param name="RecordCount">Paths that were brought to the snapshot's state, removed ones included.</param>
@@ -23,7 +32,7 @@ public sealed record PutBackOptions
 /// <param name="ExtrasRemoved">Paths that were there, in scope, but neither in the baseline nor in the snapshot; a directory counts once.</param>
 public sealed record PutBackResult(long RecordCount, long ContentBytes, long ExtrasRemoved)
 {
-    /// <summary>The first few of <see cref="PutBackOptions.NamesChangesSince"/>, as they are shown.</summary>
+    /// <summary>The first few of <see cref="PutBackOptions.MayHaveGoneOn"/>, as they are shown.</summary>
     public IReadOnlyList<string> ChangedSince { get; init; } = [];
 }
 
@@ -68,7 +77,8 @@ public static class FilePutBack
 
             // From here on the target changes.
             var extras = review?.RemoveExtras() ?? 0;
-            using var applier = new RecordApplier(tree, staging, aside);
+            var others = new OthersFiles(tree, options);
+            using var applier = new RecordApplier(tree, staging, aside, others);
             long index = 0;
             foreach (var record in list.Records())
             {
@@ -78,7 +88,8 @@ public static class FilePutBack
             applier.Finish();
             files.Result = new PutBackResult(list.RecordCount, list.ContentStreamBytes.Sum(), extras)
             {
-                ChangedSince = options.NamesChangesSince is { } since && review is not null ? review.ChangedSince(since) : [],
+                ChangedSince = options is { MayHaveGoneOn: true, Taken: { } taken } && review is not null
+                    ? [.. others.Unclear.Concat(review.ChangedSince(taken)).Take(TargetReview.MaxNamed)] : [],
             };
             return files;
         }

@@ -57,6 +57,9 @@ public sealed record FileRecord
     /// <summary>Where in that stream the content starts.</summary>
     public long ContentOffset { get; init; }
 
+    /// <summary>Of a regular file.</summary>
+    public FileClaim Claim { get; init; }
+
     /// <summary>The text of a symbolic link, or the path of the record that a hard link shares its inode with.</summary>
     public byte[] Target { get; init; } = [];
 

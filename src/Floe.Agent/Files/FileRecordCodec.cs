@@ -5,7 +5,10 @@ internal static class FileRecordCodec
 {
     /// <summary>"FLFL" read as a little-endian number.</summary>
     public const uint Magic = 0x4C464C46;
-    public const uint Version = 1;
+    public const uint Version = 2;
+
+    /// <summary>The claim of a file stands in the upper bits of the kind; version 1 had none.</summary>
+    private const int ClaimShift = 6;
 
     /// <summary>XATTR_SIZE_MAX and XATTR_LIST_MAX of linux/limits.h.</summary>
     public const int MaxAttributeBytes = 64 * 1024;
@@ -20,7 +23,7 @@ internal static class FileRecordCodec
 
     public static void Write(RecordWriter writer, FileRecord record)
     {
-        writer.Byte((byte)record.Kind);
+        writer.Byte((byte)((int)record.Kind | ((int)record.Claim << ClaimShift)));
         writer.Path(record.Path);
         if (record.HasMetadata)
         {
@@ -67,24 +70,26 @@ internal static class FileRecordCodec
             throw reader.Damaged("it does not start like one");
         }
 
-        if (reader.UInt32() is var version && version != Version)
+        if (reader.UInt32() is var version && version is 0 or > Version)
         {
-            throw new FileStateException($"the snapshot's file list has version {version}, this program reads {Version}: use the Floe that wrote it");
+            throw new FileStateException($"the snapshot's file list has version {version}, this program reads up to {Version}: use the Floe that wrote it");
         }
     }
 
     /// <returns>Null at the end, which must say that <paramref name="recordsRead"/> records came before.</returns>
     public static FileRecord? Read(RecordReader reader, long recordsRead)
     {
-        var kind = (FileRecordKind)reader.Byte();
+        var first = reader.Byte();
+        var kind = (FileRecordKind)(first & ((1 << ClaimShift) - 1));
+        var claim = (FileClaim)(first >> ClaimShift);
         if (kind == FileRecordKind.End)
         {
             return reader.Number() == (ulong)recordsRead && reader.AtEnd() ? null : throw reader.Damaged("records are missing");
         }
 
-        if (kind > FileRecordKind.Socket)
+        if (kind > FileRecordKind.Socket || claim > FileClaim.Held || (claim != FileClaim.None && kind != FileRecordKind.Regular))
         {
-            throw reader.Damaged($"a record has the unknown kind {(byte)kind}");
+            throw reader.Damaged($"a record has the unknown kind {first}");
         }
 
         reader.Path();
@@ -111,6 +116,7 @@ internal static class FileRecordCodec
         {
             FileRecordKind.Regular => record with
             {
+                Claim = claim,
                 ByteCount = (long)reader.Number(long.MaxValue, "a file's length"),
                 ContentStream = (int)reader.Number(FileStreams.MaxContentStreams - 1, "a content stream"),
                 ContentOffset = (long)reader.Number(long.MaxValue, "a content offset"),

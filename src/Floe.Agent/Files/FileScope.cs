@@ -12,7 +12,7 @@ public sealed class FileScope
     private static readonly string[] s_kernelPaths = ["/proc", "/sys", "/dev"];
 
     /// <summary>On a plain host.</summary>
-    private static readonly string[] s_sharedPaths = ["/tmp", "/dev/shm"];
+    private static readonly string[] s_publicPaths = ["/tmp", "/dev/shm"];
 
     private readonly FileScopeOptions _options;
     private readonly List<byte[]> _roots;
@@ -96,9 +96,14 @@ public sealed class FileScope
             tree.MarkRoot(root);
         }
 
-        foreach (var path in Mode == FileScopeMode.Work ? s_sharedPaths : [])
+        foreach (var path in WorkingDirectory(_options).Concat(Mode == FileScopeMode.Work ? s_publicPaths : []))
         {
-            tree.MarkShared(KernelPath.FromText(path));
+            // Who names a folder says that it is the task's alone.
+            var root = Canonical(path);
+            if (!_options.Include.Any(include => KernelPath.IsAtOrBelow(root, Canonical(include))))
+            {
+                tree.MarkShared(root, isPublic: Array.Exists(s_publicPaths, common => root.AsSpan().SequenceEqual(KernelPath.FromText(common))));
+            }
         }
 
         foreach (var path in _excluded)

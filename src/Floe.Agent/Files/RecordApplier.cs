@@ -3,7 +3,7 @@ using Floe.Linux;
 namespace Floe.Agent.Files;
 
 /// <summary>Brings the target to what the records say, in list order. New inodes are made in the staging area and moved into place; an existing file is set aside and never written into.</summary>
-internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAside aside) : IDisposable
+internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAside aside, OthersFiles others) : IDisposable
 {
     private readonly DirectoryTrail _trail = new(scope, staging);
 
@@ -42,8 +42,8 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
     {
         if (scope.IsRoot(record.Path))
         {
-            // A root stays: contents may be waiting in it, or it is a mount. It is left empty.
-            var root = DirectoryPath.TryOpen(record.Path);
+            // A root stays: contents may be waiting in it, or it is a mount. It is left empty, unless others have files in it.
+            var root = scope.IsShared(record.Path) ? -1 : DirectoryPath.TryOpen(record.Path);
             if (root >= 0)
             {
                 _ = Interop.close(root);
@@ -56,7 +56,10 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         var parent = _trail.TryEnter(KernelPath.Parent(record.Path));
         if (parent >= 0)
         {
-            Clear(record.Path, parent);
+            if (!others.Have(record, parent))
+            {
+                Clear(record.Path, parent);
+            }
         }
         else if (parent is not (-Errno.ENOENT or -Errno.ENOTDIR or -Errno.ELOOP))
         {
@@ -83,7 +86,14 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
     {
         if (scope.IsRoot(record.Path))
         {
-            _ = Interop.close(DirectoryPath.Open(record.Path, create: true));
+            var there = DirectoryPath.TryOpen(record.Path);
+            if (there >= 0 && scope.IsShared(record.Path))
+            {
+                _ = Interop.close(there);
+                return;
+            }
+
+            _ = Interop.close(there >= 0 ? there : DirectoryPath.Open(record.Path, create: true));
 
             // First, so that the staging area knows the root's times from before any change.
             _ = staging.DirectoryFor(record.Path);
@@ -94,6 +104,11 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
 
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
+        if (others.Have(record, parent))
+        {
+            return;
+        }
+
         var errno = NativeName.Stat(parent, name, out var stat);
         if (errno != 0 || (stat.stx_mode & Interop.S_IFMT) != Interop.S_IFDIR)
         {
@@ -119,6 +134,11 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         }
 
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
+        if (others.Have(record, parent))
+        {
+            return;
+        }
+
         Clear(record.Path, parent);
         _trail.AboutToChange();
         aside.Makes(record.Path);
@@ -137,6 +157,12 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
     private void Replace(FileRecord record, long index)
     {
         RefuseRoot(record);
+        var parent = _trail.Enter(KernelPath.Parent(record.Path));
+        if (others.Have(record, parent))
+        {
+            return;
+        }
+
         var directory = staging.DirectoryFor(record.Path);
         var staged = StagingArea.NameOf(index);
         if (record is not { Kind: FileRecordKind.Regular, ByteCount: > 0 })
@@ -145,12 +171,12 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
             InodeMetadata.Apply(directory, staged, record);
         }
 
-        var parent = _trail.Enter(KernelPath.Parent(record.Path));
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
         Clear(record.Path, parent);
         _trail.AboutToChange();
         aside.Makes(record.Path);
         NativeName.Check(NativeName.Rename(directory, staged, parent, name), "put into place", record.Path);
+        others.Learn(record, parent);
     }
 
     private static int Create(int directory, byte[] name, FileRecord record) => record.Kind switch

@@ -4,7 +4,7 @@ using Floe.Linux;
 namespace Floe.Agent.Files;
 
 /// <summary>Makes the record of a changed path and sends its content to be read. Memory: one path for each inode with several names.</summary>
-internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler scheduler, FileCaptureProgress progress)
+internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler scheduler, HeldFiles held, WrittenFiles? written, FileCaptureProgress progress)
 {
     private readonly Dictionary<(uint Major, uint Minor, ulong Inode), byte[]> _linked = [];
 
@@ -53,6 +53,14 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
             FileRecordKind.Regular when stat.stx_size > 0 => WithContent(record, walker, path),
             _ => record,
         };
+        if (record.Kind == FileRecordKind.Regular && scope.IsShared(path))
+        {
+            record = record with
+            {
+                Claim = held.Contains(stat) ? FileClaim.Held : written?.Contains(walker.Directory, walker.Name) == true ? FileClaim.Written : FileClaim.None,
+            };
+        }
+
         if (isLinked)
         {
             // Only now: a record that could not be made must be nobody's target.

@@ -74,6 +74,7 @@ internal sealed class ScopeTree
     private readonly ScopeNode _top = new() { Mark = ScopeMark.Excluded, Reason = "it is not in the task's scope" };
 
     private readonly List<byte[]> _shared = [];
+    private readonly List<byte[]> _public = [];
 
     public ScopeNode Top => _top;
 
@@ -89,20 +90,28 @@ internal sealed class ScopeTree
         }
     }
 
-    /// <summary>Other programs of the machine write in this root too: what is new in it need not be the task's.</summary>
-    public void MarkShared(byte[] root) => _shared.Add(root);
+    /// <summary>Other programs write in this root too: what is new in it, or changed, need not be the task's.</summary>
+    /// <param name="isPublic">Everybody's, as /tmp is: not even a removal is taken for the task's, and no file of it is named to people.</param>
+    public void MarkShared(byte[] root, bool isPublic) => (isPublic ? _public : _shared).Add(root);
 
-    /// <summary>Whether the path lies in a shared root.</summary>
-    public bool IsShared(ReadOnlySpan<byte> path)
+    /// <summary>Roots in which others write too.</summary>
+    public IReadOnlyList<byte[]> SharedRoots => [.. _shared.Concat(_public).Where(root => IsRoot(root))];
+
+    /// <summary>Whether the path lies in a shared root, public or not.</summary>
+    public bool IsShared(ReadOnlySpan<byte> path) => IsIn(_shared, path) || IsIn(_public, path);
+
+    public bool IsPublic(ReadOnlySpan<byte> path) => IsIn(_public, path);
+
+    private bool IsIn(List<byte[]> roots, ReadOnlySpan<byte> path)
     {
-        if (_shared.Count == 0 || !Contains(path, out var root, out _))
+        if (roots.Count == 0 || !Contains(path, out var root, out _))
         {
             return false;
         }
 
-        foreach (var shared in _shared)
+        foreach (var candidate in roots)
         {
-            if (root.SequenceEqual(shared))
+            if (root.SequenceEqual(candidate))
             {
                 return true;
             }

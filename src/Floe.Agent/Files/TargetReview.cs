@@ -8,7 +8,7 @@ namespace Floe.Agent.Files;
 /// </summary>
 internal sealed class TargetReview(ScopeTree scope, FileBaseline baseline, FileList list)
 {
-    private const int MaxNamed = 3;
+    public const int MaxNamed = 3;
 
     /// <exception cref="FileStateException">The target cannot be brought to the snapshot's state, because files of its image were changed.</exception>
     public void Check(CancellationToken cancellationToken)
@@ -101,7 +101,7 @@ internal sealed class TargetReview(ScopeTree scope, FileBaseline baseline, FileL
                 settled = records.Current.Kind == FileRecordKind.Directory ? settled : records.Current.Path;
             }
 
-            if (!before.Signature.IsDirectory && before.Signature.ChangedAfter(instant) && !IsBelow(before.Path, settled) && !scope.IsShared(before.Path))
+            if (!before.Signature.IsDirectory && before.Signature.ChangedAfter(instant) && !IsBelow(before.Path, settled) && !scope.IsPublic(before.Path))
             {
                 changed.Add(KernelPath.Display(before.Path));
             }

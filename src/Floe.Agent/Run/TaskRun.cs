@@ -118,6 +118,7 @@ public sealed partial class TaskRun
         {
             // What a first life here left is what its snapshot holds too: all of it still counts as the task's.
             var scope = FileScopes.For(_options, place.Bundle);
+            using var written = WrittenFiles.TryWatch(scope);
             var context = new SnapshotContext
             {
                 Options = _options,
@@ -129,6 +130,7 @@ public sealed partial class TaskRun
                 Known = new KnownBlocks(),
                 Mount = mount,
                 Scope = scope,
+                Written = written,
                 Baseline = isBack ? FileBaseline.Open(place.Directory.Baseline) : await FileBaseline.TakeAsync(scope, place.Directory.Baseline, cancellationToken).ConfigureAwait(false),
                 CpuBaseline = place.CpuBaseline,
             };

@@ -34,6 +34,9 @@ internal sealed record SnapshotContext
 
     public required FileScope Scope { get; init; }
 
+    /// <summary>What the task writes where others write too; null where there is no such place, or the kernel does not tell.</summary>
+    public WrittenFiles? Written { get; init; }
+
     /// <summary>The listing of the files as they were before the task ran here.</summary>
     public required FileBaseline Baseline { get; init; }
 }

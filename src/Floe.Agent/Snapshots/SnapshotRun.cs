@@ -73,7 +73,8 @@ internal sealed class SnapshotRun : IAsyncDisposable
         // Stopped writers write no more: what the pipes hold is either passed on now or travels along.
         var (stdout, stderr) = await _task.Output.PauseAsync(s_outputPatience, _time, cancellationToken).ConfigureAwait(false);
         var memory = _memory.FinishAsync();
-        var files = FileCapture.RunAsync(_context.Scope, _context.Baseline, Writer, cancellationToken);
+        var files = FileCapture.RunAsync(
+            _context.Scope, _context.Baseline, Writer, new FileCaptureOptions { Processes = [.. frozen.Processes.Select(p => p.Pid)], Written = _context.Written }, cancellationToken);
         var mount = _context.Mount?.CaptureAsync(Writer, _leaveRunning, cancellationToken) ?? Task.CompletedTask;
         var resident = Task.Run(() => ResidentMemory.Bytes(frozen.Processes.Select(p => p.Pid)), cancellationToken);
         var output = Task.Run(

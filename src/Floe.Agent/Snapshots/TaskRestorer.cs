@@ -115,7 +115,10 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     private async Task<RestoredTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, long started, CancellationToken cancellationToken)
     {
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
-        var putBack = new PutBackOptions { Baseline = context.Baseline, NamesChangesSince = MayHaveGoneOn(context) ? manifest.CreatedAt : null };
+        var putBack = new PutBackOptions
+        {
+            Baseline = context.Baseline, Taken = manifest.CreatedAt, MayHaveGoneOn = MayHaveGoneOn(context), Written = context.Written,
+        };
         using var files = await FilePutBack.BeginAsync(context.Scope, reader, putBack, cancellationToken).ConfigureAwait(false);
 
         if (context.Mount is { } mount)
@@ -190,7 +193,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         context.Scope.Mode != FileScopeMode.Root && context.Lease.TakenFrom is { State: not LeaseState.HandedOver };
 
     [LoggerMessage(EventId = 4504, Level = LogLevel.Warning,
-        Message = "The task ran on after snapshot {Sequence} and ended without another. Files that it does not hold were changed since, and may hold what the task will write again: {Files}")]
+        Message = "The task ran on after snapshot {Sequence} and ended without another. Files that it does not hold, or not as the task's own, were changed since, are left as they are, and may hold what the task will write again: {Files}")]
     private partial void LogMayHoldMore(long sequence, string files);
 
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]

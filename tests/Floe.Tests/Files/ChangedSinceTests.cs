@@ -27,7 +27,7 @@ public sealed class ChangedSinceTests
         Directory.CreateDirectory(machine.In("removed"));
         await File.WriteAllTextAsync(machine.In("removed/anew"), "");
         var baseline = await FileBaseline.TakeAsync(machine.Scope, machine.At("state/next"), CancellationToken.None);
-        var result = await FilePutBack.RunAsync(machine.Scope, snapshot, new PutBackOptions { Baseline = baseline, NamesChangesSince = taken }, CancellationToken.None);
+        var result = await FilePutBack.RunAsync(machine.Scope, snapshot, new PutBackOptions { Baseline = baseline, Taken = taken, MayHaveGoneOn = true }, CancellationToken.None);
 
         Assert.Equal([machine.In("extra")], result.ChangedSince);
         Assert.Equal("held", await File.ReadAllTextAsync(machine.In("log")));

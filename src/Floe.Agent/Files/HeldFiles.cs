@@ -1,0 +1,96 @@
+using System.Text;
+using Floe.Linux;
+using Floe.Linux.Processes;
+
+namespace Floe.Agent.Files;
+
+/// <summary>The files, where others write too, that a frozen task has open for writing or mapped so.</summary>
+internal sealed unsafe class HeldFiles
+{
+    private const int AccessMode = 3;
+    private readonly HashSet<(uint Major, uint Minor, ulong Inode)> _files = [];
+
+    public bool Contains(in Interop.StatxBuffer stat) => _files.Contains((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+
+    /// <summary>Looks at nothing outside the shared roots: a file of a FUSE mount would be asked of this process.</summary>
+    public static HeldFiles Of(IEnumerable<int> pids, ScopeTree scope, string procRoot = "/proc")
+    {
+        var held = new HeldFiles();
+        if (scope.SharedRoots.Count > 0)
+        {
+            foreach (var pid in pids)
+            {
+                held.AddOpen($"{procRoot}/{pid}", scope);
+                held.AddMapped($"{procRoot}/{pid}", scope);
+            }
+        }
+
+        return held;
+    }
+
+    private void AddOpen(string process, ScopeTree scope)
+    {
+        string[] descriptors;
+        try
+        {
+            descriptors = Directory.GetFiles($"{process}/fdinfo");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return;
+        }
+
+        foreach (var info in descriptors)
+        {
+            var link = $"{process}/fd/{Path.GetFileName(info)}";
+            if (ProcFiles.TryReadLink(link) is { } path && path.StartsWith('/') && scope.IsShared(KernelPath.FromText(path)) && OpensForWriting(ProcFiles.TryReadText(info)))
+            {
+                Add(link);
+            }
+        }
+    }
+
+    /// <summary>/proc/PID/fdinfo/N: "flags:\t0100002", octal.</summary>
+    private static bool OpensForWriting(string? info)
+    {
+        foreach (var line in (info ?? "").AsSpan().EnumerateLines())
+        {
+            if (line.StartsWith("flags:", StringComparison.Ordinal))
+            {
+                var digits = line["flags:".Length..].Trim();
+                return digits.Length > 0 && ((digits[^1] - '0') & AccessMode) != 0;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>/proc/PID/maps: "from-to rw-s offset dev inode   /path".</summary>
+    private void AddMapped(string process, ScopeTree scope)
+    {
+        foreach (var line in (ProcFiles.TryReadText($"{process}/maps") ?? "").AsSpan().EnumerateLines())
+        {
+            var space = line.IndexOf(' ');
+            var path = line.IndexOf('/');
+            if (space > 0 && path > 0 && line[(space + 1)..] is { Length: > 4 } rest && rest[1] == 'w' && rest[3] == 's'
+                && scope.IsShared(KernelPath.FromText(line[path..].ToString())))
+            {
+                Add($"{process}/map_files/{line[..space]}");
+            }
+        }
+    }
+
+    private void Add(string magicLink)
+    {
+        Interop.StatxBuffer stat;
+
+        // SAFETY: zero-terminated and pinned for the call.
+        fixed (byte* pointer = Encoding.UTF8.GetBytes(magicLink + '\0'))
+        {
+            if (Interop.statx(Interop.AT_FDCWD, pointer, Interop.AT_NO_AUTOMOUNT, Interop.STATX_BASIC_STATS, &stat) == 0)
+            {
+                _files.Add((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+using Floe.Agent.Files;
+using Floe.Testing;
+using Floe.Tests.Files.Doubles;
+using Xunit;
+
+namespace Floe.Tests.Files;
+
+/// <summary>A working directory on a host, in which other programs write too.</summary>
+public sealed class SharedFolderTests : IDisposable
+{
+    private readonly ScratchFolder _scratch = new();
+    private readonly string _work;
+    private readonly MemorySnapshot _snapshot = new();
+    private DateTimeOffset _taken;
+
+    public SharedFolderTests() => _work = _scratch.Folder("work");
+
+    public void Dispose() => _scratch.Dispose();
+
+    [Fact]
+    public async Task PutBack_FileThatAnotherWroteSince_StaysAsItIs()
+    {
+        await CaptureAsync(() => Write("result", "half"));
+        Write("result", "whole");
+        var result = await PutBackAsync(goneOn: false);
+        Assert.Equal("whole", Read("result"));
+        Assert.Empty(result.ChangedSince);
+    }
+
+    [Fact]
+    public async Task PutBack_FileThatNobodyTouched_IsTheSameInode()
+    {
+        await CaptureAsync(() => Write("result", "all"));
+        using var open = File.Open(In("result"), FileMode.Append, FileAccess.Write, FileShare.ReadWrite);
+        await PutBackAsync(goneOn: false);
+        open.Write(" and more"u8);
+        open.Flush();
+        Assert.Equal("all and more", Read("result"));
+    }
+
+    [Fact]
+    public async Task PutBack_FileThatTheTaskWroteAndWentOnWith_IsAsInTheSnapshot()
+    {
+        await CaptureAsync(() => Write("log", "one"), claims: true);
+        Write("log", "one two");
+        var result = await PutBackAsync(goneOn: true);
+        Assert.Equal("one", Read("log"));
+        Assert.Empty(result.ChangedSince);
+    }
+
+    [Fact]
+    public async Task PutBack_FileOfUnknownWriterAfterALifeThatWentOn_StaysAndIsNamed()
+    {
+        await CaptureAsync(() => Write("log", "one"));
+        Write("log", "one two");
+        var result = await PutBackAsync(goneOn: true);
+        Assert.Equal("one two", Read("log"));
+        Assert.Equal([In("log")], result.ChangedSince);
+    }
+
+    /// <summary>As on a machine where the task was before.</summary>
+    [Fact]
+    public async Task PutBack_OlderFile_IsReplaced()
+    {
+        await CaptureAsync(() => Write("state", "new"));
+        Write("state", "old state");
+        File.SetLastWriteTimeUtc(In("state"), TimeProvider.System.GetUtcNow().UtcDateTime.AddHours(-1));
+        await PutBackAsync(goneOn: false, taken: TimeProvider.System.GetUtcNow().AddHours(1));
+        Assert.Equal("new", Read("state"));
+    }
+
+    [Fact]
+    public async Task PutBack_MissingNewAndRemovedFiles_OnlyTheMissingOneIsMade()
+    {
+        Write("input", "in");
+        await CaptureAsync(() =>
+        {
+            Write("made", "content");
+            File.Delete(In("input"));
+        });
+        File.Delete(In("made"));
+        Write("input", "made anew");
+        Directory.CreateDirectory(In("folder"));
+        Write("folder/new", "of another task");
+        var result = await PutBackAsync(goneOn: false);
+        Assert.Equal(("content", "made anew", "of another task"), (Read("made"), Read("input"), Read("folder/new")));
+        Assert.Equal(0, result.ExtrasRemoved);
+    }
+
+    [Fact]
+    public async Task PutBack_FolderThatIsNamed_IsTheTasksAlone()
+    {
+        await CaptureAsync(() => Write("log", "one"), include: true);
+        Write("log", "one two");
+        await PutBackAsync(goneOn: false, include: true);
+        Assert.Equal("one", Read("log"));
+    }
+
+    [Fact]
+    public async Task Capture_FileHeldOpenForWriting_IsTheTasks()
+    {
+        FileStream? open = null;
+        await CaptureAsync(() =>
+        {
+            open = File.Open(In("held"), FileMode.Create, FileAccess.Write, FileShare.ReadWrite);
+            open.Write("held"u8);
+            open.Flush();
+            Write("closed", "closed");
+        });
+        open!.Dispose();
+        Write("held", "written since");
+        Write("closed", "written since");
+        await PutBackAsync(goneOn: false);
+        Assert.Equal(("held", "written since"), (Read("held"), Read("closed")));
+    }
+
+    private FileScope Scope(bool include) => FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Work, WorkingDirectory = _work, Include = include ? [_work] : [], Exclude = ["/tmp", "/dev/shm"] });
+
+    private async Task CaptureAsync(Action change, bool claims = false, bool include = false)
+    {
+        await Task.Delay(12);
+        var baseline = await FileBaseline.TakeAsync(Scope(include), Path.Combine(_scratch.Path, "baseline"), CancellationToken.None);
+        using var written = claims ? WrittenFiles.TryWatch(Scope(include)) : null;
+        Assert.SkipWhen(claims && written is null, "this file system does not tell who writes");
+        change();
+        await FileCapture.RunAsync(Scope(include), baseline, _snapshot, new FileCaptureOptions { Processes = [Environment.ProcessId], Written = written }, CancellationToken.None);
+        _taken = TimeProvider.System.GetUtcNow();
+        await Task.Delay(12);
+    }
+
+    private async Task<PutBackResult> PutBackAsync(bool goneOn, DateTimeOffset? taken = null, bool include = false)
+    {
+        var baseline = await FileBaseline.TakeAsync(Scope(include), Path.Combine(_scratch.Path, "baseline-2"), CancellationToken.None);
+        var options = new PutBackOptions { Baseline = baseline, Taken = taken ?? _taken, MayHaveGoneOn = goneOn };
+        return await FilePutBack.RunAsync(Scope(include), _snapshot, options, CancellationToken.None);
+    }
+
+    private string In(string name) => Path.Combine(_work, name);
+
+    private void Write(string name, string text) => File.WriteAllText(In(name), text);
+
+    private string Read(string name) => File.ReadAllText(In(name));
+}
