@@ -39,7 +39,7 @@ internal static class RunCommand
     private static readonly Option<string> s_files = EnvironmentOption.Choice("--files", ["auto", "root", "work"], "auto",
         "Files that travel with the task: root = all that changes on the root file system, /tmp and /dev/shm; work = in the working directory, /tmp and /dev/shm. auto is root in a container of its own, work elsewhere");
     private static readonly Option<string[]> s_include = EnvironmentOption.Folders("--include",
-        "A folder (mount, volume) whose changes travel too; may be repeated");
+        "A folder (mount, volume) whose changes travel too. It is the task's alone: a restore brings all of it to the snapshot's state, where in a working directory that others write to as well it touches the task's files only. May be repeated");
     private static readonly Option<string[]> s_exclude = EnvironmentOption.Folders("--exclude",
         "A folder whose changes stay behind; may be repeated");
     private static readonly Option<string?> s_mount = EnvironmentOption.Text("--mount", "DIR",
