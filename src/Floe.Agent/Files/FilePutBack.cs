@@ -23,6 +23,9 @@ public sealed record PutBackOptions
     /// </summary>
     public bool MayHaveGoneOn { get; init; }
 
+    /// <summary>Names the task among those that put files back into the same folders; letters and digits.</summary>
+    public string Owner { get; init; } = "task";
+
     /// <summary>Learns which of the files are the task's.</summary>
     public WrittenFiles? Written { get; init; }
 }
@@ -68,7 +71,7 @@ public static class FilePutBack
         review?.Check(cancellationToken);
 
         var deleted = review?.UnknownDeleted() ?? [];
-        var staging = new StagingArea(tree);
+        var staging = new StagingArea(tree, options.Owner);
         var aside = new SetAside(tree, staging);
         var files = new FilesInPlace(staging, aside, options.Baseline, () => options.Baseline?.AddAbsent(deleted));
         try

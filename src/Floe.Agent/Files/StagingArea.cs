@@ -9,8 +9,11 @@ namespace Floe.Agent.Files;
 /// a lost connection then leave the machine as it was. Same mount as the root, so that a rename moves a file into place.
 /// Safe for concurrent use.
 /// </summary>
-internal sealed class StagingArea(ScopeTree scope) : IDisposable
+/// <param name="owner">Tasks that share a root have a directory each, so that none removes another's while it is in use. Of letters and digits.</param>
+internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
 {
+    private const int MaxAttempts = 100;
+    private readonly byte[] _name = NativeName.Terminated(Encoding.ASCII.GetBytes(owner));
     private readonly Dictionary<string, Place> _places = [];
     private readonly Lock _lock = new();
 
@@ -99,19 +102,13 @@ internal sealed class StagingArea(ScopeTree scope) : IDisposable
         _places.Clear();
     }
 
-    private static Place Create(ReadOnlySpan<byte> root)
+    private Place Create(ReadOnlySpan<byte> root)
     {
         var descriptor = DirectoryPath.Open(root, create: true);
-        var name = NativeName.Terminated(ScopeTree.StagingName);
         try
         {
             NativeName.Check(NativeName.Stat(descriptor, NativeName.Self, out var stat), "look at", root);
-
-            // Left by an attempt that was killed.
-            TreeRemoval.Remove(descriptor, name, TreeRemoval.Join(root, ScopeTree.StagingName), null);
-            NativeName.Check(NativeName.MakeDirectory(descriptor, name, 0x1C0), "make a directory in", root);
-            var staging = NativeName.Open(descriptor, name, Interop.O_RDONLY | Interop.O_DIRECTORY);
-            NativeName.Check(Math.Min(staging, 0) * -1, "open a directory in", root);
+            var staging = OpenOwn(descriptor, root);
             return new Place(root.ToArray(), descriptor, staging, new FileTime(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec));
         }
         catch
@@ -121,9 +118,86 @@ internal sealed class StagingArea(ScopeTree scope) : IDisposable
         }
     }
 
+    private int OpenOwn(int root, ReadOnlySpan<byte> path)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            var common = OpenCommon(root, path);
+            try
+            {
+                // Left by an attempt that was killed.
+                TreeRemoval.Remove(common, _name, TreeRemoval.Join(path, ScopeTree.StagingName), null);
+                var errno = NativeName.MakeDirectory(common, _name, 0x1C0);
+                if (errno == Errno.ENOENT && attempt < MaxAttempts)
+                {
+                    // The task that used it last has just removed it.
+                    continue;
+                }
+
+                NativeName.Check(errno, "make a directory in", path);
+                var staging = NativeName.Open(common, _name, Interop.O_RDONLY | Interop.O_DIRECTORY);
+                NativeName.Check(Math.Min(staging, 0) * -1, "open a directory in", path);
+                return staging;
+            }
+            finally
+            {
+                _ = Interop.close(common);
+            }
+        }
+    }
+
+    /// <summary>The directory that all tasks' are in. What another user has put there under its name, in /tmp for example, is removed.</summary>
+    private static int OpenCommon(int root, ReadOnlySpan<byte> path)
+    {
+        var name = NativeName.Terminated(ScopeTree.StagingName);
+        for (var attempt = 0; ; attempt++)
+        {
+            var made = NativeName.MakeDirectory(root, name, 0x1C0);
+            if (made is not (0 or Errno.EEXIST))
+            {
+                NativeName.Check(made, "make a directory in", path);
+            }
+
+            var common = NativeName.Open(root, name, Interop.O_RDONLY | Interop.O_DIRECTORY);
+            if (common >= 0)
+            {
+                NativeName.Check(NativeName.Stat(common, NativeName.Self, out var stat), "look at", path);
+                if (stat.stx_uid == Interop.geteuid() && (stat.stx_mode & 0x3F) == 0)
+                {
+                    return common;
+                }
+
+                _ = Interop.close(common);
+            }
+
+            if (attempt == MaxAttempts || (common < 0 && common is not (-Errno.ENOENT or -Errno.ENOTDIR or -Errno.ELOOP)))
+            {
+                NativeName.Check(Math.Max(-common, Errno.EEXIST), "open a directory in", path);
+            }
+
+            if (common != -Errno.ENOENT)
+            {
+                TreeRemoval.Remove(root, name, TreeRemoval.Join(path, ScopeTree.StagingName), null);
+            }
+        }
+    }
+
     /// <returns>Whether it was still there.</returns>
-    private static bool RemoveStaging(Place place) =>
-        TreeRemoval.Remove(place.Root, NativeName.Terminated(ScopeTree.StagingName), TreeRemoval.Join(place.Path, ScopeTree.StagingName), null);
+    private bool RemoveStaging(Place place)
+    {
+        var common = NativeName.Open(place.Root, NativeName.Terminated(ScopeTree.StagingName), Interop.O_RDONLY | Interop.O_DIRECTORY);
+        if (common < 0)
+        {
+            return false;
+        }
+
+        var wasThere = TreeRemoval.Remove(common, _name, TreeRemoval.Join(place.Path, ScopeTree.StagingName), null);
+        _ = Interop.close(common);
+
+        // Not while another task has a directory in it.
+        _ = NativeName.Unlink(place.Root, NativeName.Terminated(ScopeTree.StagingName), isDirectory: true);
+        return wasThere;
+    }
 
     private sealed class Place(byte[] path, int root, int staging, FileTime modified)
     {

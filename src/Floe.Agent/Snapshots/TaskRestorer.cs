@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.IO.Hashing;
+using System.Text;
 using Floe.Agent.Files;
 using Floe.Agent.Run;
 using Floe.Agent.Stdio;
@@ -117,7 +120,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
         var putBack = new PutBackOptions
         {
-            Baseline = context.Baseline, Taken = manifest.CreatedAt, MayHaveGoneOn = MayHaveGoneOn(context), Written = context.Written,
+            Baseline = context.Baseline, Taken = manifest.CreatedAt, MayHaveGoneOn = MayHaveGoneOn(context), Written = context.Written, Owner = Owner(context),
         };
         using var files = await FilePutBack.BeginAsync(context.Scope, reader, putBack, cancellationToken).ConfigureAwait(false);
 
@@ -187,6 +190,10 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             throw;
         }
     }
+
+    /// <summary>A later attempt of the task has the same name, and clears what this one leaves if it is killed.</summary>
+    private static string Owner(SnapshotContext context) =>
+        XxHash128.HashToUInt128(Encoding.UTF8.GetBytes($"{context.Options.Store} {context.Lease.Key}")).ToString("x32", CultureInfo.InvariantCulture);
 
     /// <summary>Whether a life of the task may have run on after its last snapshot, in folders that have outlived it.</summary>
     private static bool MayHaveGoneOn(SnapshotContext context) =>

@@ -62,8 +62,39 @@ public sealed class SharedFolderTests
         Assert.True(File.Exists(Path.Combine(work, "new-of-others")));
     }
 
-    private static Task<MachineProcess> StartAsync(Fleet fleet, Machine machine, string name) => machine.StartAsync(
-        ["/bin/sh", "-c", $"cd /work && exec {Fleet.Floe} run --notices=none --store {fleet.StoreUrl} --key {name} --on-restore-failure fail -- /bin/bash -c \"$0\" {name}", Script],
+    /// <summary>As after a partition was preempted: contents of both are on their way into the same folder.</summary>
+    [Fact]
+    public async Task Run_TwoTasksResumedAtOnce_BothFindTheirFiles()
+    {
+        const string script = "head -c 50000000 /dev/urandom >data-$0; sha256sum <data-$0 >sum-$0; echo ready; until [ -e stop-$0 ]; do sleep 0.02; done; sha256sum <data-$0 | cmp - sum-$0 && echo whole";
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var work = fleet.Folder("work");
+        var host = await fleet.MachineAsync("host", new MachineBind(work, "/work"));
+        string[] names = ["a", "b", "c"];
+        foreach (var name in names)
+        {
+            var run = await StartAsync(fleet, host, name, script);
+            await Fleet.UntilPrintedAsync(run, "ready\n");
+            Assert.True((await fleet.SnapshotAsync(host, run, "--key", name)).Status.Success, run.Errors);
+            await Fleet.EndAsync(run);
+            File.Delete(Path.Combine(work, $"data-{name}"));
+            await File.WriteAllTextAsync(Path.Combine(work, $"stop-{name}"), "", Fleet.Token);
+        }
+
+        var resumed = await Task.WhenAll(names.Select(name => StartAsync(fleet, host, name, script)));
+        foreach (var run in resumed)
+        {
+            var ended = await Fleet.EndAsync(run);
+            Fleet.AssertStatus(0, ended);
+            Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+            Assert.EndsWith("whole\n", ended.Text, StringComparison.Ordinal);
+        }
+
+        Assert.False(Directory.Exists(Path.Combine(work, ".floe-putback")));
+    }
+
+    private static Task<MachineProcess> StartAsync(Fleet fleet, Machine machine, string name, string script = Script) => machine.StartAsync(
+        ["/bin/sh", "-c", $"cd /work && exec {Fleet.Floe} run --notices=none --store {fleet.StoreUrl} --key {name} --on-restore-failure fail -- /bin/bash -c \"$0\" {name}", script],
         fleet.Environment, Fleet.Token);
 
     private static Task LinesAsync(MachineProcess run, string work, string name, int count) => Fleet.UntilAsync(
