@@ -68,7 +68,10 @@ internal sealed class ChangeScan(ScopeTree scope, FileBaseline baseline, RecordB
 
         try
         {
-            Write(records.Build(_walker));
+            if (records.Build(_walker) is { } record)
+            {
+                Write(record);
+            }
         }
         catch (FileStateException) when (scope.IsShared(_walker.Path))
         {

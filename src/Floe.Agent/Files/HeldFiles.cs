@@ -4,13 +4,15 @@ using Floe.Linux.Processes;
 
 namespace Floe.Agent.Files;
 
-/// <summary>The files, where others write too, that a frozen task has open for writing or mapped so.</summary>
+/// <summary>The files, where others write too, that a frozen task has open or mapped: for writing, or at all.</summary>
 internal sealed unsafe class HeldFiles
 {
     private const int AccessMode = 3;
-    private readonly HashSet<(uint Major, uint Minor, ulong Inode)> _files = [];
+    private readonly Dictionary<(uint Major, uint Minor, ulong Inode), bool> _files = [];
 
-    public bool Contains(in Interop.StatxBuffer stat) => _files.Contains((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+    public bool IsOpen(in Interop.StatxBuffer stat) => _files.ContainsKey((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+
+    public bool IsOpenForWriting(in Interop.StatxBuffer stat) => _files.GetValueOrDefault((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
 
     /// <summary>Looks at nothing outside the shared roots: a file of a FUSE mount would be asked of this process.</summary>
     public static HeldFiles Of(IEnumerable<int> pids, ScopeTree scope, string procRoot = "/proc")
@@ -43,9 +45,9 @@ internal sealed unsafe class HeldFiles
         foreach (var info in descriptors)
         {
             var link = $"{process}/fd/{Path.GetFileName(info)}";
-            if (ProcFiles.TryReadLink(link) is { } path && path.StartsWith('/') && scope.IsShared(KernelPath.FromText(path)) && OpensForWriting(ProcFiles.TryReadText(info)))
+            if (ProcFiles.TryReadLink(link) is { } path && path.StartsWith('/') && scope.IsShared(KernelPath.FromText(path)))
             {
-                Add(link);
+                Add(link, OpensForWriting(ProcFiles.TryReadText(info)));
             }
         }
     }
@@ -72,15 +74,14 @@ internal sealed unsafe class HeldFiles
         {
             var space = line.IndexOf(' ');
             var path = line.IndexOf('/');
-            if (space > 0 && path > 0 && line[(space + 1)..] is { Length: > 4 } rest && rest[1] == 'w' && rest[3] == 's'
-                && scope.IsShared(KernelPath.FromText(line[path..].ToString())))
+            if (space > 0 && path > 0 && line[(space + 1)..] is { Length: > 4 } rights && scope.IsShared(KernelPath.FromText(line[path..].ToString())))
             {
-                Add($"{process}/map_files/{line[..space]}");
+                Add($"{process}/map_files/{line[..space]}", rights[1] == 'w' && rights[3] == 's');
             }
         }
     }
 
-    private void Add(string magicLink)
+    private void Add(string magicLink, bool isForWriting)
     {
         Interop.StatxBuffer stat;
 
@@ -89,7 +90,8 @@ internal sealed unsafe class HeldFiles
         {
             if (Interop.statx(Interop.AT_FDCWD, pointer, Interop.AT_NO_AUTOMOUNT, Interop.STATX_BASIC_STATS, &stat) == 0)
             {
-                _files.Add((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+                var inode = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
+                _files[inode] = isForWriting || _files.GetValueOrDefault(inode);
             }
         }
     }

@@ -8,7 +8,8 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
 {
     private readonly Dictionary<(uint Major, uint Minor, ulong Inode), byte[]> _linked = [];
 
-    public FileRecord Build(TreeWalker walker)
+    /// <returns>Null for a file that is not the task's.</returns>
+    public FileRecord? Build(TreeWalker walker)
     {
         ref readonly var stat = ref walker.Stat;
         var path = walker.Path.ToArray();
@@ -16,6 +17,12 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
         if (type == Interop.S_IFSOCK)
         {
             return new FileRecord { Kind = FileRecordKind.Socket, Path = path };
+        }
+
+        var claim = type == Interop.S_IFREG && scope.IsShared(path) ? ClaimOf(walker) : FileClaim.None;
+        if (claim == FileClaim.None && IsOthers(walker, type))
+        {
+            return null;
         }
 
         var inode = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
@@ -44,6 +51,7 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
             Modified = new FileTime(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
             Accessed = new FileTime(stat.stx_atime.tv_sec, stat.stx_atime.tv_nsec),
             Attributes = ExtendedAttributes.Read(walker.Directory, walker.Name, path),
+            Claim = claim,
             DeviceMajor = stat.stx_rdev_major,
             DeviceMinor = stat.stx_rdev_minor,
         };
@@ -53,14 +61,6 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
             FileRecordKind.Regular when stat.stx_size > 0 => WithContent(record, walker, path),
             _ => record,
         };
-        if (record.Kind == FileRecordKind.Regular && scope.IsShared(path))
-        {
-            record = record with
-            {
-                Claim = held.Contains(stat) ? FileClaim.Held : written?.Contains(walker.Directory, walker.Name) == true ? FileClaim.Written : FileClaim.None,
-            };
-        }
-
         if (isLinked)
         {
             // Only now: a record that could not be made must be nobody's target.
@@ -69,6 +69,14 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
 
         return record;
     }
+
+    private FileClaim ClaimOf(TreeWalker walker) =>
+        held.IsOpenForWriting(walker.Stat) ? FileClaim.Held : written?.Contains(walker.Directory, walker.Name) == true ? FileClaim.Written : FileClaim.None;
+
+    /// <summary>In everybody's folders, where the kernel tells what the task wrote, the rest is other programs' (it can be a lot), unless the task has it open.</summary>
+    private bool IsOthers(TreeWalker walker, uint type) =>
+        written is not null && type == Interop.S_IFREG && scope.IsPublic(walker.Path) && !held.IsOpen(walker.Stat)
+        && scope.Contains(walker.Path, out var root, out _) && written.Knows(root);
 
     private FileRecord WithContent(FileRecord record, TreeWalker walker, byte[] path)
     {

@@ -16,13 +16,15 @@ public sealed unsafe class WrittenFiles : IDisposable
 
     private readonly Lock _gate = new();
     private readonly HashSet<UInt128> _files = [];
+    private readonly List<byte[]> _roots;
     private readonly int _events;
     private readonly int _wake;
     private readonly byte[] _buffer = new byte[BufferBytes];
     private readonly Thread _reader;
 
-    private WrittenFiles(int events, int wake)
+    private WrittenFiles(List<byte[]> roots, int events, int wake)
     {
+        _roots = roots;
         _events = events;
         _wake = wake;
         _reader = new Thread(Read) { IsBackground = true, Name = "written files" };
@@ -45,23 +47,40 @@ public sealed unsafe class WrittenFiles : IDisposable
             return null;
         }
 
-        var marked = 0;
+        var marked = new List<byte[]>();
         foreach (var root in roots)
         {
             fixed (byte* path = (byte[])[(byte)'/', .. root, 0])
             {
-                marked += Interop.fanotify_mark(events, Interop.FAN_MARK_ADD | Interop.FAN_MARK_MOUNT, Interop.FAN_CLOSE_WRITE, Interop.AT_FDCWD, path) == 0 ? 1 : 0;
+                if (Interop.fanotify_mark(events, Interop.FAN_MARK_ADD | Interop.FAN_MARK_MOUNT, Interop.FAN_CLOSE_WRITE, Interop.AT_FDCWD, path) == 0)
+                {
+                    marked.Add(root);
+                }
             }
         }
 
-        var wake = marked > 0 ? Interop.eventfd(0, Interop.EFD_CLOEXEC) : -1;
+        var wake = marked.Count > 0 ? Interop.eventfd(0, Interop.EFD_CLOEXEC) : -1;
         if (wake < 0)
         {
             _ = Interop.close(events);
             return null;
         }
 
-        return new WrittenFiles(events, wake);
+        return new WrittenFiles(marked, events, wake);
+    }
+
+    /// <summary>Whether the kernel tells of this root: what is not known as written there, the task did not write.</summary>
+    public bool Knows(ReadOnlySpan<byte> root)
+    {
+        foreach (var known in _roots)
+        {
+            if (root.SequenceEqual(known))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Whether the file was closed after writing by now; <paramref name="name"/> in <paramref name="directory"/>, zero-terminated.</summary>

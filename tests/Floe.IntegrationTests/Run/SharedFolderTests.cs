@@ -62,6 +62,30 @@ public sealed class SharedFolderTests
         Assert.True(File.Exists(Path.Combine(work, "new-of-others")));
     }
 
+    /// <summary>A node's /tmp may hold any amount of other jobs' data.</summary>
+    [Fact]
+    public async Task Run_OtherProgramsWriteToTmp_OnlyTheTasksFilesTravel()
+    {
+        const string script = Fleet.Gate + """
+            echo own >/tmp/own; : >/tmp/empty; mkdir /tmp/folder; echo ready; gate /run/written; exec 3</tmp/read; echo reads; gate /run/go
+            cat /tmp/own <&3 -; ls -d /tmp/empty /tmp/folder; ls /tmp/others 2>/dev/null; echo done
+            """;
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, script);
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        Fleet.AssertStatus(0, await fleet.ShellAsync(a, "echo theirs >/tmp/others; echo shown >/tmp/read; touch /run/written"));
+        await Fleet.UntilPrintedAsync(run, "reads\n");
+        await fleet.TakeAwayAsync(a, run);
+        await a.DestroyAsync();
+
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var ended = await Fleet.EndAsync(await fleet.RunScriptAsync(b, script));
+        Fleet.AssertStatus(0, ended);
+        Assert.Equal("own\nshown\n/tmp/empty\n/tmp/folder\ndone\n", ended.Text);
+    }
+
     /// <summary>As after a partition was preempted: contents of both are on their way into the same folder.</summary>
     [Fact]
     public async Task Run_TwoTasksResumedAtOnce_BothFindTheirFiles()
