@@ -14,6 +14,11 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
             throw new FileStateException($"cannot put back {KernelPath.Display(record.Path)}: {reason}");
         }
 
+        if (record.Kind != FileRecordKind.Deleted && !scope.IsRoot(record.Path) && IsInFolderOfOthers(record))
+        {
+            return;
+        }
+
         switch (record.Kind)
         {
             case FileRecordKind.Deleted:
@@ -37,6 +42,32 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
     public void Finish() => _trail.Finish();
 
     public void Dispose() => _trail.Dispose();
+
+    /// <summary>
+    /// Where others write too, a folder that was there before the task may be missing on another machine, and what others made in it is not
+    /// missed; for a file of the task the folder is made.
+    /// </summary>
+    private bool IsInFolderOfOthers(FileRecord record)
+    {
+        if (!scope.IsShared(record.Path))
+        {
+            return false;
+        }
+
+        var parent = KernelPath.Parent(record.Path);
+        if (_trail.TryEnter(parent) is not (-Errno.ENOENT or -Errno.ENOTDIR or -Errno.ELOOP))
+        {
+            return false;
+        }
+
+        if (record.Claim == FileClaim.None)
+        {
+            return true;
+        }
+
+        _ = Interop.close(DirectoryPath.Open(parent, create: true));
+        return false;
+    }
 
     private void Delete(FileRecord record)
     {

@@ -99,11 +99,11 @@ public sealed class TaskPreflight
         descriptors.Inspect(directory, who);
     }
 
-    // A nested network namespace is within CRIU's reach; of the others a dump fails (pid, ipc, uts, user, time) or its restore crashes (mnt).
+    // With any of them the dump is refused: by CRIU, or (mnt, net) by Floe, because CRIU could not restore it.
     private Dictionary<string, string> ReadNamespaces(int pid)
     {
         var result = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var kind in (string[])["mnt", "pid", "ipc", "uts", "user", "time"])
+        foreach (var kind in (string[])["mnt", "net", "pid", "ipc", "uts", "user", "time", "cgroup"])
         {
             var path = Path.Combine(options.ProcRoot, pid.ToString(CultureInfo.InvariantCulture), "ns", kind);
             if (ProcFiles.TryReadLink(path) is { } identity)

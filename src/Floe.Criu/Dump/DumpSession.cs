@@ -67,6 +67,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             await capture.Complete.WaitAsync(stop.Token).ConfigureAwait(false);
             var frozen = new FrozenTask(request.RootPid, process.Pid, capture.Catalog.Processes, capture.Catalog.MemoryBytes);
             frozen.EnsureFrozen();
+            Restorable.Require(request.RootPid, frozen.Processes);
             tree = ProcessIdentity.Of(frozen.Processes);
             await whileFrozen(frozen, stop.Token).ConfigureAwait(false);
             committed = true;

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using Google.Protobuf;
 
 namespace Floe.Criu.Images;
@@ -32,61 +31,8 @@ internal static class TimerfdMending
 
     /// <summary>The image with every timer mended; the same array when there is nothing to mend.</summary>
     /// <exception cref="InvalidDataException">Not a <c>files.img</c>.</exception>
-    public static byte[] Mend(byte[] image)
-    {
-        ReadOnlySpan<byte> rest = image;
-        if (image.Length < 8 || BinaryPrimitives.ReadUInt32LittleEndian(rest) != ImageRecords.CommonMagic || BinaryPrimitives.ReadUInt32LittleEndian(rest[4..]) != Magic)
-        {
-            throw new InvalidDataException($"{ImageName}: wrong magic number");
-        }
-
-        var output = new ArrayBufferWriter<byte>(image.Length + 64);
-        output.Write(rest[..8]);
-        rest = rest[8..];
-        var changed = false;
-        while (!rest.IsEmpty)
-        {
-            if (rest.Length < 4 || BinaryPrimitives.ReadUInt32LittleEndian(rest) > (uint)(rest.Length - 4))
-            {
-                throw new InvalidDataException($"{ImageName}: ends inside a record");
-            }
-
-            var length = (int)BinaryPrimitives.ReadUInt32LittleEndian(rest);
-            var mended = MendFile(rest.Slice(4, length));
-            changed |= mended is not null;
-            var record = mended ?? rest.Slice(4, length);
-            BinaryPrimitives.WriteInt32LittleEndian(output.GetSpan(4), record.Length);
-            output.Advance(4);
-            output.Write(record);
-            rest = rest[(4 + length)..];
-        }
-
-        return changed ? output.WrittenSpan.ToArray() : image;
-    }
-
-    /// <summary>A file_entry; null when it holds no timer to mend.</summary>
-    private static byte[]? MendFile(ReadOnlySpan<byte> file)
-    {
-        var output = new ArrayBufferWriter<byte>(file.Length + 16);
-        var changed = false;
-        var fields = new ProtoFields(file);
-        while (fields.Next())
-        {
-            if (fields.Number == TimerfdField && MendTimer(fields.Bytes) is { } timer)
-            {
-                changed = true;
-                WriteVarint(output, (TimerfdField << 3) | (uint)WireFormat.WireType.LengthDelimited);
-                WriteVarint(output, (ulong)timer.Length);
-                output.Write(timer);
-            }
-            else
-            {
-                output.Write(fields.Raw);
-            }
-        }
-
-        return changed ? output.WrittenSpan.ToArray() : null;
-    }
+    public static byte[] Mend(byte[] image) =>
+        ImageEditing.Records(ImageName, Magic, image, static file => ImageEditing.Messages(file, TimerfdField, MendTimer));
 
     /// <summary>A timerfd_entry; null when it is right as it is.</summary>
     private static byte[]? MendTimer(ReadOnlySpan<byte> timer)
@@ -124,8 +70,7 @@ internal static class TimerfdMending
             };
             if (replaced is { } value && fields.Type == WireFormat.WireType.Varint)
             {
-                WriteVarint(output, ((uint)fields.Number << 3) | (uint)WireFormat.WireType.Varint);
-                WriteVarint(output, value);
+                ImageEditing.WriteNumber(output, fields.Number, value);
             }
             else
             {
@@ -134,19 +79,5 @@ internal static class TimerfdMending
         }
 
         return output.WrittenSpan.ToArray();
-    }
-
-    private static void WriteVarint(ArrayBufferWriter<byte> output, ulong value)
-    {
-        var span = output.GetSpan(10);
-        var length = 0;
-        while (value >= 0x80)
-        {
-            span[length++] = (byte)(value | 0x80);
-            value >>= 7;
-        }
-
-        span[length++] = (byte)value;
-        output.Advance(length);
     }
 }

@@ -33,7 +33,7 @@ internal sealed class CaptureCatalog(IImageSink sink)
             throw new ImageStreamException($"CRIU sent {name} twice");
         }
 
-        var kind = name is TimerfdMending.ImageName or PstreeImage.Name ? CaptureKind.Hold : CaptureKind.Keep;
+        var kind = name is TimerfdMending.ImageName or PstreeImage.Name || ReservedMemoryMending.IsFor(name) ? CaptureKind.Hold : CaptureKind.Keep;
         PagemapParser? parser = null;
         if (name.StartsWith("pagemap-", StringComparison.Ordinal))
         {
@@ -82,6 +82,10 @@ internal sealed class CaptureCatalog(IImageSink sink)
         else if (file.Name == TimerfdMending.ImageName)
         {
             held = TimerfdMending.Mend(file.Held());
+        }
+        else if (ReservedMemoryMending.IsFor(file.Name))
+        {
+            held = ReservedMemoryMending.Mend(file.Name, file.Held());
         }
 
         file.Deliver(held);

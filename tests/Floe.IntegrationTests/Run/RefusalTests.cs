@@ -24,6 +24,15 @@ public sealed class RefusalTests
     [Theory]
     [InlineData("device", "held = os.open('/dev/fuse', os.O_RDWR)")]
     [InlineData("userfaultfd", "import ctypes, platform; held = ctypes.CDLL(None).syscall(323 if platform.machine() == 'x86_64' else 282, 1); assert held > 0")]
+    [InlineData("mounts that cannot be restored", "import ctypes; assert ctypes.CDLL(None).unshare(0x20000) == 0")]
+    [InlineData("network that cannot be restored", "import subprocess; held = subprocess.Popen(['/usr/bin/unshare', '--net', 'sleep', '1000']); time.sleep(0.3); import atexit; atexit.register(held.kill)")]
+    [InlineData("program in a memfd, which cannot be restored", """
+        import subprocess, atexit
+        code = os.memfd_create('program')
+        os.write(code, open('/bin/sleep', 'rb').read())
+        held = subprocess.Popen(['sleep', '1000'], executable=f'/proc/self/fd/{code}', pass_fds=[code])
+        atexit.register(held.kill)
+        """)]
     [InlineData("unix", "held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); held.connect('/run/outside')")]
     public async Task Snapshot_TaskHoldsWhatCriuRefuses_OneClearLineAndTheTaskRunsToItsEnd(string what, string hold)
     {

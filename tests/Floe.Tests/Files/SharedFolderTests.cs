@@ -114,6 +114,29 @@ public sealed class SharedFolderTests : IDisposable
         Assert.Equal(("held", "written since"), (Read("held"), Read("closed")));
     }
 
+    /// <summary>Another machine need not have the folders that were here before the task.</summary>
+    [Fact]
+    public async Task PutBack_FolderThatWasThereBeforeIsMissing_OnlyTheTasksFileBringsItBack()
+    {
+        Directory.CreateDirectory(In("theirs/old"));
+        Directory.CreateDirectory(In("both/old"));
+        FileStream? open = null;
+        await CaptureAsync(() =>
+        {
+            Directory.CreateDirectory(In("theirs/old/new"));
+            File.CreateSymbolicLink(In("theirs/old/link"), "nowhere");
+            open = File.Open(In("both/old/held"), FileMode.Create, FileAccess.Write);
+            open.Write("held"u8);
+            open.Flush();
+        });
+        open!.Dispose();
+        Directory.Delete(In("theirs"), recursive: true);
+        Directory.Delete(In("both"), recursive: true);
+        await PutBackAsync(goneOn: false);
+        Assert.Equal("held", Read("both/old/held"));
+        Assert.False(Directory.Exists(In("theirs")));
+    }
+
     private FileScope Scope(bool include) => FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Work, WorkingDirectory = _work, Include = include ? [_work] : [], Exclude = ["/tmp", "/dev/shm"] });
 
     private async Task CaptureAsync(Action change, bool claims = false, bool include = false)
