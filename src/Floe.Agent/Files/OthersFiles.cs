@@ -1,3 +1,4 @@
+using System.Text;
 using Floe.Linux;
 
 namespace Floe.Agent.Files;
@@ -11,13 +12,16 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 {
     private readonly List<string> _unclear = [];
 
+    // Few: names with a second one.
+    private readonly HashSet<string> _leftLinked = [];
+
     /// <summary>The first few files that were left and may be the task's.</summary>
     public IReadOnlyList<string> Unclear => _unclear;
 
     /// <summary>Whether what is at the record's path stays as it is.</summary>
     public bool Have(FileRecord record, int parent)
     {
-        if (options.Taken is not { } taken || record is { Claim: FileClaim.Held } or { Kind: FileRecordKind.Socket } || !scope.IsShared(record.Path)
+        if (options.Taken is not { } taken || record is { Claim: FileClaim.Held } or { Kind: FileRecordKind.Socket or FileRecordKind.HardLink } || !scope.IsShared(record.Path)
             || NativeName.Stat(parent, NativeName.Terminated(KernelPath.Name(record.Path)), out var stat) != 0)
         {
             return false;
@@ -27,6 +31,7 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
         if (record.HasMetadata && IsUntouched(record, now))
         {
             Learn(record, parent);
+            Left(record, stat);
             return true;
         }
 
@@ -48,8 +53,17 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
             }
         }
 
+        Left(record, stat);
         return true;
     }
+
+    /// <summary>Whether another name of a file stays as it is: it is one already, or the file was left to others.</summary>
+    public bool HaveLink(FileRecord link, int parent, int targetParent) =>
+        options.Taken is not null && scope.IsShared(link.Path)
+        && NativeName.Stat(parent, NativeName.Terminated(KernelPath.Name(link.Path)), out var now) == 0
+        && (_leftLinked.Contains(Encoding.Latin1.GetString(link.Target))
+            || (NativeName.Stat(targetParent, NativeName.Terminated(KernelPath.Name(link.Target)), out var target) == 0
+                && (now.stx_ino, now.stx_dev_major, now.stx_dev_minor) == (target.stx_ino, target.stx_dev_major, target.stx_dev_minor)));
 
     /// <summary>A file of the task is one here too, for the snapshots to come.</summary>
     public void Learn(FileRecord record, int parent)
@@ -57,6 +71,14 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
         if (record.Claim != FileClaim.None)
         {
             options.Written?.Add(parent, NativeName.Terminated(KernelPath.Name(record.Path)));
+        }
+    }
+
+    private void Left(FileRecord record, in Interop.StatxBuffer stat)
+    {
+        if (record.Kind != FileRecordKind.Directory && stat.stx_nlink > 1)
+        {
+            _leftLinked.Add(Encoding.Latin1.GetString(record.Path));
         }
     }
 

@@ -165,17 +165,17 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         }
 
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
-        if (others.Have(record, parent))
-        {
-            return;
-        }
-
-        Clear(record.Path, parent);
-        _trail.AboutToChange();
-        aside.Makes(record.Path);
         var directory = DirectoryPath.Open(KernelPath.Parent(record.Target), create: false);
         try
         {
+            if (others.HaveLink(record, parent, directory))
+            {
+                return;
+            }
+
+            Clear(record.Path, parent);
+            _trail.AboutToChange();
+            aside.Makes(record.Path);
             var errno = NativeName.Link(directory, NativeName.Terminated(KernelPath.Name(record.Target)), parent, NativeName.Terminated(KernelPath.Name(record.Path)));
             NativeName.Check(errno, $"link to {KernelPath.Display(record.Target)} the name", record.Path);
         }

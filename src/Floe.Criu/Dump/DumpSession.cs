@@ -124,6 +124,12 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             arguments.Add("--leave-running");
         }
 
+        if (request.Tcp == TcpMode.Close)
+        {
+            // One that was not accepted yet is closed like the others; CRIU would give the dump up for it.
+            arguments.Add("--skip-in-flight");
+        }
+
         arguments.AddRange(request.ExtraArguments);
         using var output = File.OpenHandle(OutputPath, FileMode.Create, FileAccess.Write);
         var process = CriuProcess.Start(criu, arguments, [$"{ActionHook.SocketVariable}={hookSocket}"], request.WorkDirectory, output, []);

@@ -17,6 +17,8 @@ internal static class CriuErrors
         // io_uring descriptors are refused by SCM_RIGHTS, with which CRIU fetches a task's descriptors.
         ("send_fds failed (-22)", "the task holds a descriptor that the kernel does not pass on, most likely an io_uring", "turn io_uring off in the program (Node: UV_USE_IO_URING=0)"),
         ("Can't dump ghost file", "the task holds an unlinked file larger than CRIU carries", "let the program keep the file's name, or close it before the snapshot"),
+        ("in-flight socket", "somebody has connected to a unix socket of the task that the task has not accepted yet", "try again"),
+        ("In-flight connection", "somebody has connected to the task and was not accepted yet", "try again, or use --tcp=close"),
         ("Connected TCP socket, consider", "the task has open TCP connections", "use --tcp=close, or --tcp=established when both ends are inside the task"),
         ("External socket is used", "the task is connected to a unix socket of a process outside of it", "start that process inside the task, or close the connection before the snapshot"),
         ("Can't dump half of stream unix connection", "the task is connected to a unix socket of a process outside of it", "start that process inside the task, or close the connection before the snapshot"),

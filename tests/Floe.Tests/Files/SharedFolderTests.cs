@@ -1,4 +1,6 @@
+using System.Text;
 using Floe.Agent.Files;
+using Floe.Linux;
 using Floe.Testing;
 using Floe.Tests.Files.Doubles;
 using Xunit;
@@ -137,6 +139,28 @@ public sealed class SharedFolderTests : IDisposable
         Assert.False(Directory.Exists(In("theirs")));
     }
 
+    /// <summary>CRIU makes such a name for an open file that lost its own.</summary>
+    [Fact]
+    public async Task PutBack_TwoNamesOfOneFile_StayTwoNamesOfOne()
+    {
+        FileStream? open = null;
+        await CaptureAsync(() =>
+        {
+            open = File.Open(In("held"), FileMode.Create, FileAccess.Write);
+            open.Write("held"u8);
+            open.Flush();
+            Link("held", "held-too");
+            Write("theirs", "theirs");
+            Link("theirs", "theirs-too");
+        });
+        open!.Dispose();
+        File.AppendAllText(In("theirs"), " and more");
+        await PutBackAsync(goneOn: false);
+        File.AppendAllText(In("held"), " on");
+        Assert.Equal(("held on", "held on"), (Read("held"), Read("held-too")));
+        Assert.Equal(("theirs and more", "theirs and more"), (Read("theirs"), Read("theirs-too")));
+    }
+
     private FileScope Scope(bool include) => FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Work, WorkingDirectory = _work, Include = include ? [_work] : [], Exclude = ["/tmp", "/dev/shm"] });
 
     private async Task CaptureAsync(Action change, bool claims = false, bool include = false)
@@ -157,6 +181,9 @@ public sealed class SharedFolderTests : IDisposable
         var options = new PutBackOptions { Baseline = baseline, Taken = taken ?? _taken, MayHaveGoneOn = goneOn };
         return await FilePutBack.RunAsync(Scope(include), _snapshot, options, CancellationToken.None);
     }
+
+    private void Link(string name, string second) => Assert.Equal(0, NativeName.Link(
+        Interop.AT_FDCWD, NativeName.Terminated(Encoding.UTF8.GetBytes(In(name))), Interop.AT_FDCWD, NativeName.Terminated(Encoding.UTF8.GetBytes(In(second)))));
 
     private string In(string name) => Path.Combine(_work, name);
 
