@@ -71,7 +71,8 @@ public static class FileCapture
         using var list = new SinkStream(sink, content.AddStream(FileStreams.ListName));
         using var writer = new RecordWriter(list);
         var tree = scope.Resolve();
-        var builder = new RecordBuilder(tree, scheduler, HeldFiles.Of(options.Processes, tree), options.Written, options.Progress);
+        var held = HeldFiles.Of(options.Processes, tree);
+        var builder = new RecordBuilder(tree, scheduler, held, options.Written, options.Progress);
         using var scan = new ChangeScan(tree, baseline, builder, writer, options.Progress);
         FileRecordCodec.WriteHeader(writer);
         scan.Run(cancellationToken);
@@ -79,7 +80,7 @@ public static class FileCapture
         FileRecordCodec.WriteEnd(writer, scan.RecordCount);
         writer.Flush();
         list.Complete();
-        return new FileCaptureResult(options.Progress.EntriesScanned, scan.RecordCount, scan.DeletedCount, options.Progress.BytesFound, []);
+        return new FileCaptureResult(options.Progress.EntriesScanned, scan.RecordCount, scan.DeletedCount, options.Progress.BytesFound, []) { HeldOutside = held.Outside };
     }
 
     private static async Task ReadSegmentsAsync(

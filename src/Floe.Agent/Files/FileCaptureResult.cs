@@ -46,4 +46,8 @@ public sealed class FileCaptureProgress
 /// <param name="ContentBytes">Length of the captured files, holes included.</param>
 /// <param name="ChangedWhileRead">Files that some process outside the frozen tree wrote during the capture (the first ten): their content may be torn.</param>
 public sealed record FileCaptureResult(
-    long EntriesScanned, long RecordCount, long DeletedCount, long ContentBytes, IReadOnlyList<string> ChangedWhileRead);
+    long EntriesScanned, long RecordCount, long DeletedCount, long ContentBytes, IReadOnlyList<string> ChangedWhileRead)
+{
+    /// <summary>The first few files that the task has open for writing and that do not travel, because nobody named their folder.</summary>
+    public IReadOnlyCollection<string> HeldOutside { get; init; } = [];
+}

@@ -72,7 +72,9 @@ public sealed class FileScope
         var tree = new ScopeTree();
         foreach (var mount in mounts)
         {
-            tree.MarkExcluded(mount.Path, $"it is on the {mount.Type} mount {KernelPath.Display(mount.Path)}: include that directory if it belongs to the task");
+            tree.MarkExcluded(
+                mount.Path, $"it is on the {mount.Type} mount {KernelPath.Display(mount.Path)}: include that directory if it belongs to the task", 
+                isUnnamed: !mount.IsFuse && !Array.Exists(s_kernelPaths, kernel => KernelPath.IsAtOrBelow(mount.Path, KernelPath.FromText(kernel))));
         }
 
         foreach (var path in s_kernelPaths)

@@ -8,21 +8,27 @@ namespace Floe.Agent.Files;
 internal sealed unsafe class HeldFiles
 {
     private const int AccessMode = 3;
+    private const int MaxNamed = 3;
+    private readonly SortedSet<string> _outside = new(StringComparer.Ordinal);
     private readonly Dictionary<(uint Major, uint Minor, ulong Inode), bool> _files = [];
 
     public bool IsOpen(in Interop.StatxBuffer stat) => _files.ContainsKey((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
 
     public bool IsOpenForWriting(in Interop.StatxBuffer stat) => _files.GetValueOrDefault((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
 
+    /// <summary>The first few files that are open for writing, have a name, and do not travel because nobody named their folder.</summary>
+    public IReadOnlyCollection<string> Outside => _outside;
+
     /// <summary>Looks at nothing outside the shared roots: a file of a FUSE mount would be asked of this process.</summary>
     public static HeldFiles Of(IEnumerable<int> pids, ScopeTree scope, string procRoot = "/proc")
     {
         var held = new HeldFiles();
-        if (scope.SharedRoots.Count > 0)
+        var isShared = scope.SharedRoots.Count > 0;
+        foreach (var pid in pids)
         {
-            foreach (var pid in pids)
+            held.AddOpen($"{procRoot}/{pid}", scope);
+            if (isShared)
             {
-                held.AddOpen($"{procRoot}/{pid}", scope);
                 held.AddMapped($"{procRoot}/{pid}", scope);
             }
         }
@@ -45,9 +51,19 @@ internal sealed unsafe class HeldFiles
         foreach (var info in descriptors)
         {
             var link = $"{process}/fd/{Path.GetFileName(info)}";
-            if (ProcFiles.TryReadLink(link) is { } path && path.StartsWith('/') && scope.IsShared(KernelPath.FromText(path)))
+            if (ProcFiles.TryReadLink(link) is not { } path || !path.StartsWith('/'))
+            {
+                continue;
+            }
+
+            var name = KernelPath.FromText(path);
+            if (scope.IsShared(name))
             {
                 Add(link, OpensForWriting(ProcFiles.TryReadText(info)));
+            }
+            else if (_outside.Count < MaxNamed && scope.IsUnnamed(name) && !path.EndsWith(" (deleted)", StringComparison.Ordinal) && OpensForWriting(ProcFiles.TryReadText(info)))
+            {
+                _outside.Add(path);
             }
         }
     }

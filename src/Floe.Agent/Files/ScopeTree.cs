@@ -22,6 +22,9 @@ internal sealed class ScopeNode
     /// <summary>Why it is excluded, for messages.</summary>
     public string Reason { get; set; } = "";
 
+    /// <summary>Excluded because nobody said anything of it, and not because somebody did, or it is no place for files.</summary>
+    public bool IsUnnamed { get; set; }
+
     /// <summary>Whether a root lies below, which is reached through this directory even if it is excluded itself.</summary>
     public bool HasRootBelow { get; private set; }
 
@@ -71,7 +74,7 @@ internal sealed class ScopeTree
     /// <summary>Name of the directory in each root where put-back prepares files before it moves them into place; never captured.</summary>
     public static ReadOnlySpan<byte> StagingName => ".floe-putback"u8;
 
-    private readonly ScopeNode _top = new() { Mark = ScopeMark.Excluded, Reason = "it is not in the task's scope" };
+    private readonly ScopeNode _top = new() { Mark = ScopeMark.Excluded, Reason = "it is not in the task's scope", IsUnnamed = true };
 
     private readonly List<byte[]> _shared = [];
     private readonly List<byte[]> _public = [];
@@ -120,24 +123,29 @@ internal sealed class ScopeTree
         return false;
     }
 
-    public void MarkExcluded(byte[] path, string reason)
+    /// <param name="isUnnamed">See <see cref="ScopeNode.IsUnnamed"/>.</param>
+    public void MarkExcluded(byte[] path, string reason, bool isUnnamed = false)
     {
         var node = FindOrAdd(path);
         node.Mark = ScopeMark.Excluded;
         node.Reason = reason;
+        node.IsUnnamed = isUnnamed;
     }
 
-    public bool IsRoot(ReadOnlySpan<byte> path) => Locate(path, out _, out var end) && end == path.Length;
+    public bool IsRoot(ReadOnlySpan<byte> path) => Locate(path, out _, out var end).Mark == ScopeMark.Root && end == path.Length;
+
+    /// <summary>Whether the path is out of scope only because nobody named it.</summary>
+    public bool IsUnnamed(ReadOnlySpan<byte> path) => Locate(path, out _, out _) is { Mark: ScopeMark.Excluded, IsUnnamed: true };
 
     /// <summary>Whether the path is in scope; if so <paramref name="root"/> is the path of the root that it belongs to, otherwise <paramref name="reason"/> says why not.</summary>
     public bool Contains(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> root, out string reason)
     {
-        var inScope = Locate(path, out reason, out var end);
+        var deciding = Locate(path, out reason, out var end);
         root = path[..end];
-        return inScope;
+        return deciding.Mark == ScopeMark.Root;
     }
 
-    private bool Locate(ReadOnlySpan<byte> path, out string reason, out int rootEnd)
+    private ScopeNode Locate(ReadOnlySpan<byte> path, out string reason, out int rootEnd)
     {
         var node = _top;
         var deciding = node;
@@ -162,7 +170,7 @@ internal sealed class ScopeTree
         }
 
         reason = deciding.Reason;
-        return deciding.Mark == ScopeMark.Root;
+        return deciding;
     }
 
     /// <summary>The node of a path; null when nothing at or below it is marked.</summary>

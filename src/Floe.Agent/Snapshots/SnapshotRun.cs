@@ -63,6 +63,9 @@ internal sealed class SnapshotRun : IAsyncDisposable
     /// <summary>Files in scope that something outside the frozen task wrote meanwhile: their content may be torn.</summary>
     public IReadOnlyList<string> FilesChangedByOthers { get; private set; } = [];
 
+    /// <summary>Files that the task has open for writing and that stay behind.</summary>
+    public IReadOnlyCollection<string> FilesLeftBehind { get; private set; } = [];
+
     /// <summary>CRIU's post-dump moment: every image is here and no process of the task moves. When this returns, the snapshot is committed.</summary>
     public async Task CommitFrozenAsync(FrozenTask frozen, CancellationToken cancellationToken)
     {
@@ -86,7 +89,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
             CancellationToken.None);
         await Task.WhenAll(memory, files, mount, output).ConfigureAwait(false);
         var memoryBytes = await resident.ConfigureAwait(false) is > 0 and var bytes ? bytes : frozen.MemoryBytes;
-        FilesChangedByOthers = (await files.ConfigureAwait(false)).ChangedWhileRead;
+        (FilesChangedByOthers, FilesLeftBehind) = ((await files.ConfigureAwait(false)).ChangedWhileRead, (await files.ConfigureAwait(false)).HeldOutside);
         var captured = Millis(_frozenAt);
 
         // If CRIU had died meanwhile the task would have run on under our hands.

@@ -21,6 +21,7 @@ internal sealed partial class SnapshotTaker
     private readonly ILogger _logger;
     private readonly CriuDump _dump;
     private volatile SnapshotRun? _running;
+    private bool _hasNamedFiles;
 
     public SnapshotTaker(SnapshotContext context, TimeProvider time, ILogger logger)
     {
@@ -54,6 +55,12 @@ internal sealed partial class SnapshotTaker
             if (run.FilesChangedByOthers.Count > 0)
             {
                 LogChangedByOthers(string.Join(", ", run.FilesChangedByOthers));
+            }
+
+            if (run.FilesLeftBehind.Count > 0 && !_hasNamedFiles)
+            {
+                _hasNamedFiles = true;
+                LogLeftBehind(string.Join(", ", run.FilesLeftBehind));
             }
 
             var report = run.Report(outcome.Frozen, leaveRunning);
@@ -142,6 +149,10 @@ internal sealed partial class SnapshotTaker
 
     [LoggerMessage(EventId = 4402, Level = LogLevel.Warning, Message = "Files changed while the task stood still, by something outside of it, and may be torn: {Files}")]
     private partial void LogChangedByOthers(string files);
+
+    [LoggerMessage(EventId = 4404, Level = LogLevel.Warning,
+        Message = "The task has files open for writing that do not travel with it: {Files}. They must be on the next machine, and are not taken back to the snapshot's state; name their folder by --include (FLOE_INCLUDE), or by --exclude if that is right")]
+    private partial void LogLeftBehind(string files);
 
     [LoggerMessage(EventId = 4403, Level = LogLevel.Warning, Message = "Older snapshots could not be removed yet: {Reason}")]
     private partial void LogNotPruned(string reason);

@@ -36,4 +36,20 @@ public sealed class OutlivedFolderTests
         Assert.Contains(": /data/extra\n", second.Errors, StringComparison.Ordinal);
         Assert.EndsWith("first\nmore\ndone\n", second.Text, StringComparison.Ordinal);
     }
+
+    /// <summary>Such a file is on the next machine or not, and as the task left it or not: its user must know.</summary>
+    [Fact]
+    public async Task Snapshot_FileOpenOutsideOfWhatTravels_IsNamedOnce()
+    {
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var host = await fleet.MachineAsync("host");
+        var run = await fleet.RunScriptAsync(host, Fleet.Gate + "exec 3>>/var/tmp/log 4>/tmp/own 5</etc/hostname 6>/dev/null; echo ready; gate /run/go");
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(host, run, "--leave-running"));
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(host, run, "--leave-running"));
+        Fleet.Open(host, "/run/go");
+        var ended = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(0, ended);
+        Assert.Contains("do not travel with it: /var/tmp/log. They", Assert.Single(ended.Errors.Split('\n'), line => line.Contains("do not travel", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
 }
