@@ -5,7 +5,7 @@ namespace Floe.Agent.Cpu;
 /// <summary>The environment of a task: what the user gave, byte for byte, and what Floe must add so that the task can be moved.</summary>
 public static class TaskEnvironment
 {
-    /// <summary>libuv's (Node.js's) own switch, for where <see cref="Floe.Linux.Processes.IoUringBlock"/> cannot be had; a value of the user's stays.</summary>
+    /// <summary>libuv's (Node.js's) own switch, for where <see cref="Floe.Linux.Processes.SystemCallBlock"/> cannot be had; a value of the user's stays.</summary>
     private static readonly byte[] UvUseIoUring = "UV_USE_IO_URING=0"u8.ToArray();
 
     /// <param name="environment">NAME=value entries; entries that no change touches come out as the same bytes, in the same order.</param>

@@ -39,7 +39,7 @@ internal sealed class RunningTask : IAsyncDisposable
         var pid = NamespaceThread.Run(Interop.CLONE_NEWIPC, () =>
         {
             // CRIU cannot carry io_uring: programs that find it missing fall back by themselves.
-            _ = IoUringBlock.TryInstallOnThisThread();
+            _ = SystemCallBlock.TryInstallOnThisThread();
             if (start.User is { } user)
             {
                 // Last, since the filter and the namespace take root. The thread ends with this body and does nothing else as that user.

@@ -8,7 +8,7 @@ using Xunit;
 namespace Floe.Tests.Preflight;
 
 /// <summary>Each on a thread of its own that ends with the test: a filter is never taken off again.</summary>
-public sealed class IoUringBlockTests
+public sealed class SystemCallBlockTests
 {
     private static void OnOwnThread(Action action)
     {
@@ -47,7 +47,7 @@ public sealed class IoUringBlockTests
         RequireSysAdmin();
         OnOwnThread(() =>
         {
-            Assert.True(IoUringBlock.TryInstallOnThisThread());
+            Assert.True(SystemCallBlock.TryInstallOnThisThread());
 
             Assert.Equal(Errno.ENOSYS, IoUringErrno(425));
             Assert.Equal(Errno.ENOSYS, IoUringErrno(426));
@@ -63,7 +63,7 @@ public sealed class IoUringBlockTests
     {
         RequireSysAdmin();
         var before = IoUringErrno(425);
-        OnOwnThread(() => Assert.True(IoUringBlock.TryInstallOnThisThread()));
+        OnOwnThread(() => Assert.True(SystemCallBlock.TryInstallOnThisThread()));
 
         Assert.Equal(before, IoUringErrno(425));
     }
@@ -78,7 +78,7 @@ public sealed class IoUringBlockTests
             ChildProcess? child = null;
             OnOwnThread(() =>
             {
-                Assert.True(IoUringBlock.TryInstallOnThisThread());
+                Assert.True(SystemCallBlock.TryInstallOnThisThread());
                 child = ChildProcess.Start(new ChildProcessOptions
                 {
                     Path = "/bin/sh"u8.ToArray(),
