@@ -4,17 +4,26 @@ using Floe.Linux.Processes;
 
 namespace Floe.Agent.Files;
 
-/// <summary>The files, where others write too, that a frozen task has open or mapped: for writing, or at all.</summary>
+/// <summary>The files, where others write too, that a frozen task has open or mapped (for writing, or at all), and the sockets that it has bound.</summary>
 internal sealed unsafe class HeldFiles
 {
     private const int AccessMode = 3;
     private const int MaxNamed = 3;
     private readonly SortedSet<string> _outside = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _socketInodes = [];
+    private readonly List<string> _bound = [];
     private readonly Dictionary<(uint Major, uint Minor, ulong Inode), bool> _files = [];
 
     public bool IsOpen(in Interop.StatxBuffer stat) => _files.ContainsKey((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
 
     public bool IsOpenForWriting(in Interop.StatxBuffer stat) => _files.GetValueOrDefault((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+
+    /// <summary>Whether a socket of the task is bound to the path; by a relative name it may be bound to several.</summary>
+    public bool IsBound(ReadOnlySpan<byte> path)
+    {
+        var absolute = "/" + Encoding.UTF8.GetString(path);
+        return _bound.Exists(name => name.StartsWith('/') ? name == absolute : absolute.EndsWith("/" + (name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name), StringComparison.Ordinal));
+    }
 
     /// <summary>The first few files that are open for writing, have a name, and do not travel because nobody named their folder.</summary>
     public IReadOnlyCollection<string> Outside => _outside;
@@ -24,13 +33,20 @@ internal sealed unsafe class HeldFiles
     {
         var held = new HeldFiles();
         var isShared = scope.SharedRoots.Count > 0;
+        var root = 0;
         foreach (var pid in pids)
         {
+            root = root == 0 ? pid : root;
             held.AddOpen($"{procRoot}/{pid}", scope);
             if (isShared)
             {
                 held.AddMapped($"{procRoot}/{pid}", scope);
             }
+        }
+
+        if (isShared && held._socketInodes.Count > 0)
+        {
+            held.AddSockets($"{procRoot}/{root}/net/unix");
         }
 
         return held;
@@ -51,7 +67,13 @@ internal sealed unsafe class HeldFiles
         foreach (var info in descriptors)
         {
             var link = $"{process}/fd/{Path.GetFileName(info)}";
-            if (ProcFiles.TryReadLink(link) is not { } path || !path.StartsWith('/'))
+            var path = ProcFiles.TryReadLink(link) ?? "";
+            if (path.StartsWith("socket:[", StringComparison.Ordinal))
+            {
+                _socketInodes.Add(path["socket:[".Length..^1]);
+            }
+
+            if (!path.StartsWith('/'))
             {
                 continue;
             }
@@ -93,6 +115,20 @@ internal sealed unsafe class HeldFiles
             if (space > 0 && path > 0 && line[(space + 1)..] is { Length: > 4 } rights && scope.IsShared(KernelPath.FromText(line[path..].ToString())))
             {
                 Add($"{process}/map_files/{line[..space]}", rights[1] == 'w' && rights[3] == 's');
+            }
+        }
+    }
+
+    /// <summary>/proc/PID/net/unix: "address: references protocol flags type state inode path", the path as it was bound.</summary>
+    private void AddSockets(string table)
+    {
+        const int inodeAt = 6, pathAt = 7;
+        foreach (var line in (ProcFiles.TryReadText(table) ?? "").Split('\n'))
+        {
+            var fields = line.Split(' ', pathAt + 1, StringSplitOptions.RemoveEmptyEntries);
+            if (fields.Length > pathAt && _socketInodes.Contains(fields[inodeAt]) && !fields[pathAt].StartsWith('@'))
+            {
+                _bound.Add(fields[pathAt]);
             }
         }
     }

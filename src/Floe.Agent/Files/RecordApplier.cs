@@ -165,7 +165,18 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         }
 
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
-        var directory = DirectoryPath.Open(KernelPath.Parent(record.Target), create: false);
+        var directory = DirectoryPath.TryOpen(KernelPath.Parent(record.Target));
+        if (directory < 0 && scope.IsShared(record.Target))
+        {
+            // In a folder of others that is not here.
+            return;
+        }
+
+        if (directory < 0)
+        {
+            throw DirectoryPath.Failure(KernelPath.Parent(record.Target), -directory);
+        }
+
         try
         {
             if (others.HaveLink(record, parent, directory))

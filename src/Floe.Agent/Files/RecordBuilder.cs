@@ -16,7 +16,8 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
         var type = stat.stx_mode & Interop.S_IFMT;
         if (type == Interop.S_IFSOCK)
         {
-            return new FileRecord { Kind = FileRecordKind.Socket, Path = path };
+            // Another program's must not be removed for it.
+            return scope.IsShared(path) && !held.IsBound(path) ? null : new FileRecord { Kind = FileRecordKind.Socket, Path = path };
         }
 
         var claim = type == Interop.S_IFREG && scope.IsShared(path) ? ClaimOf(walker) : FileClaim.None;

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using Floe.Agent.Files;
 using Floe.Linux;
@@ -137,6 +138,26 @@ public sealed class SharedFolderTests : IDisposable
         await PutBackAsync(goneOn: false);
         Assert.Equal("held", Read("both/old/held"));
         Assert.False(Directory.Exists(In("theirs")));
+    }
+
+    /// <summary>Nothing may be where CRIU binds a socket again; another program's is its way to its clients.</summary>
+    [Fact]
+    public async Task PutBack_SocketsOfTheTaskAndOfOthers_OnlyTheTasksIsRemoved()
+    {
+        using var own = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        using var closed = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await CaptureAsync(() =>
+        {
+            own.Bind(new UnixDomainSocketEndPoint(In("own")));
+
+            // As this process is the task, one that it does not have any more stands for another program's.
+            closed.Bind(new UnixDomainSocketEndPoint(In("link-of-theirs")));
+            Link("link-of-theirs", "theirs");
+            closed.Close();
+        });
+        await PutBackAsync(goneOn: false);
+        Assert.False(File.Exists(In("own")));
+        Assert.True(File.Exists(In("theirs")));
     }
 
     /// <summary>CRIU makes such a name for an open file that lost its own.</summary>
