@@ -11,7 +11,7 @@ namespace Floe.Criu.Restore;
 /// a `timeout` whose time ran out during the move would do so at every attempt.
 ///
 /// SIGSTOP before the first thread is let go does it: a thread takes it on its way to its first instruction. CRIU brings back stopped
-/// processes the same way. Of signals only SIGCHLD for the parents shows of it, once.
+/// processes the same way. What shows of it is a SIGCHLD for the parents and a SIGCONT for programs that handle it, once.
 /// </summary>
 internal sealed class HeldTree
 {
