@@ -33,16 +33,7 @@ public sealed class FirstMomentTests
     public async Task Run_EndsOrKillsManyThreadsAtOnce_IsRestored(string end, int status, string output)
     {
         await using var fleet = new Fleet();
-        string[] task = ["/usr/bin/python3", "-c", Threads + end];
-        var a = await fleet.MachineAsync("machine-a");
-        var run = await fleet.RunAsync(a, [], task);
-        await Fleet.UntilPrintedAsync(run, "ready\n");
-        await fleet.TakeAwayAsync(a, run);
-        await a.DestroyAsync();
-
-        var b = await fleet.MachineAsync("machine-b");
-        Fleet.Open(b, "/run/go");
-        var ended = await Fleet.EndAsync(await fleet.RunAsync(b, [], task));
+        var ended = await fleet.MoveAsync("/usr/bin/python3", "-c", Threads + end);
         Fleet.AssertStatus(status, ended);
         Assert.Equal(output, ended.Text);
     }
@@ -70,16 +61,7 @@ public sealed class FirstMomentTests
             for pid in (runs, stopped): os.kill(pid, signal.SIGTERM); print(os.waitpid(pid, 0)[1], flush=True)
             """;
         await using var fleet = new Fleet();
-        string[] line = ["/usr/bin/python3", "-c", task];
-        var a = await fleet.MachineAsync("machine-a");
-        var run = await fleet.RunAsync(a, [], line);
-        await Fleet.UntilPrintedAsync(run, "ready\n");
-        await fleet.TakeAwayAsync(a, run);
-        await a.DestroyAsync();
-
-        var b = await fleet.MachineAsync("machine-b");
-        Fleet.Open(b, "/run/go");
-        var ended = await Fleet.EndAsync(await fleet.RunAsync(b, [], line));
+        var ended = await fleet.MoveAsync("/usr/bin/python3", "-c", task);
         Fleet.AssertStatus(0, ended);
         Assert.Equal("S T (0, 0)\nTrue True\n15\n15\n", ended.Text);
     }

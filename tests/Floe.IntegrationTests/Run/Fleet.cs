@@ -99,6 +99,20 @@ internal sealed class Fleet : IAsyncDisposable
         return ended;
     }
 
+    /// <summary>Takes a task that has printed "ready" to another machine, where /run/go is there from the start, and waits for its end.</summary>
+    public async Task<MachineResult> MoveAsync(params string[] task)
+    {
+        var a = await MachineAsync("machine-a");
+        var run = await RunAsync(a, [], task);
+        await UntilPrintedAsync(run, "ready\n");
+        await TakeAwayAsync(a, run);
+        await a.DestroyAsync();
+
+        var b = await MachineAsync("machine-b");
+        Open(b, "/run/go");
+        return await EndAsync(await RunAsync(b, [], task));
+    }
+
     public static async Task<MachineResult> EndAsync(MachineProcess process)
     {
         try

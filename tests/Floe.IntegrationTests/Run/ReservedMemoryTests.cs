@@ -27,16 +27,7 @@ public sealed class ReservedMemoryTests
             print([ctypes.string_at(start + at, 2) for at in (1 << 30, size - (4 << 20), size // 2)])
             """;
         await using var fleet = new Fleet();
-        string[] task = ["/usr/bin/python3", "-c", program];
-        var a = await fleet.MachineAsync("machine-a");
-        var run = await fleet.RunAsync(a, [], task);
-        await Fleet.UntilPrintedAsync(run, "ready\n");
-        await fleet.TakeAwayAsync(a, run);
-        await a.DestroyAsync();
-
-        var b = await fleet.MachineAsync("machine-b");
-        Fleet.Open(b, "/run/go");
-        var ended = await Fleet.EndAsync(await fleet.RunAsync(b, [], task));
+        var ended = await fleet.MoveAsync("/usr/bin/python3", "-c", program);
         Fleet.AssertStatus(0, ended);
         Assert.Equal("[b'\\x01\\x01', b'\\x02\\x02', b'\\x03\\x03']\n", ended.Text);
     }
