@@ -73,7 +73,7 @@ public sealed class FileScope
         foreach (var mount in mounts)
         {
             tree.MarkExcluded(
-                mount.Path, $"it is on the {mount.Type} mount {KernelPath.Display(mount.Path)}: include that directory if it belongs to the task", 
+                mount.Path, $"it is on the {mount.Type} mount {KernelPath.Display(mount.Path)}: include that directory if it belongs to the task",
                 isUnnamed: !mount.IsFuse && !Array.Exists(s_kernelPaths, kernel => KernelPath.IsAtOrBelow(mount.Path, KernelPath.FromText(kernel))));
         }
 

@@ -74,9 +74,10 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
     private FileClaim ClaimOf(TreeWalker walker) =>
         held.IsOpenForWriting(walker.Stat) ? FileClaim.Held : written?.Contains(walker.Directory, walker.Name) == true ? FileClaim.Written : FileClaim.None;
 
-    /// <summary>In everybody's folders, where the kernel tells what the task wrote, the rest is other programs' (it can be a lot), unless the task has it open.</summary>
+    /// <summary>In everybody's folders, where the kernel tells what the task wrote, the rest is other programs' (it can be a lot), unless the task has it
+    /// open. Empty files go along: a lock file is made without opening it for writing.</summary>
     private bool IsOthers(TreeWalker walker, uint type) =>
-        written is not null && type == Interop.S_IFREG && scope.IsPublic(walker.Path) && !held.IsOpen(walker.Stat)
+        written is not null && type == Interop.S_IFREG && walker.Stat.stx_size > 0 && scope.IsPublic(walker.Path) && !held.IsOpen(walker.Stat)
         && scope.Contains(walker.Path, out var root, out _) && written.Knows(root);
 
     private FileRecord WithContent(FileRecord record, TreeWalker walker, byte[] path)

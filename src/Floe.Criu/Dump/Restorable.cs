@@ -12,12 +12,14 @@ internal static class Restorable
     /// <exception cref="CriuException">A process of the tree would not be restored.</exception>
     public static void Require(int rootPid, IReadOnlyList<FrozenProcess> processes, string procRoot = "/proc")
     {
+        var trees = s_namespaces.Select(n => ProcFiles.TryReadLink($"{procRoot}/{rootPid}/ns/{n.Kind}")).ToArray();
         foreach (var process in processes)
         {
             var directory = $"{procRoot}/{process.Pid}";
-            foreach (var (kind, what) in s_namespaces)
+            for (var i = 0; i < trees.Length; i++)
             {
-                if (ProcFiles.TryReadLink($"{directory}/ns/{kind}") is { } own && ProcFiles.TryReadLink($"{procRoot}/{rootPid}/ns/{kind}") is { } root && own != root)
+                var (kind, what) = s_namespaces[i];
+                if (trees[i] is { } tree && ProcFiles.TryReadLink($"{directory}/ns/{kind}") is { } its && its != tree)
                 {
                     throw new CriuException($"dump failed: process {Name(process, directory)} has {what} of its own (unshare, bubblewrap, Apptainer, a sandbox), which cannot be restored", "switch the sandbox off");
                 }

@@ -67,8 +67,8 @@ public sealed class SharedFolderTests
     public async Task Run_OtherProgramsWriteToTmp_OnlyTheTasksFilesTravel()
     {
         const string script = Fleet.Gate + """
-            echo own >/tmp/own; : >/tmp/empty; mkdir /tmp/folder; echo ready; gate /run/written; exec 3</tmp/read; echo reads; gate /run/go
-            cat /tmp/own <&3 -; ls -d /tmp/empty /tmp/folder; ls /tmp/others 2>/dev/null; echo done
+            echo own >/tmp/own; : >/tmp/empty; flock /tmp/lock true; mkdir /tmp/folder; echo ready; gate /run/written; exec 3</tmp/read; echo reads; gate /run/go
+            cat /tmp/own <&3 -; ls -d /tmp/empty /tmp/folder /tmp/lock; ls /tmp/others 2>/dev/null; echo done
             """;
         await using var fleet = new Fleet { Kind = MachineKind.Host };
         var a = await fleet.MachineAsync("machine-a");
@@ -83,7 +83,7 @@ public sealed class SharedFolderTests
         Fleet.Open(b, "/run/go");
         var ended = await Fleet.EndAsync(await fleet.RunScriptAsync(b, script));
         Fleet.AssertStatus(0, ended);
-        Assert.Equal("own\nshown\n/tmp/empty\n/tmp/folder\ndone\n", ended.Text);
+        Assert.Equal("own\nshown\n/tmp/empty\n/tmp/folder\n/tmp/lock\ndone\n", ended.Text);
     }
 
     /// <summary>As after a partition was preempted: contents of both are on their way into the same folder.</summary>
