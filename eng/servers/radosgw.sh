@@ -44,7 +44,7 @@ osd_data=$state/osd0
 osd_class_load_list=*
 osd_class_default_list=*
 [client.rgw]
-rgw_frontends=beast endpoint=127.0.0.1:$port
+rgw_frontends=beast endpoint=127.0.0.1:$port tcp_nodelay=1
 rgw_enable_apis=s3,admin
 ms_mon_client_mode=crc
 rgw_thread_pool_size=64

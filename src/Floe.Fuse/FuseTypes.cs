@@ -29,7 +29,14 @@ public readonly record struct FuseAttributes(
 /// A name's file as the kernel may remember it: the name for <paramref name="EntryValid"/>, the attributes for <paramref name="AttributesValid"/>.
 /// Answering one counts as a lookup of <paramref name="NodeId"/>.
 /// </summary>
-public readonly record struct FuseEntry(ulong NodeId, ulong Generation, FuseAttributes Attributes, TimeSpan EntryValid, TimeSpan AttributesValid);
+public readonly record struct FuseEntry(ulong NodeId, ulong Generation, FuseAttributes Attributes, TimeSpan EntryValid, TimeSpan AttributesValid)
+{
+    /// <summary>
+    /// There is no such file. With <paramref name="valid"/> zero the kernel asks at every look, and takes the name away (d_invalidate) from a file
+    /// that another process is just making under it: that one is "(deleted)" in /proc then for as long as it is open, and CRIU cannot dump it.
+    /// </summary>
+    public static FuseEntry None(TimeSpan valid) => new(0, 0, default, valid, default);
+}
 
 public readonly record struct FuseAttributesReply(FuseAttributes Attributes, TimeSpan Valid);
 

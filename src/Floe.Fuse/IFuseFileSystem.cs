@@ -11,8 +11,8 @@ public interface IFuseFileSystem
     /// <summary>The errno of a failure that is neither a <see cref="FuseException"/> nor a cancellation. What becomes EIO is logged.</summary>
     int ErrnoOf(Exception error);
 
-    /// <summary>The file of a name; null: there is none.</summary>
-    ValueTask<FuseEntry?> LookupAsync(ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken);
+    /// <summary>The file of a name; <see cref="FuseEntry.None"/> where there is none.</summary>
+    ValueTask<FuseEntry> LookupAsync(ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken);
 
     /// <summary>The kernel gives back lookups of a node.</summary>
     void Forget(ulong node, ulong lookups);

@@ -334,7 +334,7 @@ public sealed partial class ContentStore : IAsyncDisposable
     [LoggerMessage(1304, LogLevel.Error, "{Target} could not be read")]
     private partial void LogNotFetched(string target, Exception error);
 
-    [LoggerMessage(1305, LogLevel.Warning, "{Target} goes to the bucket before it is complete: the cache had no room for all of it, and what was dropped is wanted again. Raise FUSION_CACHE_SIZE")]
+    [LoggerMessage(1305, LogLevel.Warning, "{Target} goes to the bucket before it is complete: what is wanted of it now is only in its unfinished upload, since the cache had no room for it (then raise FUSION_CACHE_SIZE) or the task has moved since")]
     private partial void LogPublishedEarly(string target);
 }
 

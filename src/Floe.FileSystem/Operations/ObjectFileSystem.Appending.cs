@@ -26,7 +26,12 @@ public sealed partial class ObjectFileSystem
         {
             foreach (var name in names[..^1])
             {
-                var entry = await LookupAsync(folder, name, cancellationToken).ConfigureAwait(false) ?? throw NoSuch(name);
+                var entry = await LookupAsync(folder, name, cancellationToken).ConfigureAwait(false);
+                if (entry.NodeId == 0)
+                {
+                    throw NoSuch(name);
+                }
+
                 lookedUp.Add(folder = entry.NodeId);
             }
 

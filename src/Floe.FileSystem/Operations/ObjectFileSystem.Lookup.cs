@@ -21,17 +21,37 @@ public sealed partial class ObjectFileSystem
     /// <summary>What the bucket has under a name; default: nothing.</summary>
     private readonly record struct Found(bool IsFolder, bool HasMarker, BucketObject? Object, bool IsLink);
 
-    /// <summary>The node of a name; null: there is none. Counts as a lookup.</summary>
-    public async ValueTask<FuseEntry?> LookupAsync(ulong parent, string name, CancellationToken cancellationToken)
+    /// <summary>The node of a name, or <see cref="FuseEntry.None"/>. Counts as a lookup.</summary>
+    public async ValueTask<FuseEntry> LookupAsync(ulong parent, string name, CancellationToken cancellationToken)
     {
-        var node = await ResolveAsync(_inodes.GetFolder(parent), name, cancellationToken).ConfigureAwait(false);
-        if (node is null)
+        var folder = _inodes.GetFolder(parent);
+        Node? node;
+        try
         {
-            return null;
+            node = await ResolveAsync(folder, name, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.Kind != ObjectStoreErrorKind.NotFound)
+        {
+            // An error makes the kernel take the name from whoever has the file open, as FuseEntry.None tells. It is pinned to its version anyway.
+            lock (Gate)
+            {
+                node = folder.Folder!.Children.GetValueOrDefault(name);
+                if (node is not { Kind: NodeKind.File, Uses: > 0 })
+                {
+                    throw;
+                }
+
+                Use(node);
+            }
         }
 
         lock (Gate)
         {
+            if (node is null)
+            {
+                return FuseEntry.None(MissingFor(folder.Folder!, name));
+            }
+
             node.Uses--;
             return EntryOf(node);
         }

@@ -139,6 +139,15 @@ public sealed partial class ObjectFileSystem
         return node.IsOwn || node.Uses > 0 ? _options.FileTtl : Left(node.ValidUntil, _options.FileTtl);
     }
 
+    /// <summary>
+    /// How long the kernel may believe that there is no such file: as long as it is believed here, so that making it then asks the bucket nothing
+    /// and is done before the kernel stops believing (<see cref="FuseEntry.None"/>). The lock is held.
+    /// </summary>
+    private TimeSpan MissingFor(FolderState folder, string name) =>
+        folder.Missing.TryGetValue(name, out var until) ? Left(until, _options.FileTtl)
+        : folder.Listing is { } listing ? Left(listing.ValidUntil, _options.FileTtl)
+        : TimeSpan.Zero;
+
     private TimeSpan Left(long until, TimeSpan most)
     {
         var left = TimeSpan.FromSeconds((double)(until - Now) / _time.TimestampFrequency);

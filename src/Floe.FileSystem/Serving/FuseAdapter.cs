@@ -17,7 +17,7 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
 
     public int ErrnoOf(Exception error) => StoreErrno.Of(error);
 
-    public ValueTask<FuseEntry?> LookupAsync(ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken) =>
+    public ValueTask<FuseEntry> LookupAsync(ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken) =>
         files.LookupAsync(parent, Text(name), cancellationToken);
 
     public void Forget(ulong node, ulong lookups) => files.Forget(node, lookups);

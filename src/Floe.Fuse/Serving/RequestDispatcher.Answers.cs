@@ -82,7 +82,7 @@ internal sealed partial class RequestDispatcher
         finished();
     }
 
-    private bool ReplyEntryOrNone(FuseRequest request, FuseEntry? entry) => entry is { } found ? ReplyEntry(request, found) : request.Fail(Errno.ENOENT);
+    private bool ReplyLookup(FuseRequest request, FuseEntry entry) => entry.NodeId != 0 ? ReplyEntry(request, entry) : request.Reply(Replies.EntryOf(entry));
 
     private bool ReplyEntry(FuseRequest request, FuseEntry entry)
     {

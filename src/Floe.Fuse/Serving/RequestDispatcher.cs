@@ -86,7 +86,7 @@ internal sealed partial class RequestDispatcher(
         switch (request.Opcode)
         {
             case FuseOpcode.Lookup:
-                Answer(request, files.LookupAsync(request.NodeId, message.ReadName(), request.Token), ReplyEntryOrNone);
+                Answer(request, files.LookupAsync(request.NodeId, message.ReadName(), request.Token), ReplyLookup);
                 break;
             case FuseOpcode.GetAttr:
                 var getAttr = message.Read<GetAttrIn>();

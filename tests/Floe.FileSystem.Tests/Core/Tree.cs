@@ -44,7 +44,7 @@ internal sealed class Tree : IAsyncDisposable
     public async Task<FuseEntry?> TryFindAsync(string path)
     {
         var ino = 1UL;
-        FuseEntry? entry = new FuseEntry(1, 0, (await Files.GetAttributesAsync(1, default)).Attributes, default, default);
+        var entry = new FuseEntry(1, 0, (await Files.GetAttributesAsync(1, default)).Attributes, default, default);
         foreach (var piece in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             entry = await Files.LookupAsync(ino, piece, default);
@@ -53,12 +53,12 @@ internal sealed class Tree : IAsyncDisposable
                 Files.Forget(ino, 1);
             }
 
-            if (entry is null)
+            if (entry.NodeId == 0)
             {
                 return null;
             }
 
-            ino = entry.Value.NodeId;
+            ino = entry.NodeId;
         }
 
         return entry;

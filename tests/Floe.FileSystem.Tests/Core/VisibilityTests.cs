@@ -1,4 +1,5 @@
 using Floe.Linux;
+using Floe.S3;
 using Xunit;
 
 namespace Floe.FileSystem.Tests.Core;
@@ -60,6 +61,21 @@ public sealed class VisibilityTests : CoreTests
         Bucket.Remove("f");
         Time.Advance(TimeSpan.FromSeconds(1.1));
         Assert.False(await Tree.ExistsAsync("f"));
+    }
+
+    /// <summary>An error here would make the kernel take the name from whoever has the file open, who could then not be dumped.</summary>
+    [Fact]
+    public async Task Lookup_StoreFailsAndFileIsOpen_IsWhatIsOpen()
+    {
+        Bucket.Put("f", "text");
+        var before = await Tree.StatAsync("f");
+        var handle = await Tree.OpenAsync("f", Tree.ReadOnly);
+        PassTime();
+        Bucket.Before = (_, key) => throw new ObjectStoreException(ObjectStoreErrorKind.Unavailable, key);
+        Assert.Equal(before, await Tree.StatAsync("f"));
+        Tree.Files.Release(handle);
+        PassTime();
+        await FailsAsync(121, () => Tree.StatAsync("f"));
     }
 
     [Fact]

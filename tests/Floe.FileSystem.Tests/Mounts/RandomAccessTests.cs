@@ -77,6 +77,17 @@ public sealed class RandomAccessTests
         }
     }
 
+    /// <summary>What is shown as "(deleted)" in /proc cannot be dumped, for as long as it is open.</summary>
+    [Fact]
+    public async Task Create_WhileOthersLookForTheName_OpenFileKeepsIt()
+    {
+        using var scratch = new ScratchFolder();
+        await using var mount = TestMount.Start(scratch, new MemoryBuckets(Tree.Bucket));
+        var (isOk, output) = await Scripts.PythonAsync(scratch, "lookers.py", mount.Path, "300");
+        Assert.True(isOk, output);
+        await mount.UnmountAsync();
+    }
+
     [Fact]
     public async Task Tee_TwoOnSwappedDescriptors_LogsAreWhole()
     {
