@@ -68,8 +68,8 @@ public sealed class VisibilityTests : CoreTests
     public async Task Lookup_StoreFailsAndFileIsOpen_IsWhatIsOpen()
     {
         Bucket.Put("f", "text");
-        var before = await Tree.StatAsync("f");
         var handle = await Tree.OpenAsync("f", Tree.ReadOnly);
+        var before = await Tree.StatAsync("f");
         PassTime();
         Bucket.Before = (_, key) => throw new ObjectStoreException(ObjectStoreErrorKind.Unavailable, key);
         Assert.Equal(before, await Tree.StatAsync("f"));
