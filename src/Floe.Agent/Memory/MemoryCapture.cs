@@ -27,6 +27,7 @@ internal sealed class MemoryCapture : IAsyncDisposable
 
     private readonly ISnapshotContent _content;
     private readonly int _threads;
+    private readonly Func<bool> _mayShare;
     private readonly CancellationTokenSource _stop;
     private readonly BlockingCollection<PageSegment> _ready = new(MaxWaiting);
     private readonly List<PageSegment> _code = [];
@@ -36,11 +37,13 @@ internal sealed class MemoryCapture : IAsyncDisposable
     private long _bytesRead;
 
     /// <param name="threads">How many threads read and hash at the same time.</param>
+    /// <param name="mayShare">Whether processes may share pages that a fork left to both: asked once, when the task stands still.</param>
     /// <param name="cancellationToken">Ends it all.</param>
-    public MemoryCapture(ISnapshotContent content, int threads, CancellationToken cancellationToken)
+    public MemoryCapture(ISnapshotContent content, int threads, Func<bool> mayShare, CancellationToken cancellationToken)
     {
         _content = content;
         _threads = threads;
+        _mayShare = mayShare;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
     }
 
@@ -55,7 +58,8 @@ internal sealed class MemoryCapture : IAsyncDisposable
     {
         if (_workers.Length == 0)
         {
-            _workers = [.. Enumerable.Range(0, _threads).Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
+            var mayShare = _mayShare();
+            _workers = [.. Enumerable.Range(0, _threads).Select(_ => Task.Factory.StartNew(() => Work(mayShare), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
         }
 
         return new ProcessPages(_content.AddStream(SnapshotNames.CriuImage(image)), pid, ExecutableMappings.Of(pid), SegmentBytes, Add);
@@ -99,11 +103,11 @@ internal sealed class MemoryCapture : IAsyncDisposable
         }
     }
 
-    private void Work()
+    private void Work(bool mayShare)
     {
         try
         {
-            using var reader = new SegmentReader(_content);
+            using var reader = new SegmentReader(_content, mayShare);
             foreach (var segment in _ready.GetConsumingEnumerable(_stop.Token))
             {
                 Read(reader, segment);

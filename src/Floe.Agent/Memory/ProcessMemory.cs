@@ -9,10 +9,11 @@ namespace Floe.Agent.Memory;
 /// process_vm_readv pins, and a pin gives the process a copy of its own of such a page (mm/gup.c, gup_must_unshare), so that reading
 /// ten workers that share a heap would make ten of it.
 /// </summary>
-internal sealed unsafe class ProcessMemory(int pid) : IDisposable
+/// <param name="mayShare">Whether there can be such pages; to look for them costs as much as a twentieth of the reading.</param>
+internal sealed unsafe class ProcessMemory(int pid, bool mayShare) : IDisposable
 {
     private const int MaxVectors = 256;
-    private readonly SharedPages _shared = new(pid);
+    private readonly SharedPages? _shared = mayShare ? new(pid) : null;
     private Microsoft.Win32.SafeHandles.SafeFileHandle? _mem;
 
     /// <summary>Fills <paramref name="destination"/> with the pieces one after the other; their lengths add up to its length.</summary>
@@ -57,12 +58,12 @@ internal sealed unsafe class ProcessMemory(int pid) : IDisposable
     public void Dispose()
     {
         _mem?.Dispose();
-        _shared.Dispose();
+        _shared?.Dispose();
     }
 
     private void ReadVectors(Interop.IoVec* remote, int count, byte* target, int bytes)
     {
-        if (_shared.Touches(new ReadOnlySpan<Interop.IoVec>(remote, count)))
+        if (_shared?.Touches(new ReadOnlySpan<Interop.IoVec>(remote, count)) == true)
         {
             ReadAllThroughMem(remote, count, target);
             return;

@@ -3,7 +3,7 @@ using Floe.Store;
 namespace Floe.Agent.Memory;
 
 /// <summary>One thread's way from a process's pages into a snapshot.</summary>
-internal sealed class SegmentReader(ISnapshotContent content) : IDisposable
+internal sealed class SegmentReader(ISnapshotContent content, bool mayShare) : IDisposable
 {
     // What is read is hashed at once: small enough to be still in the processor's second-level cache.
     private const int PieceBytes = BlockFormat.MaxReservedBytes;
@@ -18,7 +18,7 @@ internal sealed class SegmentReader(ISnapshotContent content) : IDisposable
         if (_memory is null || _pid != segment.Pid)
         {
             _memory?.Dispose();
-            _memory = new ProcessMemory(segment.Pid);
+            _memory = new ProcessMemory(segment.Pid, mayShare);
             _pid = segment.Pid;
         }
 

@@ -41,7 +41,8 @@ internal sealed class SnapshotRun : IAsyncDisposable
             KeepSnapshots = context.Options.KeepSnapshots,
             Stop = cancellationToken,
         });
-        _memory = new MemoryCapture(Writer, CaptureThreads, cancellationToken);
+        _memory = new MemoryCapture(
+            Writer, CaptureThreads, () => !ResidentMemory.LiesInOneProcess([.. ProcessTree.Read("/proc", task.Root.Pid, CancellationToken.None).Select(p => p.Pid)]), cancellationToken);
         Images = new ContentImageSink(Writer, _memory);
     }
 
@@ -79,7 +80,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
         var files = FileCapture.RunAsync(
             _context.Scope, _context.Baseline, Writer, new FileCaptureOptions { Processes = [.. frozen.Processes.Select(p => p.Pid)], Written = _context.Written }, cancellationToken);
         var mount = _context.Mount?.CaptureAsync(Writer, _leaveRunning, cancellationToken) ?? Task.CompletedTask;
-        var resident = Task.Run(() => ResidentMemory.Bytes(frozen.Processes.Select(p => p.Pid)), cancellationToken);
+        var resident = Task.Run(() => ResidentMemory.Bytes([.. frozen.Processes.Select(p => p.Pid)]), cancellationToken);
         var output = Task.Run(
             () =>
             {

@@ -3,7 +3,8 @@ namespace Floe.Store;
 /// <summary>
 /// Chooses among LZ4 and a few zstd levels by what is scarce. While sinks wait for upload buffers the link is the bottleneck and
 /// CPU is to be had: a stronger one. While they hardly ever wait and what they made is mostly there, compressing is the
-/// bottleneck: a faster one.
+/// bottleneck: a faster one. It begins with the fastest: on a fast link a small task is through before anything is learnt, and on a
+/// slow one no more than the upload buffers hold is weaker than it could be.
 /// </summary>
 public sealed class AdaptiveCompression : IFrameCompressionPolicy
 {
@@ -20,7 +21,7 @@ public sealed class AdaptiveCompression : IFrameCompressionPolicy
 
     private readonly Lock _lock = new();
     private int _frames;
-    private int _step = 2;
+    private int _step;
     private long _elapsedNanos;
     private long _waitedNanos;
 

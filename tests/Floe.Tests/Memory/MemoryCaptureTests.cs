@@ -25,7 +25,7 @@ public sealed class MemoryCaptureTests : IDisposable
     public async Task Finish_PagesOfData_WereReadBeforeAndAreWhole()
     {
         Random.Shared.NextBytes(_data.Span);
-        await using var capture = new MemoryCapture(_content, 2, CancellationToken.None);
+        await using var capture = new MemoryCapture(_content, 2, () => true, CancellationToken.None);
         var pages = capture.Open(Environment.ProcessId, "pages-1.img");
         pages.Add(_data.Pages);
         pages.Complete();
@@ -43,7 +43,7 @@ public sealed class MemoryCaptureTests : IDisposable
     {
         _data.Span.Fill(1);
         _code.Span.Fill(2);
-        await using var capture = new MemoryCapture(_content, 2, CancellationToken.None);
+        await using var capture = new MemoryCapture(_content, 2, () => true, CancellationToken.None);
         var pages = capture.Open(Environment.ProcessId, "pages-1.img");
         foreach (var range in new[] { _data.Pages, _code.Pages }.OrderBy(range => range.Address))
         {
@@ -65,7 +65,7 @@ public sealed class MemoryCaptureTests : IDisposable
     [Fact]
     public async Task Add_AfterAFailedRead_ThrowsIts()
     {
-        await using var capture = new MemoryCapture(_content, 2, CancellationToken.None);
+        await using var capture = new MemoryCapture(_content, 2, () => true, CancellationToken.None);
         var pages = capture.Open(Environment.ProcessId, "pages-1.img");
         var error = Assert.Throws<LinuxException>(() =>
         {

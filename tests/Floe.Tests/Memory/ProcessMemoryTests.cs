@@ -44,12 +44,12 @@ public sealed class ProcessMemoryTests
             var said = (await File.ReadAllTextAsync(folder["said"], TestContext.Current.CancellationToken)).Split(' ');
             child = int.Parse(said[0], CultureInfo.InvariantCulture);
             var start = (ulong.Parse(said[1], CultureInfo.InvariantCulture) + 4095) / 4096 * 4096;
-            var before = ResidentMemory.Bytes([child]);
-            using var memory = new ProcessMemory(child);
+            var before = ResidentMemory.Bytes([parent.Pid, child]);
+            using var memory = new ProcessMemory(child, mayShare: true);
             var read = new byte[Bytes - 4096];
             memory.Read([new PagePiece(start, read.Length)], read);
 
-            Assert.InRange(ResidentMemory.Bytes([child]), 0, before + (Bytes / 4));
+            Assert.InRange(ResidentMemory.Bytes([parent.Pid, child]), 0, before + (Bytes / 4));
             Assert.False(read.AsSpan().ContainsAnyExcept((byte)7));
         }
         finally
