@@ -142,7 +142,7 @@ internal sealed partial class S3Client : IDisposable
 
                 case S3Remedy.Retry when attempt < _options.MaxAttempts && !fault.IsForGood:
                     var pause = Pause(attempt, fault.RetryAfter);
-                    LogRetry(request.Action, request.Key, S3Errors.Clean(fault.Message), attempt + 1, _options.MaxAttempts, (long)pause.TotalMilliseconds);
+                    LogRetry(request.Action, request.Key, S3Errors.Reason(fault), attempt + 1, _options.MaxAttempts, (long)pause.TotalMilliseconds);
                     await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
                     continue;
 

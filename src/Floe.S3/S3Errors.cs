@@ -87,7 +87,8 @@ internal static class S3Errors
     private static string Said(S3Fault fault) =>
         fault.Code.Length == 0 ? "" : $" ({Clean(fault.Code)}: {Clean(fault.Message)})";
 
-    private static string Reason(S3Fault fault)
+    /// <summary>What happened, in the words of whoever knows best: the socket, the HTTP client, the service.</summary>
+    public static string Reason(S3Fault fault)
     {
         for (Exception? e = fault; e is not null; e = e.InnerException)
         {

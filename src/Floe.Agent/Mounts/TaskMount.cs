@@ -179,11 +179,6 @@ internal sealed partial class TaskMount : IAsyncDisposable
     public async Task<bool> FinishAsync(CancellationToken cancellationToken)
     {
         var failures = await _mount!.UnmountAsync(cancellationToken).ConfigureAwait(false);
-        foreach (var failure in failures)
-        {
-            LogFailed(failure.Target.ToString(), failure.Error.Message);
-        }
-
         return failures.Count == 0;
     }
 
@@ -273,9 +268,6 @@ internal sealed partial class TaskMount : IAsyncDisposable
 
     [LoggerMessage(EventId = 4700, Level = LogLevel.Information, Message = "Of the mount, {Nodes} files and {MiB} MiB that are not in the bucket travel along")]
     private partial void LogCaptured(int nodes, long miB);
-
-    [LoggerMessage(EventId = 4701, Level = LogLevel.Error, Message = "{Target} was not written: {Reason}")]
-    private partial void LogFailed(string target, string reason);
 
     private sealed class Carrier(CarriedBytes carried) : IStreamConsumer
     {

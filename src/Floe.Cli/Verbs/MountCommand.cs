@@ -97,11 +97,6 @@ internal static class MountCommand
         try
         {
             var failures = await mount.UnmountAsync(signals.Second).ConfigureAwait(false);
-            foreach (var failure in failures)
-            {
-                await System.Console.Error.WriteLineAsync($"floe: {failure.Target} was not written: {failure.Error.Message}; its bytes are kept in {failure.LocalPath}").ConfigureAwait(false);
-            }
-
             return failures.Count == 0 ? 0 : ExitCodes.StoreError;
         }
         catch (OperationCanceledException)

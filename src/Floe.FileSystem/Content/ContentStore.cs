@@ -23,7 +23,11 @@ public sealed partial class ContentStore : IAsyncDisposable
     private readonly Dictionary<ObjectVersion, FileContent> _parked = [];
     private readonly ConcurrentDictionary<UploadSession, Task> _aborts = [];
     private readonly OwnFolder _folder;
+    /// <summary>Failures beyond so many are counted and not named: when a service fails, it fails for every file.</summary>
+    private const int MaxNamed = 20;
+
     private long _tick;
+    private int _failuresTold;
     private long _pinnedBytes;
 
     public ContentStore(IBucketService buckets, ContentStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
@@ -149,6 +153,7 @@ public sealed partial class ContentStore : IAsyncDisposable
 
         await _stop.CancelAsync().ConfigureAwait(false);
         Streams.Dispose();
+        var kept = 0;
         foreach (var content in Contents())
         {
             await content.SettleAsync().ConfigureAwait(false);
@@ -163,8 +168,14 @@ public sealed partial class ContentStore : IAsyncDisposable
             content.Drop(isKept);
             if (isKept)
             {
-                Keep(path!, target!, $"{content.Failure?.Message ?? "the mount ended first"}{(away is null ? "" : $"; {away}")}");
+                Keep(path!, target!, $"{content.Failure?.Message ?? "the mount ended first"}{(away is null ? "" : $"; {away}")}", isNamed: away is not null || kept < MaxNamed);
+                kept++;
             }
+        }
+
+        if (kept > MaxNamed)
+        {
+            LogMoreKept(kept, Path.Combine(Options.CacheFolder, KeptFolder));
         }
 
         await Task.WhenAll(_aborts.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -233,8 +244,24 @@ public sealed partial class ContentStore : IAsyncDisposable
         dropped.ForEach(c => c.Drop(keepsFile: false));
     }
 
-    internal void NoteFailure(FileContent content, ContentException error) =>
-        LogNotPublished(content.Target?.ToString() ?? "a removed file", error.Message, content.LocalPath ?? "nowhere");
+    internal void NoteFailure(FileContent content, ContentException error)
+    {
+        if (content.Told == error.Message)
+        {
+            return;
+        }
+
+        content.Told = error.Message;
+        switch (Interlocked.Increment(ref _failuresTold))
+        {
+            case <= MaxNamed:
+                LogNotPublished(content.Target?.ToString() ?? "a removed file", error.Message, content.LocalPath ?? "nowhere");
+                break;
+            case MaxNamed + 1:
+                LogMoreNotPublished();
+                break;
+        }
+    }
 
     internal void NotePublishedEarly(ContentTarget target) => LogPublishedEarly(target.ToString());
 
@@ -307,12 +334,15 @@ public sealed partial class ContentStore : IAsyncDisposable
         return isStarted;
     }
 
-    private void Keep(string path, ContentTarget target, string reason)
+    private void Keep(string path, ContentTarget target, string reason, bool isNamed)
     {
         var kept = KeptPath(path, target);
         Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
         File.Move(path, kept, overwrite: true);
-        LogKept(target.ToString(), reason, kept);
+        if (isNamed)
+        {
+            LogKept(target.ToString(), reason, kept);
+        }
     }
 
     /// <summary>Where a local file will lie that outlives the store.</summary>
@@ -327,6 +357,12 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     [LoggerMessage(1302, LogLevel.Error, "{Target} did not reach the bucket ({Reason}); what was written is kept in {Path}")]
     private partial void LogKept(string target, string reason, string path);
+
+    [LoggerMessage(1306, LogLevel.Error, "More files are not in the bucket; they are counted at the end")]
+    private partial void LogMoreNotPublished();
+
+    [LoggerMessage(1307, LogLevel.Error, "{Count} files in all did not reach the bucket; what was written of each is kept in {Folder}, under a name that ends as its key does")]
+    private partial void LogMoreKept(int count, string folder);
 
     [LoggerMessage(1303, LogLevel.Warning, "An unfinished upload of s3://{Bucket}/{Key} could not be aborted ({Reason}); floe gc removes it")]
     private partial void LogNotAborted(string bucket, string key, string reason);

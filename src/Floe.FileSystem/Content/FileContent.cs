@@ -106,6 +106,9 @@ public sealed partial class FileContent
     /// <summary>Why the last publication failed; null since one succeeded, or while none was tried.</summary>
     public ContentException? Failure { get; private set; }
 
+    /// <summary>The failure that was logged last.</summary>
+    public string? Told { get; set; }
+
     /// <summary>Bytes held on the local disk.</summary>
     public long CachedBytes
     {

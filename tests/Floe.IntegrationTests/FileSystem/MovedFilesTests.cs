@@ -35,6 +35,19 @@ public sealed class MovedFilesTests
         Assert.Contains("work/refused", ended.Errors, StringComparison.Ordinal);
     }
 
+    /// <summary>When a service refuses one file it refuses all: whoever looks at a log must find its end.</summary>
+    [Fact]
+    public async Task Run_UploadsOfManyFilesRefused_NamesTheFirstAndCountsAll()
+    {
+        await using var fleet = await StartAsync();
+        var a = await fleet.MachineAsync("machine-a");
+        fleet.Server.Faults.Add(new(Testing.S3.S3DoubleFaultKind.Error, int.MaxValue) { Status = 403, Code = "AccessDenied", Where = c => c.Method == "PUT" && c.Key.StartsWith("work/refused", StringComparison.Ordinal) });
+        var ended = await EndAsync(await fleet.RunScriptAsync(a, "for i in $(seq 300); do echo $i > refused$i; done"));
+        Assert.True(ended.Status.ShellCode == 174, $"{ended.Status}: {ended.Errors}");
+        Assert.Contains("300 files in all did not reach the bucket", ended.Errors, StringComparison.Ordinal);
+        Assert.InRange(ended.Errors.Split('\n').Count(line => line.Contains("work/refused", StringComparison.Ordinal)), 20, 40);
+    }
+
     [Fact]
     public async Task Run_MovedWhileAppending_LogIsWhole()
     {
