@@ -55,6 +55,16 @@ public sealed partial class FuseServer : IAsyncDisposable
     /// <summary>Whether the kernel can be given files to read and write itself (Linux 6.9): <see cref="TryRegisterBacking"/>.</summary>
     public bool MayPassThrough => _settled.MayPassThrough;
 
+    /// <summary>
+    /// Set while a tracer stops the callers, to be frozen: whoever waits in fsync cannot stop before it is answered, and is answered then. See
+    /// <see cref="IFuseFileSystem.SyncAsync"/>.
+    /// </summary>
+    public bool ReleasesTraced
+    {
+        get => _pending.ReleasesTraced;
+        set => _pending.ReleasesTraced = value;
+    }
+
     /// <summary>Mounts the file system on an existing folder (absolute path) and serves it.</summary>
     /// <exception cref="LinuxException">No /dev/fuse, no right to mount, no such folder.</exception>
     /// <exception cref="FuseException">The kernel's FUSE is too old.</exception>

@@ -62,7 +62,10 @@ public interface IFuseFileSystem
     /// <summary>The last descriptor is gone. Nobody hears of an error.</summary>
     ValueTask ReleaseAsync(ulong node, ulong handle);
 
-    ValueTask SyncAsync(ulong node, ulong handle, bool dataOnly, CancellationToken cancellationToken);
+    /// <param name="released">
+    /// Cancelled when the caller is being frozen (<see cref="FuseServer.ReleasesTraced"/>): the call is to return, and what it waited for to go on.
+    /// </param>
+    ValueTask SyncAsync(ulong node, ulong handle, bool dataOnly, CancellationToken released, CancellationToken cancellationToken);
 
     ValueTask AllocateAsync(ulong node, ulong handle, ulong offset, ulong length, uint mode, CancellationToken cancellationToken);
 

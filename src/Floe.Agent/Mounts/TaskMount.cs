@@ -175,6 +175,15 @@ internal sealed partial class TaskMount : IAsyncDisposable
         }
     }
 
+    /// <summary>While the task is being stopped, and not after: what waits for an upload must not keep it from standing still.</summary>
+    public void SetBeingFrozen(bool isBeingFrozen)
+    {
+        if (_mount is { } mount)
+        {
+            mount.IsBeingFrozen = isBeingFrozen;
+        }
+    }
+
     /// <summary>After the task's end: everything to the bucket. False: something is not there; it was logged and is kept on this machine.</summary>
     public async Task<bool> FinishAsync(CancellationToken cancellationToken)
     {

@@ -104,6 +104,7 @@ internal sealed partial class SnapshotTaker
                 Cpu = _context.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
                 LeaveRunning = leaveRunning,
             };
+            _context.Mount?.SetBeingFrozen(true);
             return await _dump.RunAsync(_context.Criu, request, run.Images, run.CommitFrozenAsync, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
@@ -118,6 +119,7 @@ internal sealed partial class SnapshotTaker
         }
         finally
         {
+            _context.Mount?.SetBeingFrozen(false);
             await run.DisposeAsync().ConfigureAwait(false);
         }
     }

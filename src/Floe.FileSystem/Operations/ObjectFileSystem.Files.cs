@@ -168,20 +168,37 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>fsync: the file as it is now is an object of the bucket when this returns.</summary>
-    public async ValueTask SyncAsync(ulong handle, CancellationToken cancellationToken)
+    /// <param name="released">
+    /// The caller is being frozen for a snapshot, and what it waits for would keep it from standing still: the upload goes on without it, and what has
+    /// not gone up is in the snapshot.
+    /// </param>
+    public async ValueTask SyncAsync(ulong handle, CancellationToken released, CancellationToken cancellationToken)
     {
         var file = FileOf(handle);
         await TakeMappedAsync(handle, cancellationToken).ConfigureAwait(false);
-        if (file.Content.Target is not null)
+        if (file.Content.Target is null)
         {
-            try
-            {
-                await file.Content.SyncAsync(cancellationToken).ConfigureAwait(false);
-            }
-            catch (ContentException e)
-            {
-                throw NotWritten(e);
-            }
+            return;
+        }
+
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
+        var syncing = file.Content.SyncAsync(_contents.Stopping);
+        await syncing.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!syncing.IsCompleted)
+        {
+            // How it ends is in the content's failure.
+            _ = syncing.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            cancellationToken.ThrowIfCancellationRequested();
+            return;
+        }
+
+        try
+        {
+            await syncing.ConfigureAwait(false);
+        }
+        catch (ContentException e)
+        {
+            throw NotWritten(e);
         }
     }
 

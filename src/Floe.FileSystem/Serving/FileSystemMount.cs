@@ -30,6 +30,13 @@ public sealed class FileSystemMount : IAsyncDisposable
     /// <summary>Whether the kernel reads files that are whole in the cache by itself (Linux 6.9).</summary>
     public bool MayPassThrough => _server.MayPassThrough;
 
+    /// <summary>Set while the processes that use the mount are being stopped for a snapshot: those that wait in fsync are let go.</summary>
+    public bool IsBeingFrozen
+    {
+        get => _server.ReleasesTraced;
+        set => _server.ReleasesTraced = value;
+    }
+
     /// <summary>Ends when the mount is gone, whoever unmounted it. Uploads may still be under way: see <see cref="ObjectFileSystem.DrainAsync"/>.</summary>
     public Task Ended => _server.Ended;
 

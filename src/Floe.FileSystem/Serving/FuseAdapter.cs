@@ -101,7 +101,8 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
     public async ValueTask ReleaseAsync(ulong node, ulong handle) =>
         await (await _opens.Task.ConfigureAwait(false)).ReleaseAsync(node, handle).ConfigureAwait(false);
 
-    public ValueTask SyncAsync(ulong node, ulong handle, bool dataOnly, CancellationToken cancellationToken) => files.SyncAsync(handle, cancellationToken);
+    public ValueTask SyncAsync(ulong node, ulong handle, bool dataOnly, CancellationToken released, CancellationToken cancellationToken) =>
+        files.SyncAsync(handle, released, cancellationToken);
 
     public ValueTask AllocateAsync(ulong node, ulong handle, ulong offset, ulong length, uint mode, CancellationToken cancellationToken) =>
         files.AllocateAsync(handle, Offset(offset), Offset(length), mode, cancellationToken);

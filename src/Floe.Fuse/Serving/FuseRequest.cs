@@ -7,6 +7,7 @@ namespace Floe.Fuse.Serving;
 internal sealed class FuseRequest(FuseChannel channel, in InHeader header) : IDisposable
 {
     private readonly CancellationTokenSource _cancellation = new();
+    private CancellationTokenSource? _release;
 
     public ulong Unique { get; } = header.Unique;
 
@@ -19,10 +20,15 @@ internal sealed class FuseRequest(FuseChannel channel, in InHeader header) : IDi
     /// <summary>Cancelled when the caller is being killed.</summary>
     public CancellationToken Token => _cancellation.Token;
 
+    /// <summary>Cancelled when the caller is stopped by a tracer, while <see cref="PendingRequests.ReleasesTraced"/>. To be taken before the request is pending.</summary>
+    public CancellationToken Released => (_release ??= new CancellationTokenSource()).Token;
+
     /// <summary>Memory that the request holds on to until it is answered.</summary>
     public RequestBuffer? Buffer { get; set; }
 
     public void Cancel() => _cancellation.Cancel();
+
+    public void Release() => _release?.Cancel();
 
     // All of these tell whether the kernel took the answer: if not, nobody will ever give back what it names.
 
@@ -60,6 +66,7 @@ internal sealed class FuseRequest(FuseChannel channel, in InHeader header) : IDi
         Buffer?.Return();
         Buffer = null;
         _cancellation.Dispose();
+        _release?.Dispose();
     }
 
     private bool Send(Span<byte> message, int error)

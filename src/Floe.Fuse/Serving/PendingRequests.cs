@@ -20,6 +20,12 @@ internal sealed class PendingRequests(TimeProvider time)
     private readonly Queue<ulong> _early = new();
     private readonly Lock _gate = new();
 
+    /// <summary>
+    /// Whether requests that have a <see cref="FuseRequest.Released"/> end early when their caller is being stopped by a tracer: it cannot stop before
+    /// they are answered, and does not run a step further then.
+    /// </summary>
+    public bool ReleasesTraced { get; set; }
+
     public void Add(FuseRequest request)
     {
         _requests[request.Unique] = request;
@@ -65,7 +71,7 @@ internal sealed class PendingRequests(TimeProvider time)
     {
         foreach (var request in _requests.Values)
         {
-            TryCancel(request);
+            Try(request.Cancel);
         }
     }
 
@@ -73,21 +79,27 @@ internal sealed class PendingRequests(TimeProvider time)
     {
         while (_requests.TryGetValue(request.Unique, out var pending) && pending == request)
         {
-            if (IsBeingKilled(request.Caller.Pid))
+            var (isBeingKilled, isTraced) = Caller(request.Caller.Pid);
+            if (isBeingKilled)
             {
-                TryCancel(request);
+                Try(request.Cancel);
                 return;
+            }
+
+            if (isTraced && ReleasesTraced)
+            {
+                Try(request.Release);
             }
 
             await Task.Delay(s_watchInterval, time, CancellationToken.None).ConfigureAwait(false);
         }
     }
 
-    private static void TryCancel(FuseRequest request)
+    private static void Try(Action end)
     {
         try
         {
-            request.Cancel();
+            end();
         }
         catch (ObjectDisposedException)
         {
@@ -95,30 +107,35 @@ internal sealed class PendingRequests(TimeProvider time)
         }
     }
 
-    private static bool IsBeingKilled(uint pid)
+    private static (bool IsBeingKilled, bool IsTraced) Caller(uint pid)
     {
         if (pid == 0)
         {
-            return false;
+            return default;
         }
 
         try
         {
+            var (isBeingKilled, isTraced) = (false, false);
             foreach (var line in File.ReadLines($"/proc/{pid}/status"))
             {
-                if ((line.StartsWith("SigPnd:", StringComparison.Ordinal) || line.StartsWith("ShdPnd:", StringComparison.Ordinal)) &&
-                    ulong.TryParse(line.AsSpan(7).Trim(), System.Globalization.NumberStyles.AllowHexSpecifier, null, out var signals) && (signals & KillBit) != 0)
+                if (line.StartsWith("TracerPid:", StringComparison.Ordinal))
                 {
-                    return true;
+                    isTraced = line.AsSpan("TracerPid:".Length).Trim() is not "0";
+                }
+                else if ((line.StartsWith("SigPnd:", StringComparison.Ordinal) || line.StartsWith("ShdPnd:", StringComparison.Ordinal)) &&
+                    ulong.TryParse(line.AsSpan(7).Trim(), System.Globalization.NumberStyles.AllowHexSpecifier, null, out var signals))
+                {
+                    isBeingKilled |= (signals & KillBit) != 0;
                 }
             }
 
-            return false;
+            return (isBeingKilled, isTraced);
         }
         catch (IOException)
         {
             // It is gone, so nobody waits.
-            return true;
+            return (true, false);
         }
     }
 }

@@ -149,7 +149,7 @@ internal sealed partial class RequestDispatcher(
                 break;
             case FuseOpcode.FSync:
                 var sync = message.Read<FSyncIn>();
-                Answer(request, files.SyncAsync(request.NodeId, sync.Handle, (sync.Flags & FuseConstants.FUSE_FSYNC_FDATASYNC) != 0, request.Token));
+                Answer(request, files.SyncAsync(request.NodeId, sync.Handle, (sync.Flags & FuseConstants.FUSE_FSYNC_FDATASYNC) != 0, request.Released, request.Token));
                 break;
             case FuseOpcode.FAllocate:
                 var allocate = message.Read<FAllocateIn>();

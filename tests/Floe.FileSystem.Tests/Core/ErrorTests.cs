@@ -63,7 +63,7 @@ public sealed class ErrorTests : CoreTests
         };
         var handle = await Tree.CreateAsync("f", Tree.ReadWrite);
         await Tree.Files.WriteAsync(handle, 0, "text"u8.ToArray(), killsPrivileges: false, default);
-        await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default).AsTask());
+        await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default, default).AsTask());
         await FailsAsync(Errno.EIO, () =>
         {
             Tree.Files.Flush(handle);

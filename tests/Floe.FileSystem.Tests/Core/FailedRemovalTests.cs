@@ -157,7 +157,7 @@ public sealed class FailedRemovalTests : CoreTests
     private async Task GoesOnAsync(ulong handle, string text, string key)
     {
         await WriteAsync(handle, text);
-        await Tree.Files.SyncAsync(handle, default);
+        await Tree.Files.SyncAsync(handle, default, default);
         Assert.StartsWith(text, Bucket.Text(key), StringComparison.Ordinal);
         Tree.Files.Release(handle);
     }

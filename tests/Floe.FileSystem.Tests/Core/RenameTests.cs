@@ -151,7 +151,7 @@ public sealed class RenameTests : CoreTests
         var handle = await Tree.CreateAsync("a", Tree.WriteOnly);
         if (isUploaded)
         {
-            await Tree.Files.SyncAsync(handle, default);
+            await Tree.Files.SyncAsync(handle, default, default);
         }
 
         Assert.False(await Tree.ExistsAsync("b"));

@@ -27,7 +27,7 @@ public sealed class UnlinkTests : CoreTests
         await Tree.UnlinkAsync("f");
         await Tree.Files.WriteAsync(handle, 4, "more"u8.ToArray(), killsPrivileges: false, default);
         Assert.Equal("textmore", await Tree.ReadAsync(handle));
-        await Tree.Files.SyncAsync(handle, default);
+        await Tree.Files.SyncAsync(handle, default, default);
         Tree.Files.Release(handle);
         await Tree.DrainAsync();
         Assert.Empty(Bucket.Keys);

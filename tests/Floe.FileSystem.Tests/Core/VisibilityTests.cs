@@ -96,7 +96,7 @@ public sealed class VisibilityTests : CoreTests
     {
         var handle = await Tree.CreateAsync("f", Tree.WriteOnly);
         await Tree.Files.WriteAsync(handle, 0, "text"u8.ToArray(), killsPrivileges: false, default);
-        await Tree.Files.SyncAsync(handle, default);
+        await Tree.Files.SyncAsync(handle, default, default);
         Assert.Equal("text", Bucket.Text("f"));
         Tree.Files.Release(handle);
     }
@@ -107,7 +107,7 @@ public sealed class VisibilityTests : CoreTests
         var handle = await Tree.CreateAsync("f", Tree.WriteOnly);
         await Tree.Files.WriteAsync(handle, 0, "mine"u8.ToArray(), killsPrivileges: false, default);
         Bucket.Put("f", "theirs");
-        await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default).AsTask());
+        await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default, default).AsTask());
         Assert.Equal("theirs", Bucket.Text("f"));
         Tree.Files.Release(handle);
     }
@@ -133,7 +133,7 @@ public sealed class VisibilityTests : CoreTests
         // The mount learns of it.
         Assert.Equal(!isRemoved, await Tree.ExistsAsync("f"));
         await Tree.Files.WriteAsync(handle, 0, "mine"u8.ToArray(), killsPrivileges: false, default);
-        await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default).AsTask());
+        await FailsAsync(Errno.EIO, () => Tree.Files.SyncAsync(handle, default, default).AsTask());
         Tree.Files.Release(handle);
         var failure = Assert.Single(await Tree.Files.DrainAsync(includingOpen: false, default));
         Assert.Equal(isRemoved ? [] : ["f"], Bucket.Keys);

@@ -66,6 +66,30 @@ public sealed class MovedFilesTests
         Assert.Equal(Lines(1, 1000), fleet.Text("log"));
     }
 
+    /// <summary>Who waits in fsync cannot be stopped before it returns, and over a slow link that is longer than a machine has after its notice.</summary>
+    [Fact]
+    public async Task Run_MovedWhileItWaitsInFsync_GoesOnWithTheBytes()
+    {
+        await using var fleet = await StartAsync();
+        var a = await fleet.MachineAsync("machine-a");
+        var waiting = 0;
+        fleet.Server.Faults.Add(new(Testing.S3.S3DoubleFaultKind.Stall, int.MaxValue) { Where = c => c.Method == "PUT" && c.Key == "work/synced" && Interlocked.Increment(ref waiting) > 0 });
+        const string script = "exec python3 -c 'import os; f = open(\"synced\", \"wb\"); f.write(b\"0123456789\" * 2000000); f.flush(); os.fsync(f.fileno()); f.write(b\"end\"); print(\"synced\")'";
+        var run = await fleet.RunScriptAsync(a, script);
+        await UntilAsync(run, () => Volatile.Read(ref waiting) > 0, "an upload that does not end");
+        await Task.Delay(500, TestContext.Current.CancellationToken);
+        var left = await fleet.TakeAwayAsync(a, run);
+        Assert.DoesNotContain("Snapshot failed", left.Errors, StringComparison.Ordinal);
+        Assert.Equal("", Encoding.UTF8.GetString(left.Output));
+        fleet.Server.Faults.Clear();
+        var b = await fleet.MachineAsync("machine-b");
+        var ended = await EndAsync(await fleet.RunScriptAsync(b, script));
+        Assert.True(ended.Status.ShellCode == 0, ended.Errors);
+        Assert.Equal("synced\n", Encoding.UTF8.GetString(ended.Output));
+        Assert.Equal(string.Concat(Enumerable.Repeat("0123456789", 2_000_000)) + "end", fleet.Text("synced"));
+        Assert.Equal(0, fleet.Server.OpenUploadCount);
+    }
+
     [Fact]
     public async Task Run_MovedInTheMiddleOfALargeFile_GoesOnWithTheSameUpload()
     {
