@@ -56,7 +56,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     public bool MayPassThrough => _settled.MayPassThrough;
 
     /// <summary>
-    /// Set while a tracer stops the callers, to be frozen: whoever waits in fsync cannot stop before it is answered, and is answered then. See
+    /// Set while a tracer stops the callers, to be frozen: whoever waits in fsync or write cannot stop before it is answered, and is answered then. See
     /// <see cref="IFuseFileSystem.SyncAsync"/>.
     /// </summary>
     public bool ReleasesTraced

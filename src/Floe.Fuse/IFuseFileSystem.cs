@@ -54,7 +54,8 @@ public interface IFuseFileSystem
 
     /// <summary>Bytes written.</summary>
     /// <param name="killsPrivileges">Whether the write takes off set-user-id and set-group-id.</param>
-    ValueTask<int> WriteAsync(ulong node, ulong handle, ulong offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken cancellationToken);
+    /// <param name="released">Cancelled when the caller is being frozen (<see cref="FuseServer.ReleasesTraced"/>): the call is not to wait for room any more.</param>
+    ValueTask<int> WriteAsync(ulong node, ulong handle, ulong offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken released, CancellationToken cancellationToken);
 
     /// <summary>One descriptor of the open file is closed; an error here is what close(2) returns.</summary>
     ValueTask FlushAsync(ulong node, ulong handle, CancellationToken cancellationToken);

@@ -284,14 +284,21 @@ internal sealed partial class TaskMount : IAsyncDisposable
 
         public ValueTask BeginAsync(StoredStream stream, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-        public ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => carried.AddAsync(data, cancellationToken);
+        public ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+        {
+            carried.Add(data.Span);
+            return ValueTask.CompletedTask;
+        }
 
-        public async ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken)
+        public ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken)
         {
             for (; byteCount > 0; byteCount -= s_zeros.Length)
             {
-                await carried.AddAsync(s_zeros.AsMemory(0, (int)Math.Min(byteCount, s_zeros.Length)), cancellationToken).ConfigureAwait(false);
+                cancellationToken.ThrowIfCancellationRequested();
+                carried.Add(s_zeros.AsSpan(0, (int)Math.Min(byteCount, s_zeros.Length)));
             }
+
+            return ValueTask.CompletedTask;
         }
 
         public ValueTask EndAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;

@@ -69,7 +69,15 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
     /// <summary>The limit holds again for so many bytes. They stay reserved: whoever needs space next drops them.</summary>
     public void Repay(long bytes) => Interlocked.Add(ref _overdrawn, -bytes);
 
-    public async ValueTask ReserveAsync(long bytes, CancellationToken cancellationToken, int transfers = 0)
+    /// <summary>Reserves what cannot be refused and must not have others' bytes sent for it. Whoever needs space next waits for the more.</summary>
+    public void TakePastLimit(long bytes) => Interlocked.Add(ref _used, bytes);
+
+    public ValueTask ReserveAsync(long bytes, CancellationToken cancellationToken, int transfers = 0) => ReserveAsync(bytes, transfers, CancellationToken.None, cancellationToken);
+
+    /// <param name="released">Ends the waiting: the space is taken past the limit, and whoever needs some next waits for the more.</param>
+    public ValueTask ReserveAsync(long bytes, CancellationToken released, CancellationToken cancellationToken) => ReserveAsync(bytes, 0, released, cancellationToken);
+
+    private async ValueTask ReserveAsync(long bytes, int transfers, CancellationToken released, CancellationToken cancellationToken)
     {
         if (TryReserve(bytes, transfers))
         {
@@ -79,7 +87,7 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         Interlocked.Increment(ref _waiters);
         try
         {
-            await WaitAsync(bytes, transfers, cancellationToken).ConfigureAwait(false);
+            await WaitAsync(bytes, transfers, released, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -105,8 +113,9 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         Release(bytes);
     }
 
-    private async Task WaitAsync(long bytes, int transfers, CancellationToken cancellationToken)
+    private async Task WaitAsync(long bytes, int transfers, CancellationToken released, CancellationToken cancellationToken)
     {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
         while (true)
         {
             Task changed;
@@ -127,7 +136,13 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
                     : $"the cache of {MaxBytes} bytes is full of data that is not in the bucket yet and cannot be sent; raise FUSION_CACHE_SIZE");
             }
 
-            await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await changed.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
+            if (released.IsCancellationRequested)
+            {
+                TakePastLimit(bytes);
+                return;
+            }
         }
     }
 

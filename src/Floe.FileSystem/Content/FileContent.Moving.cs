@@ -7,6 +7,9 @@ namespace Floe.FileSystem.Content;
 /// <summary>Into a snapshot and out of one. Nobody writes and nothing is uploaded while a state is captured.</summary>
 public sealed partial class FileContent
 {
+    /// <summary>Until it is attached: what it would send goes into an upload of its own, while the parts sent before are in another one.</summary>
+    private volatile bool _isImported;
+
     /// <summary>
     /// What the bucket does not have. Parts that have gone up are named and not carried, unless the bytes may be wanted before the file is an object:
     /// by who has read such a part before, or, since nobody tells, by the kernel, or by a task that runs on here and may change what those parts become.
@@ -63,7 +66,7 @@ public sealed partial class FileContent
     internal void ReadCarried(long offset, Span<byte> destination) => _local!.Read(offset, destination);
 
     /// <summary>Takes bytes of a range of the state into the cache.</summary>
-    internal async ValueTask AddCarriedAsync(long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    internal void AddCarried(long offset, ReadOnlySpan<byte> bytes)
     {
         var (first, end) = (BlockMap.BlockOf(offset), BlockMap.BlocksOf(offset + bytes.Length));
         long absent;
@@ -72,10 +75,11 @@ public sealed partial class FileContent
             absent = Enumerable.Range(0, (int)(end - first)).Count(i => !_blocks.IsPresent(first + i));
         }
 
-        await _store.Space.ReserveAsync(absent * BlockMap.BlockBytes, cancellationToken).ConfigureAwait(false);
+        // Not waited for: the limit of this machine may be lower than that of the one before, and nothing can be sent yet to make room.
+        _store.Space.TakePastLimit(absent * BlockMap.BlockBytes);
         using (_fill.Take())
         {
-            Local().Write(offset, bytes.Span);
+            Local().Write(offset, bytes);
             lock (_lock)
             {
                 for (var block = first; block < end; block++)
@@ -96,6 +100,7 @@ public sealed partial class FileContent
             _size = state.Size,
             _baseLimit = state.BaseLimit,
             _changes = state.IsDirty ? 1 : 0,
+            _isImported = true,
         };
         return content;
     }
@@ -105,6 +110,12 @@ public sealed partial class FileContent
     /// </summary>
     /// <exception cref="MountStateException">What the state refers to is gone.</exception>
     internal async Task AttachAsync(ContentState state, CancellationToken cancellationToken)
+    {
+        await AttachToBucketAsync(state, cancellationToken).ConfigureAwait(false);
+        _isImported = false;
+    }
+
+    private async Task AttachToBucketAsync(ContentState state, CancellationToken cancellationToken)
     {
         var client = _store.Client(state.Bucket);
         var found = await client.HeadAsync(state.Key, cancellationToken).ConfigureAwait(false);

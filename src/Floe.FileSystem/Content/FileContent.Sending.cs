@@ -53,7 +53,7 @@ public sealed partial class FileContent
         List<int> parts = [];
         lock (_lock)
         {
-            if (_target is null || _size <= PartGrid.MinPartBytes || _local is null || _isStuck)
+            if (_target is null || _size <= PartGrid.MinPartBytes || _local is null || _isStuck || _isImported)
             {
                 return false;
             }

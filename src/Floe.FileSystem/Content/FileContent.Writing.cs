@@ -7,17 +7,22 @@ public sealed partial class FileContent
     private int _activePart;
 
     /// <summary>Writes all of the source, growing the file where it must. Waits while the cache is full and something can go up.</summary>
-    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken) =>
+        WriteAsync(offset, source, CancellationToken.None, cancellationToken);
+
+    /// <inheritdoc cref="WriteAsync(long, ReadOnlyMemory{byte}, CancellationToken)"/>
+    /// <param name="released">The writer is being frozen: room for its bytes is no longer waited for, they get it.</param>
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken released, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        await ChangeAsync(() => TryWriteAsync(offset, source, cancellationToken), cancellationToken).ConfigureAwait(false);
+        await ChangeAsync(() => TryWriteAsync(offset, source, released, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>O_APPEND: writes at the end as it is at that moment, whoever else appends; gives the offset.</summary>
     public async ValueTask<long> AppendAsync(ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
         long offset = 0;
-        await ChangeAsync(() => TryWriteAsync(offset = Size, source, cancellationToken), cancellationToken).ConfigureAwait(false);
+        await ChangeAsync(() => TryWriteAsync(offset = Size, source, CancellationToken.None, cancellationToken), cancellationToken).ConfigureAwait(false);
         return offset;
     }
 
@@ -66,7 +71,7 @@ public sealed partial class FileContent
     }
 
     /// <summary>In the gate. False: it changes a part of which something is out of reach.</summary>
-    private async ValueTask<bool> TryWriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    private async ValueTask<bool> TryWriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken released, CancellationToken cancellationToken)
     {
         if (source.Length == 0)
         {
@@ -101,7 +106,7 @@ public sealed partial class FileContent
             var reserved = new Reserved(bytes, TryOverdraw(bytes));
             if (!reserved.IsOverdrawn)
             {
-                await _store.Space.ReserveAsync(bytes, cancellationToken).ConfigureAwait(false);
+                await _store.Space.ReserveAsync(bytes, released, cancellationToken).ConfigureAwait(false);
             }
 
             try

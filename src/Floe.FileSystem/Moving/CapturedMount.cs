@@ -49,7 +49,7 @@ public sealed class CarriedBytes
     public bool IsComplete => _ranges.Count == 0;
 
     /// <exception cref="MountStateException">There are more than the state says.</exception>
-    public async ValueTask AddAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    public void Add(ReadOnlySpan<byte> bytes)
     {
         while (bytes.Length > 0)
         {
@@ -59,7 +59,7 @@ public sealed class CarriedBytes
             }
 
             var count = (int)Math.Min(bytes.Length, next.Range.Count - _done);
-            await next.Content.AddCarriedAsync(next.Range.Offset + _done, bytes[..count], cancellationToken).ConfigureAwait(false);
+            next.Content.AddCarried(next.Range.Offset + _done, bytes[..count]);
             _done += count;
             bytes = bytes[count..];
             if (_done == next.Range.Count)

@@ -119,7 +119,11 @@ public sealed partial class ObjectFileSystem
             : throw new FuseException(Errno.EBADF, "the file is not open for reading");
     }
 
-    public ValueTask WriteAsync(ulong handle, long offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken cancellationToken)
+    public ValueTask WriteAsync(ulong handle, long offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken cancellationToken) =>
+        WriteAsync(handle, offset, data, killsPrivileges, CancellationToken.None, cancellationToken);
+
+    /// <param name="released">The writer is being frozen, and would not stand still while it waits for room.</param>
+    public ValueTask WriteAsync(ulong handle, long offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken released, CancellationToken cancellationToken)
     {
         var file = FileOf(handle);
         if (!file.CanWrite)
@@ -132,7 +136,7 @@ public sealed partial class ObjectFileSystem
             throw new FuseException(Errno.EFBIG, "past what an object can hold");
         }
 
-        var task = file.Content.WriteAsync(offset, data, cancellationToken);
+        var task = file.Content.WriteAsync(offset, data, released, cancellationToken);
         if (task.IsCompletedSuccessfully)
         {
             Wrote(file.Node, killsPrivileges);

@@ -30,7 +30,7 @@ public sealed class FileSystemMount : IAsyncDisposable
     /// <summary>Whether the kernel reads files that are whole in the cache by itself (Linux 6.9).</summary>
     public bool MayPassThrough => _server.MayPassThrough;
 
-    /// <summary>Set while the processes that use the mount are being stopped for a snapshot: those that wait in fsync are let go.</summary>
+    /// <summary>Set while the processes that use the mount are being stopped for a snapshot: those that wait in fsync, or for room in the cache, are let go.</summary>
     public bool IsBeingFrozen
     {
         get => _server.ReleasesTraced;

@@ -80,9 +80,9 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
         static FuseBytes BytesOf(FileBytes bytes) => bytes.Loan is { } loan ? new FuseBytes(loan.Bytes, loan) : new FuseBytes(bytes.Count);
     }
 
-    public ValueTask<int> WriteAsync(ulong node, ulong handle, ulong offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken cancellationToken)
+    public ValueTask<int> WriteAsync(ulong node, ulong handle, ulong offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken released, CancellationToken cancellationToken)
     {
-        var task = files.WriteAsync(handle, Offset(offset), data, killsPrivileges, cancellationToken);
+        var task = files.WriteAsync(handle, Offset(offset), data, killsPrivileges, released, cancellationToken);
         return task.IsCompletedSuccessfully ? ValueTask.FromResult(data.Length) : AwaitAsync(task);
 
         async ValueTask<int> AwaitAsync(ValueTask writing)

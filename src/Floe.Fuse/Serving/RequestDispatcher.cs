@@ -223,7 +223,7 @@ internal sealed partial class RequestDispatcher(
         }
 
         var data = buffer.Memory.Slice(s_headerBytes + Marshal.SizeOf<TransferIn>(), (int)write.Size);
-        var task = files.WriteAsync(request.NodeId, write.Handle, write.Offset, data, (write.TransferFlags & FuseConstants.FUSE_WRITE_KILL_SUIDGID) != 0, request.Token);
+        var task = files.WriteAsync(request.NodeId, write.Handle, write.Offset, data, (write.TransferFlags & FuseConstants.FUSE_WRITE_KILL_SUIDGID) != 0, request.Released, request.Token);
         if (task.IsCompleted)
         {
             Answer(request, task, ReplyWritten);

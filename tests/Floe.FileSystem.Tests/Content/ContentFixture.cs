@@ -57,9 +57,9 @@ internal sealed class ContentFixture : IAsyncDisposable
     public static ContentTarget Target(string key) => new(S3Double.Bucket, key);
 
     /// <summary>One more store on the same bucket.</summary>
-    public ContentStore Another()
+    public ContentStore Another(Func<ContentStoreOptions, ContentStoreOptions>? change = null)
     {
-        _others.Add(new ContentStore(Buckets, Options));
+        _others.Add(new ContentStore(Buckets, change?.Invoke(Options) ?? Options));
         return _others[^1];
     }
 

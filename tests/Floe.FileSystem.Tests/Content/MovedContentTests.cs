@@ -1,5 +1,6 @@
 using Floe.FileSystem.Content;
 using Floe.FileSystem.Moving;
+using Floe.Testing.S3;
 using Xunit;
 using static Floe.FileSystem.Tests.Content.ContentFixture;
 
@@ -49,6 +50,57 @@ public sealed class MovedContentTests
         AssertSame(Bytes(1000, seed: 2), await ReadAllAsync(moved, Token));
     }
 
+    /// <summary>Nothing may be sent for room before each file has its own upload again: it would go into another one.</summary>
+    [Fact]
+    public async Task AddCarried_MoreThanTheCacheOfTheNextMachineHolds_GoesOnWithTheSameUploads()
+    {
+        await using var fixture = await StartAsync();
+        var asked = 0;
+        fixture.Server.Faults.Add(new(S3DoubleFaultKind.Stall, int.MaxValue) { Where = c => c.Method == "PUT" && Interlocked.Increment(ref asked) > 0 });
+        var contents = new List<FileContent>();
+        foreach (var name in (string[])["a", "b"])
+        {
+            var content = fixture.Store.Create(Target(name));
+            content.Open(canRead: false, canWrite: true);
+            await content.WriteAsync(0, Bytes(Size, seed: name[0]), Token);
+            contents.Add(content);
+        }
+
+        while (Volatile.Read(ref asked) < 2)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        await fixture.Store.PauseAsync(Token);
+        fixture.Server.Faults.Clear();
+        var states = contents.Select(c => (Content: c, State: c.Capture(false)!)).ToList();
+        Assert.All(states, s => Assert.NotNull(s.State.Upload));
+        fixture.Store.HandOver();
+        var store = fixture.Another(o => o with { MaxCacheBytes = 16 << 20 });
+        var moved = states.Select(s => (Content: store.Import(Target(s.State.Key), s.State), s.State, Before: s.Content)).ToList();
+        foreach (var (content, state, before) in moved)
+        {
+            foreach (var range in state.Ranges)
+            {
+                var bytes = new byte[range.Count];
+                before.ReadCarried(range.Offset, bytes);
+                content.AddCarried(range.Offset, bytes);
+            }
+        }
+
+        await Task.WhenAll(moved.Select(m => m.Content.AttachAsync(m.State, Token)));
+        foreach (var (content, _, _) in moved)
+        {
+            content.Open(canRead: false, canWrite: true);
+            await content.WriteAsync(Size, "end"u8.ToArray(), Token);
+            content.Close(canRead: false, canWrite: true);
+        }
+
+        Assert.Empty(await store.DrainAsync(includingOpen: true, Token));
+        Assert.All(moved, m => AssertSame([.. Bytes(Size, seed: m.State.Key[0]), .. "end"u8], fixture.Server.Read(m.State.Key)));
+        Assert.Equal(0, fixture.Server.OpenUploadCount);
+    }
+
     /// <summary>Parts 1 and 2 of the object are written over; the first has gone up.</summary>
     private static async Task<(FileContent Content, byte[] Bytes)> WriteOverAsync(ContentFixture fixture)
     {
@@ -90,7 +142,7 @@ public sealed class MovedContentTests
         var moved = fixture.Another().Import(Target(state.Key), state);
         foreach (var (offset, bytes) in pieces)
         {
-            await moved.AddCarriedAsync(offset, bytes, Token);
+            moved.AddCarried(offset, bytes);
         }
 
         await moved.AttachAsync(state, Token);

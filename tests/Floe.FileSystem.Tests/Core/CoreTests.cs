@@ -50,7 +50,7 @@ public abstract class CoreTests : IAsyncLifetime
         var carried = next.Files.Import(state);
         List<byte> bytes = [];
         captured.Read(piece => bytes.AddRange(piece), default);
-        await carried.AddAsync(bytes.ToArray(), default);
+        carried.Add(bytes.ToArray());
         Assert.True(carried.IsComplete);
         await next.Files.AttachAsync(state, default);
         return next;

@@ -90,6 +90,32 @@ public sealed class MovedFilesTests
         Assert.Equal(0, fleet.Server.OpenUploadCount);
     }
 
+    /// <summary>The same of writers whom a full cache makes wait for uploads.</summary>
+    [Fact]
+    public async Task Run_MovedWhileWritersWaitForRoom_GoOnWithTheBytes()
+    {
+        await using var fleet = await StartAsync();
+        var a = await fleet.MachineAsync("machine-a");
+        var waiting = 0;
+        fleet.Server.Faults.Add(new(Testing.S3.S3DoubleFaultKind.Stall, int.MaxValue) { Where = c => c.Method == "PUT" && c.Key.StartsWith("work/big", StringComparison.Ordinal) && Interlocked.Increment(ref waiting) > 0 });
+        const string script = "for i in 1 2 3; do seq $i 6000000 > big$i & done; wait";
+        var run = await fleet.RunScriptAsync(a, script, "--cache-size", "48M");
+        await UntilAsync(run, () => Volatile.Read(ref waiting) > 2, "uploads that do not end");
+        await Task.Delay(1000, TestContext.Current.CancellationToken);
+        var left = await fleet.TakeAwayAsync(a, run);
+        Assert.DoesNotContain("Snapshot failed", left.Errors, StringComparison.Ordinal);
+        fleet.Server.Faults.Clear();
+        var b = await fleet.MachineAsync("machine-b");
+        var ended = await EndAsync(await fleet.RunScriptAsync(b, script, "--cache-size", "48M"));
+        Assert.True(ended.Status.ShellCode == 0, ended.Errors);
+        for (var i = 1; i <= 3; i++)
+        {
+            Assert.Equal(Lines(i, 6_000_000).Replace("line ", "", StringComparison.Ordinal), fleet.Text($"big{i}"));
+        }
+
+        Assert.Equal(0, fleet.Server.OpenUploadCount);
+    }
+
     [Fact]
     public async Task Run_MovedInTheMiddleOfALargeFile_GoesOnWithTheSameUpload()
     {
