@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Floe.FileSystem.Content;
 using Floe.FileSystem.Moving;
 using Floe.Testing.S3;
@@ -55,8 +56,8 @@ public sealed class MovedContentTests
     public async Task AddCarried_MoreThanTheCacheOfTheNextMachineHolds_GoesOnWithTheSameUploads()
     {
         await using var fixture = await StartAsync();
-        var asked = 0;
-        fixture.Server.Faults.Add(new(S3DoubleFaultKind.Stall, int.MaxValue) { Where = c => c.Method == "PUT" && Interlocked.Increment(ref asked) > 0 });
+        var asked = new ConcurrentDictionary<string, bool>();
+        fixture.Server.Faults.Add(new(S3DoubleFaultKind.Stall, int.MaxValue) { Where = c => c.Method == "PUT" && (asked[c.Key] = true) });
         var contents = new List<FileContent>();
         foreach (var name in (string[])["a", "b"])
         {
@@ -66,7 +67,7 @@ public sealed class MovedContentTests
             contents.Add(content);
         }
 
-        while (Volatile.Read(ref asked) < 2)
+        while (asked.Count < 2)
         {
             await Task.Delay(5, Token);
         }
