@@ -13,6 +13,9 @@ public sealed partial class ContentStore : IAsyncDisposable
     /// <summary>Closed files whose clean bytes stay for the next opening: each costs a descriptor.</summary>
     private const int MaxParked = 512;
 
+    /// <summary>Failures beyond so many are counted and not named: when a service fails, it fails for every file.</summary>
+    private const int MaxNamed = 20;
+
     private const string KeptFolder = "kept";
 
     private readonly IBucketService _buckets;
@@ -23,9 +26,6 @@ public sealed partial class ContentStore : IAsyncDisposable
     private readonly Dictionary<ObjectVersion, FileContent> _parked = [];
     private readonly ConcurrentDictionary<UploadSession, Task> _aborts = [];
     private readonly OwnFolder _folder;
-    /// <summary>Failures beyond so many are counted and not named: when a service fails, it fails for every file.</summary>
-    private const int MaxNamed = 20;
-
     private long _tick;
     private int _failuresTold;
     private long _pinnedBytes;

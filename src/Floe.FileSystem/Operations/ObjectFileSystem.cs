@@ -144,9 +144,7 @@ public sealed partial class ObjectFileSystem
     /// and is done before the kernel stops believing (<see cref="FuseEntry.None"/>). The lock is held.
     /// </summary>
     private TimeSpan MissingFor(FolderState folder, string name) =>
-        folder.Missing.TryGetValue(name, out var until) ? Left(until, _options.FileTtl)
-        : folder.Listing is { } listing ? Left(listing.ValidUntil, _options.FileTtl)
-        : TimeSpan.Zero;
+        Left(Math.Max(folder.Missing.GetValueOrDefault(name), folder.Listing?.ValidUntil ?? 0), _options.FileTtl);
 
     private TimeSpan Left(long until, TimeSpan most)
     {

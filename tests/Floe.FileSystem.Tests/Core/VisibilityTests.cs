@@ -17,6 +17,23 @@ public sealed class VisibilityTests : CoreTests
         Assert.Equal("new", await Tree.ReadAsync("f"));
     }
 
+    /// <summary>With no time at all the kernel would take the name away from who makes the file in that moment (FuseEntry.None).</summary>
+    [Fact]
+    public async Task Lookup_MissedLongAgoAndListedSince_HasTimeToLive()
+    {
+        Assert.True((await Tree.Files.LookupAsync(1, "f", default)).EntryValid > TimeSpan.Zero);
+        Time.Advance(TimeSpan.FromSeconds(1.1));
+        for (var i = 0; i < 5; i++)
+        {
+            // Several at once make a listing worth while.
+            await Tree.ExistsAsync($"other{i}");
+        }
+
+        var missed = await Tree.Files.LookupAsync(1, "f", default);
+        Assert.Equal(0UL, missed.NodeId);
+        Assert.True(missed.EntryValid > TimeSpan.Zero);
+    }
+
     [Fact]
     public async Task Stat_ReplacedByOthers_IsSeenAfterASecond()
     {
