@@ -36,11 +36,11 @@ public sealed record FileSystemOptions
     /// <summary>Keys in one page of a listing.</summary>
     public int PageEntries { get; init; } = 1000;
 
-    /// <summary>
-    /// Beyond so many known files a listing is answered by names alone, and makes no more of them known. Each that somebody looks up is known all the
-    /// same, until the kernel forgets it.
-    /// </summary>
+    /// <summary>Beyond so many known names a listing is answered by names alone, and makes no more of them known. Each that somebody looks up is known all the same.</summary>
     public int MaxListedNodes { get; init; } = 20_000;
+
+    /// <summary>Beyond so many known names, files and folders together, the kernel is asked to forget those that nobody holds.</summary>
+    public int MaxKnownNames { get; init; } = 30_000;
 
     /// <summary>Names in the listings that are kept in memory for a moment, of all folders together; one listing is kept however long it is.</summary>
     public int MaxListedNames { get; init; } = 20_000;

@@ -139,6 +139,12 @@ public sealed partial class FuseServer : IAsyncDisposable
     }
 
     /// <summary>
+    /// The kernel gives back every node whose name nobody holds, in requests of its own that come after this. It can wait for pages that are being
+    /// written to this file system, so never call it from a request. False: the kernel refuses.
+    /// </summary>
+    public bool ForgetUnused() => FuseMountPoint.ForgetUnused(Directory);
+
+    /// <summary>
     /// Gives the kernel a file that it may read and write itself for opens that name the id (Linux 6.9, CAP_SYS_ADMIN). Null where it cannot;
     /// then the requests come here as ever.
     /// </summary>

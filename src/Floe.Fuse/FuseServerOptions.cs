@@ -13,7 +13,7 @@ public sealed record FuseServerOptions
     public int MaxRequests { get; init; } = 512;
 
     /// <summary>Memory for the bodies of requests and answers that are under way.</summary>
-    public long MaxBufferBytes { get; init; } = 48 << 20;
+    public long MaxBufferBytes { get; init; } = 40 << 20;
 
     /// <summary>Read-ahead and other requests that nobody waits for, at the same time (of all files).</summary>
     public int MaxBackground { get; init; } = 64;

@@ -3,14 +3,14 @@ namespace Floe.Bench.Benchmarks;
 /// <summary>The memory of the mount's process where everything that it holds buffers for is wanted at once.</summary>
 internal static class MountMemory
 {
-    private const int Folders = 10;
-    private const int FilesInEach = 2_000;
+    private const int Folders = 100;
+    private const int FilesInEach = 1_000;
     private const long LargeBytes = 1L << 30;
     private const double MaxResidentBytes = 256 << 20;
 
     public static Benchmark Benchmark { get; } = new(
         "mount-memory",
-        "mount-memory-full: most resident memory of the mount's process / 256 MiB, while 20,000 files in 10 folders are listed with their attributes, a file of 1 GiB is read, " +
+        "mount-memory-full: most resident memory of the mount's process / 256 MiB, while 100,000 files in 100 folders are looked at one by one, a file of 1 GiB is read, " +
         "another is written, a third is changed in every part, and 2,000 small ones are made, all at the same time and with a cache of 256 MiB; smaller is better. The server answers at once",
         RunAsync);
 

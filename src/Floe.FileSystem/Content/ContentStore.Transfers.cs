@@ -8,8 +8,10 @@ public sealed partial class ContentStore
 
     private const int MaxSmallBodies = 32;
 
+    internal const int MaxLargeBodies = 5;
+
     /// <summary>× 8 MiB of memory at most.</summary>
-    private readonly SemaphoreSlim _largeSlots = new(6);
+    private readonly SemaphoreSlim _largeSlots = new(MaxLargeBodies);
 
     /// <summary>Taken by who has an upload slot already.</summary>
     internal PartMemory PartMemory { get; }

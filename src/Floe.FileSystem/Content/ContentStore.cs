@@ -10,8 +10,8 @@ namespace Floe.FileSystem.Content;
 /// </summary>
 public sealed partial class ContentStore : IAsyncDisposable
 {
-    /// <summary>Closed files whose clean bytes stay for the next opening: each costs a descriptor.</summary>
-    private const int MaxParked = 512;
+    /// <summary>Closed files whose clean bytes stay for the next opening: each costs some 3 KiB of memory.</summary>
+    private const int MaxParked = 4096;
 
     /// <summary>Failures beyond so many are counted and not named: when a service fails, it fails for every file.</summary>
     private const int MaxNamed = 20;
@@ -23,7 +23,8 @@ public sealed partial class ContentStore : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
     private readonly HashSet<FileContent> _contents = [];
-    private readonly Dictionary<ObjectVersion, FileContent> _parked = [];
+    private readonly Dictionary<ObjectVersion, LinkedListNode<FileContent>> _parked = [];
+    private readonly LinkedList<FileContent> _parkedLongestFirst = [];
     private readonly ConcurrentDictionary<UploadSession, Task> _aborts = [];
     private readonly OwnFolder _folder;
     private long _tick;
@@ -37,6 +38,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         Options = options;
         Time = timeProvider ?? TimeProvider.System;
         _folder = OwnFolder.Make(options.CacheFolder);
+        LocalFiles = new LocalFiles(_folder, options.MaxOpenLocalFiles ?? LocalFiles.MaxOpen);
         Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4, Time)
         {
             Evict = bytes => Evict(bytes, waits: false),
@@ -56,7 +58,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         {
             lock (_lock)
             {
-                return Math.Max(0, Space.MaxBytes - Space.UsedBytes + _parked.Values.Sum(c => c.CachedBytes));
+                return Math.Max(0, Space.MaxBytes - Space.UsedBytes + _parkedLongestFirst.Sum(c => c.CachedBytes));
             }
         }
     }
@@ -81,8 +83,9 @@ public sealed partial class ContentStore : IAsyncDisposable
         {
             if (_parked.Remove(version, out var parked))
             {
-                parked.Remember(target);
-                return parked;
+                _parkedLongestFirst.Remove(parked);
+                parked.Value.Remember(target);
+                return parked.Value;
             }
 
             var content = new FileContent(this, target, version, version.ETag);
@@ -201,7 +204,7 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     internal IBucketClient Client(string bucket) => _buckets.Open(bucket);
 
-    internal string NewPath() => _folder.NewPath();
+    internal LocalFiles LocalFiles { get; }
 
     internal long Tick() => Interlocked.Increment(ref _tick);
 
@@ -224,16 +227,20 @@ public sealed partial class ContentStore : IAsyncDisposable
                 return;
             }
 
-            if (content is { Version: { } version, CachedBytes: > 0, Target: not null } && _parked.TryAdd(version, content))
+            var version = content.Version;
+            var same = version is null ? null : _parked.GetValueOrDefault(version);
+            if (version is not null && same is null && content is { CachedBytes: > 0, Target: not null })
             {
+                _parked.Add(version, _parkedLongestFirst.AddLast(content));
                 if (_parked.Count > MaxParked)
                 {
-                    var oldest = _parked.MinBy(p => p.Value.LastUsed);
-                    _parked.Remove(oldest.Key);
-                    dropped.Add(oldest.Value);
+                    var oldest = _parkedLongestFirst.First!.Value;
+                    _parkedLongestFirst.RemoveFirst();
+                    _parked.Remove(oldest.Version!);
+                    dropped.Add(oldest);
                 }
             }
-            else if (!_parked.ContainsValue(content))
+            else if (same?.Value != content)
             {
                 dropped.Add(content);
             }

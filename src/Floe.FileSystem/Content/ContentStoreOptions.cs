@@ -9,6 +9,9 @@ public sealed record ContentStoreOptions
     /// <summary>Bytes on the local disk at most; null: four fifths of what is free when the store is opened.</summary>
     public long? MaxCacheBytes { get; init; }
 
+    /// <summary>Files of the cache that are open at the same time while nobody reads or writes them; null: half of what the process may have open, 1,024 at most.</summary>
+    public int? MaxOpenLocalFiles { get; init; }
+
     /// <summary>Ranged GETs at the same time.</summary>
     public int MaxDownloads { get; init; } = 16;
 

@@ -361,12 +361,13 @@ public sealed partial class FileContent
         {
             // A file of nothing but zeros may not exist yet.
             local = Local();
-            if (RandomAccess.GetLength(local.Handle) < PartGrid.Offset(part) + bytes)
+            if (local.Length() < PartGrid.Offset(part) + bytes)
             {
                 local.SetLength(PartGrid.Offset(part) + bytes);
             }
         }
 
-        return await client.UploadPartAsync(session.Ticket, part, local.Handle, PartGrid.Offset(part), bytes, checksum, stop, cancellationToken).ConfigureAwait(false);
+        using var file = local.Open();
+        return await client.UploadPartAsync(session.Ticket, part, file.Handle, PartGrid.Offset(part), bytes, checksum, stop, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Floe.S3;
 using Floe.S3.Buckets;
-using Microsoft.Win32.SafeHandles;
 
 namespace Floe.FileSystem.Content;
 
@@ -55,6 +54,9 @@ public sealed partial class FileContent
         _changes = version is null ? 1 : 0;
         LastUsed = store.Tick();
     }
+
+    /// <summary>Stands for this content where the content itself must not be held.</summary>
+    public object Identity { get; } = new();
 
     public long Size
     {
@@ -211,9 +213,9 @@ public sealed partial class FileContent
 
     /// <summary>
     /// For FUSE_PASSTHROUGH: the local file, if it is the file byte for byte and nobody writes it. It stays so until <see cref="UnpinLocalFile"/>,
-    /// whatever is written meanwhile. Null also where too much of the cache is pinned already.
+    /// whatever is written meanwhile. Null also where too much of the cache is pinned already. The use is for telling the kernel, which opens it for itself.
     /// </summary>
-    public SafeFileHandle? TryPinLocalFile()
+    internal LocalFile.Use? TryPinLocalFile()
     {
         using (_fill.Take())
         {
@@ -228,13 +230,21 @@ public sealed partial class FileContent
                 _pinnedBytes += _size;
             }
 
-            // Zeros at the end need not have been written.
-            if (RandomAccess.GetLength(_local.Handle) != Size)
+            try
             {
-                _local.SetLength(Size);
-            }
+                // Zeros at the end need not have been written.
+                if (_local.Length() != Size)
+                {
+                    _local.SetLength(Size);
+                }
 
-            return _local.Handle;
+                return _local.Open();
+            }
+            catch (ContentException)
+            {
+                UnpinLocalFile();
+                return null;
+            }
         }
     }
 
@@ -308,7 +318,7 @@ public sealed partial class FileContent
         lock (_making)
         {
             ObjectDisposedException.ThrowIf(_isDropped, this);
-            return _local ??= LocalFile.Create(_store.NewPath());
+            return _local ??= _store.LocalFiles.Create();
         }
     }
 }

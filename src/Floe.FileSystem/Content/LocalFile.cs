@@ -6,34 +6,49 @@ namespace Floe.FileSystem.Content;
 /// <summary>The sparse local file that holds a content's blocks at their own offsets. Removed with <see cref="Dispose"/> unless it is to be kept.</summary>
 internal sealed class LocalFile : IDisposable
 {
+    private readonly LocalFiles _owner;
+    private readonly Lock _lock = new();
     private SafeFileHandle? _handle;
+    private int _users;
+    private bool _wasUsed;
+    private bool _isGone;
 
-    private LocalFile(string path, SafeFileHandle handle) => (Path, _handle) = (path, handle);
+    internal LocalFile(LocalFiles owner, string path, SafeFileHandle handle) => (_owner, Path, _handle) = (owner, path, handle);
 
     public string Path { get; }
 
-    public SafeFileHandle Handle => _handle ?? throw new ObjectDisposedException(Path);
-
-    public static LocalFile Create(string path)
+    /// <summary>Its descriptor, which stays open until the use is disposed of.</summary>
+    /// <exception cref="ContentException">It was closed meanwhile and cannot be opened again.</exception>
+    public Use Open()
     {
-        try
+        if (TryUse(null) is { } use)
         {
-            return new LocalFile(path, File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete));
+            return use;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+
+        var opened = _owner.Open(Path);
+        use = TryUse(opened)!.Value;
+        if (use.Handle == opened)
         {
-            throw ContentErrors.Map(e as IOException ?? new IOException(e.Message, e), path);
+            _owner.NoteOpened(this);
         }
+        else
+        {
+            opened.Dispose();
+        }
+
+        return use;
     }
 
     /// <summary>Behind the end there are zeros.</summary>
     public void Read(long offset, Span<byte> destination)
     {
+        using var file = Open();
         try
         {
             while (destination.Length > 0)
             {
-                var count = RandomAccess.Read(Handle, destination, offset);
+                var count = RandomAccess.Read(file.Handle, destination, offset);
                 if (count == 0)
                 {
                     destination.Clear();
@@ -52,9 +67,10 @@ internal sealed class LocalFile : IDisposable
 
     public void Write(long offset, ReadOnlySpan<byte> source)
     {
+        using var file = Open();
         try
         {
-            RandomAccess.Write(Handle, source, offset);
+            RandomAccess.Write(file.Handle, source, offset);
         }
         catch (IOException e)
         {
@@ -65,17 +81,25 @@ internal sealed class LocalFile : IDisposable
     /// <summary>Zeros in place of the range, without space on the disk.</summary>
     public void Punch(long offset, long count)
     {
-        if (count > 0 && Interop.fallocate(Handle, Interop.FALLOC_FL_PUNCH_HOLE | Interop.FALLOC_FL_KEEP_SIZE, offset, count) != 0)
+        using var file = Open();
+        if (count > 0 && Interop.fallocate(file.Handle, Interop.FALLOC_FL_PUNCH_HOLE | Interop.FALLOC_FL_KEEP_SIZE, offset, count) != 0)
         {
             throw ContentErrors.Map(LinuxException.Last("fallocate"), Path);
         }
     }
 
+    public long Length()
+    {
+        using var file = Open();
+        return RandomAccess.GetLength(file.Handle);
+    }
+
     public void SetLength(long bytes)
     {
+        using var file = Open();
         try
         {
-            RandomAccess.SetLength(Handle, bytes);
+            RandomAccess.SetLength(file.Handle, bytes);
         }
         catch (IOException e)
         {
@@ -85,18 +109,83 @@ internal sealed class LocalFile : IDisposable
 
     public void Dispose()
     {
-        if (_handle is { } handle)
+        if (Close())
         {
-            _handle = null;
-            handle.Dispose();
-            File.Delete(Path);
+            _owner.Remove(Path);
         }
     }
 
     /// <summary>Closes the file but leaves it on the disk.</summary>
-    public void Keep()
+    public void Keep() => Close();
+
+    /// <summary>False: it is in use, or was since this was asked last.</summary>
+    internal bool TryClose()
     {
-        _handle?.Dispose();
-        _handle = null;
+        lock (_lock)
+        {
+            if (_users > 0 || _wasUsed)
+            {
+                _wasUsed = false;
+                return _handle is null;
+            }
+
+            _handle?.Dispose();
+            _handle = null;
+            return true;
+        }
+    }
+
+    /// <summary>False: it was before.</summary>
+    private bool Close()
+    {
+        lock (_lock)
+        {
+            if (_isGone)
+            {
+                return false;
+            }
+
+            _isGone = true;
+            _handle?.Dispose();
+            _handle = null;
+            return true;
+        }
+    }
+
+    /// <summary>Null: it is closed, and there is no newly opened descriptor.</summary>
+    private Use? TryUse(SafeFileHandle? opened)
+    {
+        lock (_lock)
+        {
+            if (_isGone)
+            {
+                opened?.Dispose();
+                throw new ObjectDisposedException(Path);
+            }
+
+            if ((_handle ??= opened) is not { } handle)
+            {
+                return null;
+            }
+
+            _users++;
+            _wasUsed = true;
+            return new Use(this, handle);
+        }
+    }
+
+    private void EndUse()
+    {
+        lock (_lock)
+        {
+            _users--;
+        }
+    }
+
+    internal readonly struct Use(LocalFile file, SafeFileHandle handle) : IDisposable
+    {
+        public SafeFileHandle Handle => handle;
+
+        public void Dispose() => file.EndUse();
     }
 }

@@ -49,6 +49,9 @@ internal sealed class OwnFolder : IDisposable
         }
     }
 
+    /// <summary>The folder itself: it can be reached by this whatever is mounted over its path.</summary>
+    public SafeFileHandle Handle => _lock;
+
     /// <summary>For one more file. Its name is like no other's in the cache folder, so that it can be moved anywhere in it.</summary>
     public string NewPath() => Path.Combine(_path, $"{_path[^IdDigits..]}-{Interlocked.Increment(ref _files):x}.blocks");
 

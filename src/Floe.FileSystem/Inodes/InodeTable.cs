@@ -16,6 +16,7 @@ internal sealed class InodeTable
     private readonly Dictionary<ulong, Node> _nodes = [];
     private readonly string? _rootOnlyName;
     private ulong _last = RootIno;
+    private (int Count, TaskCompletionSource Source)? _awaited;
 
     /// <param name="rootOnlyName">See <see cref="FileSystemOptions.RootOnlyName"/>.</param>
     public InodeTable(Node root, string? rootOnlyName)
@@ -73,7 +74,29 @@ internal sealed class InodeTable
         };
         _nodes.Add(node.Ino, node);
         parent?.Folder!.Children.Add(name, node);
+        if (_awaited is { } awaited && _nodes.Count > awaited.Count)
+        {
+            _awaited = null;
+            awaited.Source.SetResult();
+        }
+
         return node;
+    }
+
+    /// <summary>Ends when there are more than so many nodes. One caller at a time.</summary>
+    public Task WaitForMoreThanAsync(int count)
+    {
+        lock (Gate)
+        {
+            if (_nodes.Count > count)
+            {
+                return Task.CompletedTask;
+            }
+
+            var source = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _awaited = (count, source);
+            return source.Task;
+        }
     }
 
     /// <summary>Takes a node's name away: it lives on for those who hold it. The lock is held.</summary>

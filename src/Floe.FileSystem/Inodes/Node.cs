@@ -94,7 +94,7 @@ internal sealed class Node(ulong ino, NodeKind kind)
 
     public Action<FileContent>? OnPublished { get; set; }
 
-    /// <summary>Content that the kernel's page cache holds belongs to this one; another one starts with an empty cache.</summary>
+    /// <summary>The <see cref="FileContent.Identity"/> of what the kernel's page cache holds; another content starts with an empty cache.</summary>
     public object? CachedBy { get; set; }
 
     public byte[]? LinkTarget { get; set; }
@@ -112,6 +112,13 @@ internal sealed class Node(ulong ino, NodeKind kind)
     /// was asked for before it would else pass for news.
     /// </summary>
     public bool IsOwn => Kind == NodeKind.Special || (IsGhost && !IsUnlinked) || Folder is { IsPinned: true } || (Content is { } content && (content.IsDirty || content.Version != Listed));
+
+    /// <summary>
+    /// Whether the content, which takes more memory than the node, is not needed for now: nobody has it open, and the bucket has all of it. Its bytes
+    /// stay at hand for the next opening.
+    /// </summary>
+    public bool CanRest =>
+        Content is { IsDirty: false, IsOpen: false } content && Uses == 0 && Listed is not null && content.Version == Listed && !IsUnlinked && !IsGhost;
 
     /// <summary>Whether it must be kept though the kernel forgot it.</summary>
     public bool IsNeeded =>

@@ -254,8 +254,8 @@ public sealed partial class ObjectFileSystem
         RequireLeftByTask(node, becomesEmpty: (flags & Interop.O_TRUNC) != 0);
         var (content, opened) = await WithContentAsync(node, content =>
         {
-            var opened = Open(node, flags, keepsCache: node.CachedBy == content);
-            node.CachedBy = content;
+            var opened = Open(node, flags, keepsCache: node.CachedBy == content.Identity);
+            node.CachedBy = content.Identity;
             return (content, opened);
         }, cancellationToken).ConfigureAwait(false);
 
@@ -285,7 +285,7 @@ public sealed partial class ObjectFileSystem
         var handle = Interlocked.Increment(ref _lastHandle);
         node.Content!.Open(canRead, canWrite);
         _files[handle] = new OpenFile(Use(node), node.Content, canRead, canWrite);
-        node.CachedBy ??= node.Content;
+        node.CachedBy ??= node.Content.Identity;
         return new OpenedFile(handle, keepsCache);
     }
 
@@ -299,6 +299,15 @@ public sealed partial class ObjectFileSystem
         }
 
         return node.Content;
+    }
+
+    /// <summary>Gives up a content that is not needed for now; a rename of a folder has those of its files in hand. The lock is held.</summary>
+    private void Rest(Node node)
+    {
+        if (_moving is null && node.CanRest)
+        {
+            node.LetGo();
+        }
     }
 
     private FileContent NewContent(Node node, ContentTarget target) => Watched(node, _contents.Create(target));
@@ -321,6 +330,7 @@ public sealed partial class ObjectFileSystem
                         folder.Listing?.Names.TryAdd(node.Name, new ListedName(node.Name, IsFolder: false, null));
                     }
 
+                    Rest(node);
                     _inodes.Release(node);
                 }
             }

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Floe.FileSystem.Content;
-using Microsoft.Win32.SafeHandles;
 
 namespace Floe.FileSystem.Operations;
 
@@ -11,7 +10,7 @@ public sealed partial class ObjectFileSystem
     private readonly ConcurrentDictionary<ulong, UInt128[]> _mappable = new();
 
     /// <summary>The local file of an open file, if the kernel may read it in its place: <see cref="FileContent.TryPinLocalFile"/>.</summary>
-    internal SafeFileHandle? TryPin(ulong handle, out FileContent content)
+    internal LocalFile.Use? TryPin(ulong handle, out FileContent content)
     {
         content = FileOf(handle).Content;
         return content.TryPinLocalFile();

@@ -67,6 +67,8 @@ public sealed partial class ObjectFileSystem
     /// <summary>Nobody makes, renames or removes this name through the mount; null: there is none such.</summary>
     public string? RootOnlyName => _options.RootOnlyName;
 
+    public int MaxKnownNames => _options.MaxKnownNames;
+
     private Lock Gate => _inodes.Gate;
 
     private long Now => _time.GetTimestamp();
@@ -86,6 +88,15 @@ public sealed partial class ObjectFileSystem
 
         return await _contents.DrainAsync(includingOpen, cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Files and folders that are in memory because somebody knows of them or something of them is not in the bucket.</summary>
+    public int KnownNames => _inodes.Count;
+
+    /// <summary>How many there have been since the mount began, those that are forgotten too.</summary>
+    public long NamesMade => (long)_inodes.LastIno;
+
+    /// <summary>Ends when there are more known names than so many. One caller at a time.</summary>
+    public Task WaitForNamesAsync(int count) => _inodes.WaitForMoreThanAsync(count);
 
     /// <summary>The kernel gives back lookups.</summary>
     public void Forget(ulong ino, ulong lookups) => _inodes.Forget(ino, lookups);
@@ -116,6 +127,7 @@ public sealed partial class ObjectFileSystem
             lock (Gate)
             {
                 node.Uses--;
+                Rest(node);
                 _inodes.Release(node);
             }
         }

@@ -59,6 +59,7 @@ public sealed class FileSystemMount : IAsyncDisposable
         var adapter = new FuseAdapter(files);
         var server = FuseServer.Mount(directory, adapter, fuseOptions ?? new FuseServerOptions(), time, logger);
         adapter.Serve(server);
+        _ = new NameTrimmer(files, server, time).RunAsync();
         return new FileSystemMount(server, files, contents);
     }
 

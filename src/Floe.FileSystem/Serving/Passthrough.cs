@@ -108,12 +108,13 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
 
     private bool TryPin(ulong handle, Opens opens)
     {
-        if (!server.MayPassThrough || files.TryPin(handle, out var content) is not { } local)
+        if (!server.MayPassThrough || files.TryPin(handle, out var content) is not { } pinned)
         {
             return false;
         }
 
-        if (server.TryRegisterBacking(local) is not { } id)
+        using var local = pinned;
+        if (server.TryRegisterBacking(local.Handle) is not { } id)
         {
             content.UnpinLocalFile();
             return false;

@@ -42,6 +42,17 @@ internal static unsafe class FuseMountPoint
         Interop.umount2(directory, Interop.UMOUNT_NOFOLLOW | (isLazy ? Interop.MNT_DETACH : 0)) < 0 ? Marshal.GetLastPInvokeError() : 0;
 
     /// <summary>
+    /// Has the kernel forget every name of the mount that nothing holds (an open file, a mapping, a working directory, a descriptor of any kind, a mount
+    /// of a part of it): it does so at the start of each reconfiguration, and this one changes nothing. Pages that were written through mappings
+    /// are taken in before. False: it is not allowed.
+    /// </summary>
+    public static bool ForgetUnused(string directory)
+    {
+        using var context = Interop.fspick(Interop.AT_FDCWD, directory, Interop.FSPICK_CLOEXEC | Interop.FSPICK_SYMLINK_NOFOLLOW);
+        return !context.IsInvalid && Interop.fsconfig(context, Interop.FSCONFIG_CMD_RECONFIGURE, null, null, 0) == 0;
+    }
+
+    /// <summary>
     /// Lets the kernel read ahead as far as one request reaches; its own default is 128 KiB. The setting is in sysfs, of which containers have a
     /// read-only view or none, so it is reached through a view of its own that nobody else sees. Without effect where that is not allowed.
     /// </summary>

@@ -35,7 +35,8 @@ internal sealed class ContentFixture : IAsyncDisposable
         ICredentialSource? credentials = null)
     {
         var server = await S3Double.StartAsync();
-        var options = new ContentStoreOptions { CacheFolder = "", MaxCacheBytes = 256 << 20 };
+        // One local file stays open: the others are closed and opened again all the time.
+        var options = new ContentStoreOptions { CacheFolder = "", MaxCacheBytes = 256 << 20, MaxOpenLocalFiles = 1 };
         return new ContentFixture(server, server.OpenBuckets(changeS3, credentials), change?.Invoke(options) ?? options);
     }
 

@@ -144,7 +144,7 @@ public sealed class FullCacheTests
     public async Task WriteAsync_ClosedSmallFileWaitsForItsTurn_GoesOnWhenItIsInTheBucket()
     {
         await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20 });
-        for (var taken = 0; taken < 6; taken++)
+        for (var taken = 0; taken < ContentStore.MaxLargeBodies; taken++)
         {
             await fixture.Store.EnterSmallAsync(1 << 20, Token);
         }

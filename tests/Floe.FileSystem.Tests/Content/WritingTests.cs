@@ -256,7 +256,7 @@ public sealed class WritingTests
     {
         await using var fixture = await StartAsync();
         var content = await WriteAsync(fixture, "out", Bytes(1_000_000));
-        for (var taken = 0; taken < 6; taken++)
+        for (var taken = 0; taken < ContentStore.MaxLargeBodies; taken++)
         {
             await fixture.Store.EnterSmallAsync(1_000_000, Token);
         }
@@ -300,11 +300,11 @@ public sealed class WritingTests
         var content = await WriteAsync(fixture, "out", Bytes(200_000));
         content.Close(canRead: false, canWrite: true);
         await fixture.Store.DrainAsync(includingOpen: false, Token);
-        var local = content.TryPinLocalFile()!;
+        using var local = content.TryPinLocalFile()!.Value;
         await content.TruncateAsync(10_000, Token);
         await content.TruncateAsync(2_000_000, Token);
         await content.SyncAsync(Token);
-        RandomAccess.Write(local, Bytes(5000, seed: 4), 1_000_000);
+        RandomAccess.Write(local.Handle, Bytes(5000, seed: 4), 1_000_000);
         var read = new byte[5000];
         Assert.Equal(5000, await content.ReadAsync(1_000_000, read, Token));
         AssertSame(Bytes(5000, seed: 4), read);

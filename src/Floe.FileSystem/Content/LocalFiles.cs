@@ -1,0 +1,80 @@
+using System.Runtime.InteropServices;
+using Floe.Linux;
+using Microsoft.Win32.SafeHandles;
+
+namespace Floe.FileSystem.Content;
+
+/// <summary>
+/// The local files of one store, in its own folder. There may be more of them than a process may have open: those that were not used lately are closed
+/// while nobody uses them, and opened again for who does.
+/// </summary>
+internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
+{
+    private const int MostOpen = 1024;
+
+    private readonly Lock _lock = new();
+
+    /// <summary>Those that were opened, in the order of a clock that passes over what was used since it came by.</summary>
+    private readonly Queue<LocalFile> _open = new();
+
+    /// <summary>Half of the descriptors that this process may have: the other half is for connections and everything else.</summary>
+    public static int MaxOpen => Interop.getrlimit(Interop.RLIMIT_NOFILE, out var limit) == 0 ? (int)Math.Clamp(limit.Current / 2, 16, MostOpen) : MostOpen;
+
+    /// <exception cref="ContentException">The disk has no room for another file, or is not there.</exception>
+    public LocalFile Create()
+    {
+        var path = folder.NewPath();
+        var file = new LocalFile(this, path, Open(path, Interop.O_CREAT | Interop.O_EXCL));
+        NoteOpened(file);
+        return file;
+    }
+
+    /// <exception cref="ContentException">Somebody else removed it, or the system has no descriptor left.</exception>
+    internal SafeFileHandle Open(string path, int flags = 0)
+    {
+        const uint OwnerOnly = 0x180; // 0600
+        for (var hasTried = false; ; hasTried = true)
+        {
+            var handle = Interop.openat(folder.Handle, Path.GetFileName(path), Interop.O_RDWR | Interop.O_NOFOLLOW | Interop.O_CLOEXEC | flags, OwnerOnly);
+            if (!handle.IsInvalid)
+            {
+                return handle;
+            }
+
+            var errno = Marshal.GetLastPInvokeError();
+            if (errno is not (Errno.EMFILE or Errno.ENFILE) || hasTried)
+            {
+                throw ContentErrors.Map(new LinuxException("open", errno), path);
+            }
+
+            Trim(0);
+        }
+    }
+
+    internal void Remove(string path) => _ = Interop.unlinkat(folder.Handle, Path.GetFileName(path), 0);
+
+    internal void NoteOpened(LocalFile file)
+    {
+        lock (_lock)
+        {
+            _open.Enqueue(file);
+        }
+
+        Trim(maxOpen);
+    }
+
+    private void Trim(int most)
+    {
+        lock (_lock)
+        {
+            for (var left = 2 * _open.Count; _open.Count > most && left > 0; left--)
+            {
+                var file = _open.Dequeue();
+                if (!file.TryClose())
+                {
+                    _open.Enqueue(file);
+                }
+            }
+        }
+    }
+}
