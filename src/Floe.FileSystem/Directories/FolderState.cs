@@ -6,6 +6,8 @@ namespace Floe.FileSystem.Directories;
 /// <summary>What a mount knows of a folder. Guarded by the inode table's lock, but for <see cref="Changing"/>.</summary>
 internal sealed class FolderState
 {
+    private List<List<NameChange>>? _watches;
+
     /// <summary>The bucket; null for folders above buckets.</summary>
     public string? Bucket { get; init; }
 
@@ -21,7 +23,7 @@ internal sealed class FolderState
     public Dictionary<string, long> Missing { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Counts changes of names by this mount, so that an answer of the bucket that is older than one of them is seen.</summary>
-    public long Changes { get; set; }
+    public long Changes { get; private set; }
 
     /// <summary>Here whatever the bucket says: above buckets, or a root.</summary>
     public bool IsPinned { get; init; }
@@ -37,7 +39,9 @@ internal sealed class FolderState
 
     public long AskedSince { get; set; }
 
-    /// <summary>Until when listing it as a whole is not tried again: it does not fit a page.</summary>
+    /// <summary>It did not fit so many pages, and until <see cref="TooLargeUntil"/> it is not tried again to list it as a whole in so many.</summary>
+    public int TooLargeForPages { get; set; }
+
     public long TooLargeUntil { get; set; }
 
     /// <summary>Names that the bucket's <see cref="LinkList"/> holds, and until when that is believed.</summary>
@@ -47,7 +51,40 @@ internal sealed class FolderState
 
     /// <summary>Held while a name in this folder is made, removed or renamed.</summary>
     public SharedLock Changing { get; } = new();
+
+    /// <summary>Notes that this mount made, removed or put in doubt a name.</summary>
+    public void NoteChange(NameChange change)
+    {
+        Changes++;
+        _watches?.ForEach(w => w.Add(change));
+    }
+
+    /// <summary>Collects the changes from now on, while the bucket is asked; until <see cref="Unwatch"/>.</summary>
+    public List<NameChange> Watch()
+    {
+        List<NameChange> watch = [];
+        (_watches ??= []).Add(watch);
+        return watch;
+    }
+
+    public void Unwatch(List<NameChange> watch) => _watches!.RemoveAll(w => ReferenceEquals(w, watch));
 }
 
+/// <param name="IsThere">Null: nobody knows.</param>
+internal readonly record struct NameChange(string Name, bool? IsThere, bool IsFolder = false);
+
 /// <summary>A complete listing of a folder, kept in step with what this mount changes.</summary>
-internal sealed record FolderListing(Dictionary<string, ListedName> Names, long ValidUntil);
+internal sealed record FolderListing(Dictionary<string, ListedName> Names, long ValidUntil)
+{
+    public void Note(NameChange change)
+    {
+        if (change.IsThere == true)
+        {
+            Names[change.Name] = new ListedName(change.Name, change.IsFolder, null);
+        }
+        else if (change.IsThere == false)
+        {
+            Names.Remove(change.Name);
+        }
+    }
+}

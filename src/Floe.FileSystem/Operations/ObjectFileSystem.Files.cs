@@ -326,7 +326,7 @@ public sealed partial class ObjectFileSystem
                     node.HasOwnAttributes &= node.WrittenChange != node.AttributeChanges;
                     if (node.Parent is { Folder: { } folder })
                     {
-                        folder.Changes++;
+                        folder.NoteChange(new NameChange(node.Name, IsThere: true));
                         folder.Listing?.Names.TryAdd(node.Name, new ListedName(node.Name, IsFolder: false, null));
                     }
 

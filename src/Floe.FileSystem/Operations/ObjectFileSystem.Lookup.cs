@@ -68,7 +68,7 @@ public sealed partial class ObjectFileSystem
         const int MaxTries = 10;
         for (var attempt = 1; ; attempt++)
         {
-            long changes;
+            List<NameChange> changes;
             int pages;
             lock (Gate)
             {
@@ -77,25 +77,33 @@ public sealed partial class ObjectFileSystem
                     return known is null ? null : Use(known);
                 }
 
-                changes = folder.Folder!.Changes;
+                changes = folder.Folder!.Watch();
                 pages = PagesWorthListing(folder.Folder);
             }
 
-            if (!folder.Folder.IsInBucket)
+            try
             {
-                return await ResolveBucketAsync(folder, name, cancellationToken).ConfigureAwait(false);
-            }
-
-            var found = await AskAsync(folder, name, pages, cancellationToken).ConfigureAwait(false);
-            lock (Gate)
-            {
-                if (folder.Folder.Changes != changes && attempt < MaxTries)
+                if (!folder.Folder.IsInBucket)
                 {
-                    continue;
+                    return await ResolveBucketAsync(folder, name, cancellationToken).ConfigureAwait(false);
                 }
 
-                var node = TryKnown(folder, name, out var known) ? known : Apply(folder, name, found);
-                return node is null ? null : Use(node);
+                var found = await AskAsync(folder, name, pages, cancellationToken).ConfigureAwait(false);
+                lock (Gate)
+                {
+                    if (attempt == MaxTries || changes.TrueForAll(c => c.Name != name))
+                    {
+                        var node = TryKnown(folder, name, out var known) ? known : Apply(folder, name, found);
+                        return node is null ? null : Use(node);
+                    }
+                }
+            }
+            finally
+            {
+                lock (Gate)
+                {
+                    folder.Folder.Unwatch(changes);
+                }
             }
         }
     }
@@ -143,12 +151,13 @@ public sealed partial class ObjectFileSystem
         }
 
         state.Asked++;
-        if (state.TooLargeUntil > Now || (state.Listing is { } listing && listing.ValidUntil > Now))
+        if (state.Listing is { } listing && listing.ValidUntil > Now)
         {
             return 0;
         }
 
-        return state.Asked >= LookupsWorthTenPages ? 10 : state.Asked >= LookupsWorthAPage ? 1 : 0;
+        var pages = state.Asked >= LookupsWorthTenPages ? 10 : state.Asked >= LookupsWorthAPage ? 1 : 0;
+        return pages > state.TooLargeForPages || state.TooLargeUntil <= Now ? pages : 0;
     }
 
     private async Task<Found> AskAsync(Node folder, string name, int pages, CancellationToken cancellationToken)
@@ -245,9 +254,54 @@ public sealed partial class ObjectFileSystem
     /// <summary>All names of a folder, if they fit the pages; null otherwise.</summary>
     private async Task<FolderListing?> ListWholeAsync(Node folder, IBucketClient bucket, string prefix, int pages, CancellationToken cancellationToken)
     {
-        var names = new Dictionary<string, ListedName>(StringComparer.Ordinal);
+        var state = folder.Folder!;
         var validUntil = After(_options.FileTtl);
-        var changes = folder.Folder!.Changes;
+        List<NameChange> changes;
+        lock (Gate)
+        {
+            changes = state.Watch();
+        }
+
+        try
+        {
+            var names = await NamesAsync(bucket, prefix, pages, cancellationToken).ConfigureAwait(false);
+            lock (Gate)
+            {
+                if (names is null)
+                {
+                    state.TooLargeForPages = pages;
+                    state.TooLargeUntil = After(s_tooLargePause);
+                    return null;
+                }
+
+                var listing = new FolderListing(names, validUntil);
+                // What this mount changed meanwhile may be in the answer or not.
+                foreach (var change in changes)
+                {
+                    listing.Note(change);
+                }
+
+                if (changes.TrueForAll(c => c.IsThere is not null))
+                {
+                    _listings.Keep(state, listing, Now);
+                }
+
+                return listing;
+            }
+        }
+        finally
+        {
+            lock (Gate)
+            {
+                state.Unwatch(changes);
+            }
+        }
+    }
+
+    /// <summary>All names below a prefix; null: they do not fit the pages.</summary>
+    private async Task<Dictionary<string, ListedName>?> NamesAsync(IBucketClient bucket, string prefix, int pages, CancellationToken cancellationToken)
+    {
+        var names = new Dictionary<string, ListedName>(StringComparer.Ordinal);
         string? token = null;
         for (var page = 0; page < pages; page++)
         {
@@ -262,24 +316,7 @@ public sealed partial class ObjectFileSystem
 
             if ((token = answer.NextToken) is null)
             {
-                var listing = new FolderListing(names, validUntil);
-                lock (Gate)
-                {
-                    if (folder.Folder.Changes == changes)
-                    {
-                        _listings.Keep(folder.Folder, listing, Now);
-                    }
-                }
-
-                return listing;
-            }
-        }
-
-        lock (Gate)
-        {
-            if (pages > 1)
-            {
-                folder.Folder.TooLargeUntil = After(s_tooLargePause);
+                return names;
             }
         }
 

@@ -1,4 +1,5 @@
 using Floe.FileSystem.Content;
+using Floe.FileSystem.Directories;
 using Floe.FileSystem.Inodes;
 using Floe.FileSystem.Names;
 using Floe.Fuse;
@@ -246,7 +247,7 @@ public sealed partial class ObjectFileSystem
     private static void Doubt(Node folder, string name)
     {
         var state = folder.Folder!;
-        state.Changes++;
+        state.NoteChange(new NameChange(name, IsThere: null));
         state.Listing = null;
         state.Missing.Remove(name);
         if (state.Children.TryGetValue(name, out var node))

@@ -241,20 +241,17 @@ public sealed partial class ObjectFileSystem
     private void Changed(Node folder, string name, bool isThere, bool isFolder = false)
     {
         var state = folder.Folder!;
-        state.Changes++;
+        var change = new NameChange(name, isThere, isFolder);
+        state.NoteChange(change);
+        state.Listing?.Note(change);
         folder.MTime = folder.CTime = Clock;
         if (isThere)
         {
             state.Missing.Remove(name);
-            if (state.Listing is { } listing)
-            {
-                listing.Names[name] = new ListedName(name, isFolder, null);
-            }
         }
         else
         {
             Missed(state, name);
-            state.Listing?.Names.Remove(name);
         }
     }
 
