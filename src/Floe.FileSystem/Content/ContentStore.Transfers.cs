@@ -8,10 +8,15 @@ public sealed partial class ContentStore
 
     private const int MaxSmallBodies = 32;
 
+    /// <summary>Closed files on their way, at some 6 KiB of memory each.</summary>
+    private const int MaxBacklog = 4096;
+
     internal const int MaxLargeBodies = 5;
 
     /// <summary>× 8 MiB of memory at most.</summary>
     private readonly SemaphoreSlim _largeSlots = new(MaxLargeBodies);
+
+    internal UploadBacklog Backlog { get; } = new(MaxBacklog);
 
     /// <summary>Taken by who has an upload slot already.</summary>
     internal PartMemory PartMemory { get; }

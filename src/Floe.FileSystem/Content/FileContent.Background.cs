@@ -51,6 +51,7 @@ public sealed partial class FileContent
     {
         // From now on, however long it waits for its turn: what closed files have in the cache is going to be room.
         _store.Space.BeginTransfer();
+        _store.Backlog.Begin();
         try
         {
             await Task.Yield();
@@ -58,6 +59,7 @@ public sealed partial class FileContent
         }
         finally
         {
+            _store.Backlog.End();
             _store.Space.EndTransfer();
         }
 

@@ -15,6 +15,11 @@ public sealed partial class FileContent
     public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken released, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        if (!HasDirtyBlocks())
+        {
+            await _store.Backlog.WaitAsync(released, cancellationToken).ConfigureAwait(false);
+        }
+
         await ChangeAsync(() => TryWriteAsync(offset, source, released, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
@@ -59,6 +64,14 @@ public sealed partial class FileContent
             }
 
             await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private bool HasDirtyBlocks()
+    {
+        lock (_lock)
+        {
+            return _blocks.DirtyCount > 0;
         }
     }
 

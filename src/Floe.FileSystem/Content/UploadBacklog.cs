@@ -1,0 +1,62 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>
+/// Counts closed files that are on their way to the bucket. Each takes memory and not only room in the cache, so who makes more small files than the
+/// service takes is held up at the first bytes of the next one. Nothing on its way waits for a writer: all of it ends, well or not.
+/// </summary>
+internal sealed class UploadBacklog(int most)
+{
+    private readonly Lock _lock = new();
+    private TaskCompletionSource _shrunk = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _count;
+
+    public void Begin()
+    {
+        lock (_lock)
+        {
+            _count++;
+        }
+    }
+
+    public void End()
+    {
+        TaskCompletionSource? shrunk = null;
+        lock (_lock)
+        {
+            if (_count-- == most + 1)
+            {
+                shrunk = _shrunk;
+                _shrunk = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+        }
+
+        shrunk?.SetResult();
+    }
+
+    /// <summary>Returns when no more than the most are on their way.</summary>
+    /// <param name="released">Ends the waiting.</param>
+    public async Task WaitAsync(CancellationToken released, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task shrunk;
+            lock (_lock)
+            {
+                if (_count <= most)
+                {
+                    return;
+                }
+
+                shrunk = _shrunk.Task;
+            }
+
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
+            await shrunk.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
+            if (released.IsCancellationRequested)
+            {
+                return;
+            }
+        }
+    }
+}
