@@ -190,7 +190,7 @@ public sealed partial class TaskRun
             var outcome = await supervisor.RunAsync().ConfigureAwait(false);
             await stopPruning.CancelAsync().ConfigureAwait(false);
             await pruning.ConfigureAwait(false);
-            var status = await FinishAsync(context, outcome, cancellationToken).ConfigureAwait(false);
+            var status = await FinishAsync(context, outcome, task.Output, cancellationToken).ConfigureAwait(false);
             return new Departure(status, outcome is TaskOutcome.TakenAway taken ? StayUntil(taken.MachineEnds) : null);
         }
     }
@@ -203,7 +203,7 @@ public sealed partial class TaskRun
         _ => null,
     };
 
-    private async Task<int> FinishAsync(SnapshotContext context, TaskOutcome outcome, CancellationToken cancellationToken)
+    private async Task<int> FinishAsync(SnapshotContext context, TaskOutcome outcome, TaskOutput output, CancellationToken cancellationToken)
     {
         switch (outcome)
         {
@@ -213,6 +213,14 @@ public sealed partial class TaskRun
                 await RecordAsync(context, TraceOutcome.Exited, ExitCodes.StoreError).ConfigureAwait(false);
                 await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
                 return ExitCodes.StoreError;
+
+            case TaskOutcome.Ended ended when output.Refusal is { } refusal:
+                // As above: run again, it goes on from its last snapshot and writes what came after it once more.
+                LogOutputLost(ended.Status.ShellCode, refusal.Message);
+                var code = ended.Status.ShellCode == 0 ? ExitCodes.StoreError : ended.Status.ShellCode;
+                await RecordAsync(context, TraceOutcome.Exited, code).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                return code;
 
             case TaskOutcome.Ended ended:
                 await RecordAsync(context, TraceOutcome.Exited, ended.Status.ShellCode).ConfigureAwait(false);
@@ -343,6 +351,9 @@ public sealed partial class TaskRun
 
     [LoggerMessage(EventId = 4605, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote is in the bucket")]
     private partial void LogNotUploaded(int status);
+
+    [LoggerMessage(EventId = 4611, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote to its output could be passed on: {Reason}")]
+    private partial void LogOutputLost(int status, string reason);
 
     [LoggerMessage(EventId = 4602, Level = LogLevel.Information, Message = "The task is safe in the store; waiting for the machine to end, until {Until:HH:mm:ss} UTC")]
     private partial void LogStaying(DateTime until);

@@ -78,6 +78,9 @@ internal sealed class OutputRelay : IDisposable
     /// <summary>Completes when every writer is gone and everything was passed on, or when nobody takes the output any more.</summary>
     public Task Ended => _ended.Task;
 
+    /// <summary>Why the agent's output took no more while somebody could still have wanted it (no space, quota); what the task wrote since is lost. Null: it did.</summary>
+    public LinuxException? Refusal { get; private set; }
+
     /// <summary>
     /// With all writers frozen: passes on what the pipe holds for as long as the reader takes it, at most <paramref name="patience"/>,
     /// then stops and returns what is left, which stays with this relay too (see <see cref="Resume"/>).
@@ -225,7 +228,7 @@ internal sealed class OutputRelay : IDisposable
 
         if ((polls[1].Returned & (Interop.POLLERR | Interop.POLLHUP)) != 0 && (polls[1].Returned & Interop.POLLOUT) == 0)
         {
-            return ReaderIsGone();
+            return ReaderIsGone(Errno.EPIPE);
         }
 
         return hasPending ? WritePending() : Move();
@@ -252,7 +255,7 @@ internal sealed class OutputRelay : IDisposable
                 case 0:
                     return true;
                 default:
-                    return ReaderIsGone();
+                    return ReaderIsGone(Marshal.GetLastPInvokeError());
             }
         }
 
@@ -294,13 +297,19 @@ internal sealed class OutputRelay : IDisposable
                 _ = Interop.poll(&wake, 1, RetryMillis);
                 return true;
             default:
-                return ReaderIsGone();
+                return ReaderIsGone(Marshal.GetLastPInvokeError());
         }
     }
 
-    /// <summary>The agent's output is closed: closing our end lets the task see that as it would without us (SIGPIPE, EPIPE).</summary>
-    private bool ReaderIsGone()
+    /// <summary>The agent's output is closed, or takes no more: closing our end lets the task see that as it would without us (SIGPIPE, EPIPE).</summary>
+    private bool ReaderIsGone(int errno)
     {
+        // A terminal that was hung up gives EIO.
+        if (errno is not (Errno.EPIPE or Errno.ECONNRESET or Errno.EIO))
+        {
+            Refusal = new LinuxException(_thread.Name!, errno);
+        }
+
         lock (_gate)
         {
             _read.Close();

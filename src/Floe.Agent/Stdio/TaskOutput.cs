@@ -23,6 +23,9 @@ internal sealed class TaskOutput : IAsyncDisposable
     /// <summary>Completes when no process of the task holds a write end any more and everything was passed on.</summary>
     public Task Ended => Task.WhenAll(Stdout.Ended, Stderr.Ended);
 
+    /// <summary>See <see cref="OutputRelay.Refusal"/>.</summary>
+    public LinuxException? Refusal => Stdout.Refusal ?? Stderr.Refusal;
+
     /// <param name="stdoutBacklog">Written first: what an earlier machine could not pass on.</param>
     /// <param name="user">Whose the pipes are: a task opens /dev/stderr by name too. Null: the agent's.</param>
     /// <param name="separate">False to follow the agent's own descriptors; true for a restored task that has two pipes.</param>

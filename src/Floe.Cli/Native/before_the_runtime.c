@@ -10,6 +10,8 @@
  * Floe.Linux.Processes.SetUserId decides about it, and does here the same once more.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -42,9 +44,18 @@ static void leave_when_not_asked(void)
         _exit(0);
 }
 
+/* The first file that the runtime opens would else be standard error, and its own messages would go into it. */
+static void open_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) == -1 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+            return;
+}
+
 static void before_the_runtime(void)
 {
     give_up_root();
+    open_standard_descriptors();
     leave_when_not_asked();
 }
 

@@ -92,7 +92,7 @@ internal static class FusionLaunch
 
     private static RunOptions Options(FusionLine line, UserIds? user, ScratchPlace place, StderrLog log)
     {
-        var workingDirectory = Directory.GetCurrentDirectory();
+        var workingDirectory = WorkingDirectory.Current();
         // For the key only: Latin-1 keeps different bytes different, whatever they mean.
         var words = line.Command.Select(Encoding.Latin1.GetString).ToList();
         var scheduler = SchedulerIdentity.FromEnvironment(Environment.GetEnvironmentVariable);

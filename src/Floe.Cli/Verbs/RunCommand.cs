@@ -132,7 +132,7 @@ internal static class RunCommand
 
     private static RunOptions Options(ParseResult parsed, IReadOnlyList<byte[]> command)
     {
-        var workingDirectory = Directory.GetCurrentDirectory();
+        var workingDirectory = WorkingDirectory.Current();
         // For the key only: Latin-1 keeps different bytes different, whatever they mean.
         var words = command.Select(Encoding.Latin1.GetString).ToList();
         var scheduler = SchedulerIdentity.FromEnvironment(Environment.GetEnvironmentVariable);

@@ -58,11 +58,11 @@ public sealed unsafe class ChildProcess
                 Check(Interop.posix_spawn_file_actions_addchdir_np(actions, strings.Add(directory)), "chdir");
             }
 
-            var highest = 2;
+            var highest = options.Descriptors.Select(d => d.Target).Append(2).Max();
             foreach (var (source, target) in options.Descriptors)
             {
                 // Moved out of the way first, so that no target closes a source that is still to be copied.
-                var safe = Interop.fcntl((int)source.DangerousGetHandle(), Interop.F_DUPFD_CLOEXEC, 512);
+                var safe = Interop.fcntl((int)source.DangerousGetHandle(), Interop.F_DUPFD_CLOEXEC, highest + 1);
                 if (safe < 0)
                 {
                     throw LinuxException.Last("fcntl(F_DUPFD_CLOEXEC)");
@@ -70,7 +70,6 @@ public sealed unsafe class ChildProcess
 
                 sources.Add(safe);
                 Check(Interop.posix_spawn_file_actions_adddup2(actions, safe, target), "adddup2");
-                highest = Math.Max(highest, target);
             }
 
             for (var fd = 3; fd < highest; fd++)

@@ -45,6 +45,54 @@ public sealed class StandardStreamsTests
         Assert.Equal(await File.ReadAllBytesAsync(machine.RootPath + "/run/copy", Fleet.Token), result.Output);
     }
 
+    /// <summary>As cron jobs and daemons do; what the program opens first would else be its standard error.</summary>
+    [Theory]
+    [InlineData("<&-")]
+    [InlineData("<&- 2>&-")]
+    [InlineData("<&- >&- 2>&-")]
+    public async Task Run_StandardDescriptorsAreClosed_TaskHasNullThere(string redirection)
+    {
+        await using var fleet = new Fleet();
+        var machine = await fleet.MachineAsync("machine-a");
+        var result = await fleet.ShellAsync(
+            machine, $"{Fleet.Floe} run --notices=none --store file:///store -- /bin/bash -c 'echo out; echo err >&2; cat; echo done > /run/done; exit 5' {redirection}");
+        Fleet.AssertStatus(5, result);
+        Assert.Equal("done\n", await File.ReadAllTextAsync(machine.RootPath + "/run/done", Fleet.Token));
+        Assert.Equal(redirection.Contains(">&-", StringComparison.Ordinal) && !redirection.StartsWith("<&- 2", StringComparison.Ordinal) ? "" : "out\n", result.Text);
+    }
+
+    [Fact]
+    public async Task Run_OutputTakesNoMore_IsToldAndIsNoSuccess()
+    {
+        await using var fleet = new Fleet();
+        var machine = await fleet.MachineAsync("machine-a");
+        var result = await fleet.ShellAsync(
+            machine,
+            $"mkdir /small && mount -t tmpfs -o size=64k none /small && exec {Fleet.Floe} run --notices=none --store file:///store -- /bin/bash -c 'head -c 65000 /dev/zero; echo x; sleep 0.2; head -c 3000 /dev/zero' > /small/out");
+        Fleet.AssertStatus(174, result);
+        Assert.Contains("not all that it wrote to its output could be passed on: stdout: No space left on device", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_FewDescriptorsAllowed_TaskRuns()
+    {
+        await using var fleet = new Fleet();
+        var machine = await fleet.MachineAsync("machine-a");
+        var result = await fleet.ShellAsync(machine, $"ulimit -n 128; exec {Fleet.Floe} run --notices=none --store file:///store -- /bin/bash -c 'ulimit -n'");
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("128\n", result.Text);
+    }
+
+    [Fact]
+    public async Task Run_WorkingDirectoryIsGone_OneLineSaysSo()
+    {
+        await using var fleet = new Fleet();
+        var machine = await fleet.MachineAsync("machine-a");
+        var result = await fleet.ShellAsync(machine, $"mkdir /gone; cd /gone; rmdir /gone; exec {Fleet.Floe} run --notices=none --store file:///store -- /bin/true");
+        Fleet.AssertStatus(2, result);
+        Assert.Equal("floe: the working directory is not there any more; change to another one and run this again", Assert.Single(result.Errors.TrimEnd('\n').Split('\n')));
+    }
+
     [Fact]
     public async Task Run_ArgumentIsNoUtf8_ReachesTheCommandUnchanged()
     {
