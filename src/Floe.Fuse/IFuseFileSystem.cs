@@ -43,8 +43,9 @@ public interface IFuseFileSystem
     /// <param name="flags">Of open(2), O_TRUNC included, without O_CREAT and O_EXCL.</param>
     ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, CancellationToken cancellationToken);
 
+    /// <param name="released">As for <see cref="WriteAsync"/>.</param>
     ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateAsync(
-        ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken);
+        ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken released, CancellationToken cancellationToken);
 
     /// <summary>A file without a name (O_TMPFILE).</summary>
     ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateUnnamedAsync(ulong parent, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken);

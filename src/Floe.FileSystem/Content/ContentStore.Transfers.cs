@@ -18,6 +18,9 @@ public sealed partial class ContentStore
 
     internal UploadBacklog Backlog { get; } = new(MaxBacklog);
 
+    /// <summary>Returns when no more than four times as many files are on their way as are written to without waiting.</summary>
+    internal Task HoldUpAsync(CancellationToken released, CancellationToken cancellationToken) => Backlog.WaitAsync(UploadBacklog.Patience, released, cancellationToken);
+
     /// <summary>Taken by who has an upload slot already.</summary>
     internal PartMemory PartMemory { get; }
 

@@ -17,7 +17,7 @@ public sealed partial class FileContent
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         if (!HasDirtyBlocks())
         {
-            await _store.Backlog.WaitAsync(released, cancellationToken).ConfigureAwait(false);
+            await _store.Backlog.WaitAsync(1, released, cancellationToken).ConfigureAwait(false);
         }
 
         await ChangeAsync(() => TryWriteAsync(offset, source, released, cancellationToken), cancellationToken).ConfigureAwait(false);

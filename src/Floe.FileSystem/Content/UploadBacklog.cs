@@ -6,6 +6,9 @@ namespace Floe.FileSystem.Content;
 /// </summary>
 internal sealed class UploadBacklog(int most)
 {
+    /// <summary>So many times the most are borne by who asks with it.</summary>
+    public const int Patience = 4;
+
     private readonly Lock _lock = new();
     private TaskCompletionSource _shrunk = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _count;
@@ -23,7 +26,7 @@ internal sealed class UploadBacklog(int most)
         TaskCompletionSource? shrunk = null;
         lock (_lock)
         {
-            if (_count-- == most + 1)
+            if (--_count == most || _count == most * Patience)
             {
                 shrunk = _shrunk;
                 _shrunk = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -33,16 +36,17 @@ internal sealed class UploadBacklog(int most)
         shrunk?.SetResult();
     }
 
-    /// <summary>Returns when no more than the most are on their way.</summary>
+    /// <summary>Returns when no more than the most are on their way, or so many times the most.</summary>
+    /// <param name="times">1 or <see cref="Patience"/>.</param>
     /// <param name="released">Ends the waiting.</param>
-    public async Task WaitAsync(CancellationToken released, CancellationToken cancellationToken)
+    public async Task WaitAsync(int times, CancellationToken released, CancellationToken cancellationToken)
     {
         while (true)
         {
             Task shrunk;
             lock (_lock)
             {
-                if (_count <= most)
+                if (_count <= most * times)
                 {
                     return;
                 }

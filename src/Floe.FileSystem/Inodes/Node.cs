@@ -94,7 +94,10 @@ internal sealed class Node(ulong ino, NodeKind kind)
 
     public Action<FileContent>? OnPublished { get; set; }
 
-    /// <summary>The <see cref="FileContent.Identity"/> of what the kernel's page cache holds; another content starts with an empty cache.</summary>
+    /// <summary>
+    /// What the kernel's page cache holds: the <see cref="FileContent.Identity"/> of a content or, when that is no longer at hand, the version of the object
+    /// that it was. Another content starts with an empty cache.
+    /// </summary>
     public object? CachedBy { get; set; }
 
     public byte[]? LinkTarget { get; set; }

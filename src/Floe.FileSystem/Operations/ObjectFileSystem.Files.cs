@@ -3,6 +3,7 @@ using Floe.FileSystem.Directories;
 using Floe.FileSystem.Inodes;
 using Floe.Fuse;
 using Floe.Linux;
+using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Operations;
 
@@ -26,6 +27,12 @@ public sealed partial class ObjectFileSystem
             Drop(node);
         }
     }
+
+    /// <summary>
+    /// Who makes files waits while far too many are on their way to the bucket. That keeps others out of the folder, so whoever writes is held up long
+    /// before (<see cref="FileContent.WriteAsync(long, ReadOnlyMemory{byte}, CancellationToken)"/>); this is for files that nobody writes to.
+    /// </summary>
+    public Task HoldUpAsync(CancellationToken released, CancellationToken cancellationToken) => _contents.HoldUpAsync(released, cancellationToken);
 
     /// <summary>Makes a file and opens it; opens the one that is there, unless O_EXCL says otherwise. Counts as a lookup.</summary>
     public async ValueTask<(FuseEntry Entry, OpenedFile Opened)> CreateAsync(
@@ -254,7 +261,7 @@ public sealed partial class ObjectFileSystem
         RequireLeftByTask(node, becomesEmpty: (flags & Interop.O_TRUNC) != 0);
         var (content, opened) = await WithContentAsync(node, content =>
         {
-            var opened = Open(node, flags, keepsCache: node.CachedBy == content.Identity);
+            var opened = Open(node, flags, keepsCache: node.CachedBy == content.Identity || (node.CachedBy is ObjectVersion version && version == content.Version && !content.IsDirty));
             node.CachedBy = content.Identity;
             return (content, opened);
         }, cancellationToken).ConfigureAwait(false);
@@ -306,6 +313,7 @@ public sealed partial class ObjectFileSystem
     {
         if (_moving is null && node.CanRest)
         {
+            node.CachedBy = node.CachedBy == node.Content!.Identity ? node.Content.Version : null;
             node.LetGo();
         }
     }

@@ -57,8 +57,9 @@ internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
         (await _opens.Task.ConfigureAwait(false)).Opened(node, await files.OpenAsync(node, flags, cancellationToken).ConfigureAwait(false), flags);
 
     public async ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateAsync(
-        ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken)
+        ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken released, CancellationToken cancellationToken)
     {
+        await files.HoldUpAsync(released, cancellationToken).ConfigureAwait(false);
         var (entry, opened) = await files.CreateAsync(parent, Changed(name), mode, flags, caller, cancellationToken).ConfigureAwait(false);
         return (entry, (await _opens.Task.ConfigureAwait(false)).Opened(entry.NodeId, opened, flags));
     }

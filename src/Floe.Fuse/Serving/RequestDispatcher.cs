@@ -132,7 +132,7 @@ internal sealed partial class RequestDispatcher(
                 break;
             case FuseOpcode.Create:
                 var create = message.Read<CreateIn>();
-                Answer(request, files.CreateAsync(request.NodeId, message.ReadName(), create.Mode, create.Flags, request.Caller, request.Token), ReplyCreated);
+                Answer(request, files.CreateAsync(request.NodeId, message.ReadName(), create.Mode, create.Flags, request.Caller, request.Released, request.Token), ReplyCreated);
                 break;
             case FuseOpcode.TmpFile:
                 var temporary = message.Read<CreateIn>();

@@ -14,20 +14,32 @@ public sealed class UploadBacklogTests
     public async Task Wait_NoMoreThanTheMost_IsNotHeldUp()
     {
         Begin(2);
-        await _backlog.WaitAsync(Token, Token);
+        await _backlog.WaitAsync(1, Token, Token);
     }
 
     [Fact]
     public async Task Wait_MoreThanTheMost_GoesOnWhenEnoughHaveEnded()
     {
         Begin(4);
-        var waiting = new[] { _backlog.WaitAsync(default, Token), _backlog.WaitAsync(default, Token) };
+        var waiting = new[] { _backlog.WaitAsync(1, default, Token), _backlog.WaitAsync(1, default, Token) };
         _backlog.End();
         Assert.All(waiting, w => Assert.False(w.IsCompleted));
         _backlog.End();
         await Task.WhenAll(waiting);
         Begin(1);
-        Assert.False(_backlog.WaitAsync(default, Token).IsCompleted);
+        Assert.False(_backlog.WaitAsync(1, default, Token).IsCompleted);
+    }
+
+    [Fact]
+    public async Task Wait_WithPatience_BearsMore()
+    {
+        Begin(2 * UploadBacklog.Patience);
+        await _backlog.WaitAsync(UploadBacklog.Patience, default, Token);
+        Begin(1);
+        var waiting = _backlog.WaitAsync(UploadBacklog.Patience, default, Token);
+        Assert.False(waiting.IsCompleted);
+        _backlog.End();
+        await waiting;
     }
 
     [Fact]
@@ -35,7 +47,7 @@ public sealed class UploadBacklogTests
     {
         Begin(3);
         using var released = new CancellationTokenSource();
-        var waiting = _backlog.WaitAsync(released.Token, Token);
+        var waiting = _backlog.WaitAsync(1, released.Token, Token);
         Assert.False(waiting.IsCompleted);
         await released.CancelAsync();
         await waiting;
@@ -46,7 +58,7 @@ public sealed class UploadBacklogTests
     {
         Begin(3);
         using var given = new CancellationTokenSource();
-        var waiting = _backlog.WaitAsync(default, given.Token);
+        var waiting = _backlog.WaitAsync(1, default, given.Token);
         await given.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
     }
