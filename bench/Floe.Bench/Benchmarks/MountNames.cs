@@ -47,7 +47,7 @@ internal static class MountNames
         return
         [
             new Measurement($"mount-list{suffix}", list / alone, 1.5, Better.Smaller, new Dictionary<string, double> { ["mountMillis"] = list, ["listMillis"] = alone, ["keys"] = Keys }),
-            new Measurement($"mount-small{suffix}", put / small, isPaced ? 0.8 : 0.2, Better.Larger, new Dictionary<string, double>
+            new Measurement($"mount-small{suffix}", put / small, isPaced ? 0.8 : 0.15, Better.Larger, new Dictionary<string, double>
             {
                 ["mountMillis"] = small, ["closedMillis"] = Workbench.Median(closed), ["putMillis"] = put, ["files"] = SmallFiles,
             }),
