@@ -23,8 +23,8 @@ public sealed partial class ContentStore : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
     private readonly HashSet<FileContent> _contents = [];
-    private readonly Dictionary<ObjectVersion, LinkedListNode<FileContent>> _parked = [];
-    private readonly LinkedList<FileContent> _parkedLongestFirst = [];
+    private readonly Dictionary<ObjectVersion, LinkedListNode<(ObjectVersion Version, FileContent Content)>> _parked = [];
+    private readonly LinkedList<(ObjectVersion Version, FileContent Content)> _parkedLongestFirst = [];
     private readonly ConcurrentDictionary<UploadSession, Task> _aborts = [];
     private readonly OwnFolder _folder;
     private long _tick;
@@ -58,7 +58,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         {
             lock (_lock)
             {
-                return Math.Max(0, Space.MaxBytes - Space.UsedBytes + _parkedLongestFirst.Sum(c => c.CachedBytes));
+                return Math.Max(0, Space.MaxBytes - Space.UsedBytes + _parkedLongestFirst.Sum(p => p.Content.CachedBytes));
             }
         }
     }
@@ -84,8 +84,8 @@ public sealed partial class ContentStore : IAsyncDisposable
             if (_parked.Remove(version, out var parked))
             {
                 _parkedLongestFirst.Remove(parked);
-                parked.Value.Remember(target);
-                return parked.Value;
+                parked.Value.Content.Remember(target);
+                return parked.Value.Content;
             }
 
             var content = new FileContent(this, target, version, version.ETag);
@@ -231,16 +231,16 @@ public sealed partial class ContentStore : IAsyncDisposable
             var same = version is null ? null : _parked.GetValueOrDefault(version);
             if (version is not null && same is null && content is { CachedBytes: > 0, Target: not null })
             {
-                _parked.Add(version, _parkedLongestFirst.AddLast(content));
+                _parked.Add(version, _parkedLongestFirst.AddLast((version, content)));
                 if (_parked.Count > MaxParked)
                 {
                     var oldest = _parkedLongestFirst.First!.Value;
                     _parkedLongestFirst.RemoveFirst();
-                    _parked.Remove(oldest.Version!);
-                    dropped.Add(oldest);
+                    _parked.Remove(oldest.Version);
+                    dropped.Add(oldest.Content);
                 }
             }
-            else if (same?.Value != content)
+            else if (same?.Value.Content != content)
             {
                 dropped.Add(content);
             }

@@ -51,7 +51,14 @@ internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
         }
     }
 
-    internal void Remove(string path) => _ = Interop.unlinkat(folder.Handle, Path.GetFileName(path), 0);
+    /// <summary>After the end of the folder there is nothing left to remove, or it is left to who comes next.</summary>
+    internal void Remove(string path)
+    {
+        if (!folder.Handle.IsClosed)
+        {
+            _ = Interop.unlinkat(folder.Handle, Path.GetFileName(path), 0);
+        }
+    }
 
     internal void NoteOpened(LocalFile file)
     {
