@@ -16,48 +16,62 @@ namespace Floe.Criu.Restore;
 internal sealed class HeldTree
 {
     private const ulong StopBit = 1UL << (Interop.SIGSTOP - 1);
-    private readonly IReadOnlyList<ProcessIdentity> _stopped;
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
-    private HeldTree(IReadOnlyList<ProcessIdentity> stopped) => _stopped = stopped;
+    private readonly IReadOnlyList<ProcessIdentity> _stopped;
+    private readonly IReadOnlyList<ProcessIdentity> _staying;
+
+    private HeldTree(IReadOnlyList<ProcessIdentity> stopped, IReadOnlyList<ProcessIdentity> staying) => (_stopped, _staying) = (stopped, staying);
 
     /// <summary>For the moment when CRIU has all threads at their last system call ("pre-resume").</summary>
     /// <param name="processes">The tree, parents before their children.</param>
     /// <param name="since">Start of CRIU, clock ticks: an older process is none of the tree.</param>
     public static HeldTree Stop(IReadOnlyList<FrozenProcess> processes, ulong since)
     {
-        var stopped = new List<ProcessIdentity>();
+        var (stopped, staying) = (new List<ProcessIdentity>(), new List<ProcessIdentity>());
         foreach (var process in ProcessIdentity.Of(processes).Where(p => p.StartTicks >= since))
         {
             // One that was stopped when it was frozen has CRIU's SIGSTOP waiting for it, and stays stopped.
-            if (!IsToStop(process.Pid) && Interop.kill(process.Pid, Interop.SIGSTOP) == 0)
+            if (IsToStop(process.Pid))
+            {
+                staying.Add(process);
+            }
+            else if (Interop.kill(process.Pid, Interop.SIGSTOP) == 0)
             {
                 stopped.Add(process);
             }
         }
 
-        return new HeldTree(stopped);
+        return new HeldTree(stopped, staying);
     }
 
     /// <summary>Lets it run, children first: a parent that asks (WUNTRACED) is never told that a child is stopped.</summary>
-    public void Continue()
+    public async Task ContinueAsync(TimeProvider time)
     {
+        // One that has not come to its stop yet would never do so if it were continued now, and who waits for its going on (WCONTINUED) would wait for ever.
+        var started = time.GetTimestamp();
+        foreach (var process in _staying)
+        {
+            while (IsRunning(process) && time.GetElapsedTime(started) < s_patience)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(1), time).ConfigureAwait(false);
+            }
+        }
+
         foreach (var process in _stopped.Reverse().Where(p => ProcessIdentity.StartTicksOf(p.Pid) == p.StartTicks))
         {
             _ = Interop.kill(process.Pid, Interop.SIGCONT);
         }
     }
 
-    private static bool IsToStop(int pid)
-    {
-        foreach (var line in (ProcFiles.TryReadText($"/proc/{pid}/status") ?? "").AsSpan().EnumerateLines())
-        {
-            if (line.StartsWith("ShdPnd:", StringComparison.Ordinal))
-            {
-                return ulong.TryParse(line["ShdPnd:".Length..].Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var pending)
-                    && (pending & StopBit) != 0;
-            }
-        }
+    private static bool IsToStop(int pid) =>
+        ulong.TryParse(Status(pid, "ShdPnd:"), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var pending) && (pending & StopBit) != 0;
 
-        return false;
-    }
+    private static bool IsRunning(ProcessIdentity process) =>
+        ProcessIdentity.StartTicksOf(process.Pid) == process.StartTicks && Status(process.Pid, "State:") is ['R' or 'S' or 'D', ..];
+
+    /// <summary>A field of /proc/PID/status; empty for a process that is gone.</summary>
+    private static string Status(int pid, string field) =>
+        (ProcFiles.TryReadText($"/proc/{pid}/status") ?? "").Split('\n').FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal)) is { } line
+            ? line[field.Length..].Trim() : "";
 }

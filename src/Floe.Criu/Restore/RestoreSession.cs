@@ -90,7 +90,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
             try
             {
                 request.BeforeItRuns?.Invoke(root.Pid);
-                held?.Continue();
+                await (held?.ContinueAsync(time) ?? Task.CompletedTask).ConfigureAwait(false);
                 return root;
             }
             catch (Exception e)
