@@ -45,6 +45,9 @@ public sealed record FileSystemOptions
     /// <summary>Names in the listings that are kept in memory for a moment, of all folders together; one listing is kept however long it is.</summary>
     public int MaxListedNames { get; init; } = 20_000;
 
+    /// <summary>Names that the bucket does not have and that are remembered for <see cref="FileTtl"/>, of all folders together.</summary>
+    public int MaxMissedNames { get; init; } = 20_000;
+
     /// <summary>Up to here an object is copied by one request, above in parts of <see cref="CopyPartBytes"/>.</summary>
     public long MaxSingleCopyBytes { get; init; } = 5L << 30;
 

@@ -37,6 +37,10 @@ public sealed partial class ObjectFileSystem
     private readonly ConcurrentDictionary<ulong, OpenFile> _files = new();
     private readonly ConcurrentDictionary<ulong, FolderReader> _folders = new();
     private readonly SharedLock _tree = new();
+
+    /// <summary>What all folders have in <see cref="FolderState.Missing"/>, in the order in which it ends to be believed. The lock guards it.</summary>
+    private readonly Queue<(FolderState Folder, string Name, long Until)> _missed = new();
+
     private readonly UnixTime _start;
     private ulong _lastHandle;
 
@@ -91,6 +95,9 @@ public sealed partial class ObjectFileSystem
 
     /// <summary>Files and folders that are in memory because somebody knows of them or something of them is not in the bucket.</summary>
     public int KnownNames => _inodes.Count;
+
+    /// <summary>Names that are known not to be there.</summary>
+    public int MissedNames => _missed.Count;
 
     /// <summary>How many there have been since the mount began, those that are forgotten too.</summary>
     public long NamesMade => (long)_inodes.LastIno;
@@ -258,13 +265,17 @@ public sealed partial class ObjectFileSystem
     /// <summary>The bucket has nothing under the name. The lock is held.</summary>
     private void Missed(FolderState state, string name)
     {
-        const int MaxMissing = 4096;
-        if (state.Missing.Count >= MaxMissing)
+        var until = After(_options.FileTtl);
+        state.Missing[name] = until;
+        _missed.Enqueue((state, name, until));
+        while (_missed.TryPeek(out var oldest) && (oldest.Until <= Now || _missed.Count > _options.MaxMissedNames))
         {
-            state.Missing.Clear();
+            _missed.Dequeue();
+            if (oldest.Folder.Missing.GetValueOrDefault(oldest.Name) == oldest.Until)
+            {
+                oldest.Folder.Missing.Remove(oldest.Name);
+            }
         }
-
-        state.Missing[name] = After(_options.FileTtl);
     }
 
     /// <summary>Metadata and tags of the object that a node becomes. Called by uploads on any thread; a torn time stamp harms nobody.</summary>

@@ -188,6 +188,28 @@ public sealed class VisibilityTests : CoreTests
     }
 
     [Fact]
+    public async Task Lookup_MissedInManyFolders_IsForgottenWhenItIsNotBelievedAnyMore()
+    {
+        for (var i = 0; i < 20; i++)
+        {
+            Bucket.Put($"{i}/f", "x");
+        }
+
+        var folders = new List<ulong>();
+        for (var i = 0; i < 20; i++)
+        {
+            folders.Add((await Tree.FindAsync($"{i}")).NodeId);
+            await Tree.ExistsAsync($"{i}/none");
+        }
+
+        Assert.Equal(20, Tree.Files.MissedNames);
+        Time.Advance(TimeSpan.FromSeconds(1.1));
+        await Tree.ExistsAsync("0/none");
+        Assert.Equal(1, Tree.Files.MissedNames);
+        folders.ForEach(f => Tree.Files.Forget(f, 1));
+    }
+
+    [Fact]
     public async Task Lookup_OneNameInAFolder_CostsTwoRequestsAndThenNone()
     {
         Bucket.Put("f", new string('x', 5000));
