@@ -12,6 +12,24 @@ internal sealed class UploadBacklog(int most)
     private readonly Lock _lock = new();
     private TaskCompletionSource _shrunk = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _count;
+    private bool _isOpen;
+
+    /// <summary>Set while a snapshot is taken: nobody is held up, the kernel with mapped pages neither, which would wait for uploads that stand still.</summary>
+    public bool IsOpen
+    {
+        set
+        {
+            TaskCompletionSource changed;
+            lock (_lock)
+            {
+                _isOpen = value;
+                changed = _shrunk;
+                _shrunk = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+
+            changed.SetResult();
+        }
+    }
 
     public void Begin()
     {
@@ -46,7 +64,7 @@ internal sealed class UploadBacklog(int most)
             Task shrunk;
             lock (_lock)
             {
-                if (_count <= most * times)
+                if (_isOpen || _count <= most * times)
                 {
                     return;
                 }

@@ -34,7 +34,11 @@ public sealed class FileSystemMount : IAsyncDisposable
     public bool IsBeingFrozen
     {
         get => _server.ReleasesTraced;
-        set => _server.ReleasesTraced = value;
+        set
+        {
+            _server.ReleasesTraced = value;
+            Contents.Backlog.IsOpen = value;
+        }
     }
 
     /// <summary>Ends when the mount is gone, whoever unmounted it. Uploads may still be under way: see <see cref="ObjectFileSystem.DrainAsync"/>.</summary>

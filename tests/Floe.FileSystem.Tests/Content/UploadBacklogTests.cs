@@ -54,6 +54,18 @@ public sealed class UploadBacklogTests
     }
 
     [Fact]
+    public async Task Wait_SnapshotIsTaken_GoesOn()
+    {
+        Begin(3);
+        var waiting = _backlog.WaitAsync(1, default, Token);
+        _backlog.IsOpen = true;
+        await waiting;
+        await _backlog.WaitAsync(1, default, Token);
+        _backlog.IsOpen = false;
+        Assert.False(_backlog.WaitAsync(1, default, Token).IsCompleted);
+    }
+
+    [Fact]
     public async Task Wait_Cancelled_Throws()
     {
         Begin(3);
