@@ -44,7 +44,7 @@ internal sealed class ReadAhead(long maxBytes)
             }
             else if (next - grown >= window / 4 && (waited || window < EasyWindow))
             {
-                (window, grown, waited) = (Math.Min(window * (waited ? 4 : 2), maxBytes), next, false);
+                (window, grown, waited) = (Math.Min(window * (waited ? 8 : 2), maxBytes), next, false);
             }
 
             _readers.Add((next, window, grown, waited));

@@ -10,6 +10,9 @@ public sealed class S3DoublePace(TimeSpan answerDelay, double bytesPerSecond)
     // Waits shorter than a timer's grain are put together.
     private static readonly long s_grain = Stopwatch.Frequency / 500;
 
+    // A timer wakes late. A real line goes on meanwhile, from the sender's socket, so what it could have carried in so long may follow at once.
+    private static readonly long s_late = s_grain;
+
     private readonly Lock _lock = new();
     private long _inFree;
     private long _outFree;
@@ -26,7 +29,7 @@ public sealed class S3DoublePace(TimeSpan answerDelay, double bytesPerSecond)
         lock (_lock)
         {
             var now = Stopwatch.GetTimestamp();
-            free = Math.Max(free, now) + (long)(bytes / bytesPerSecond * Stopwatch.Frequency);
+            free = Math.Max(free, now - s_late) + (long)(bytes / bytesPerSecond * Stopwatch.Frequency);
             ahead = free - now;
         }
 
