@@ -232,6 +232,13 @@ public sealed partial class FileContent
 
             try
             {
+                // Where others' use of it cannot be seen, its end could not be either.
+                if (!_local.IsOursAlone())
+                {
+                    UnpinLocalFile();
+                    return null;
+                }
+
                 // Zeros at the end need not have been written.
                 if (_local.Length() != Size)
                 {
@@ -247,6 +254,15 @@ public sealed partial class FileContent
             }
         }
     }
+
+    /// <summary>
+    /// Of a pinned file that the kernel does not have any more: whether somebody still maps the local file. A mapping outlives the descriptor
+    /// that it was made with, and nothing tells when it ends.
+    /// </summary>
+    internal bool IsLocalFileMapped() => !_local!.IsOursAlone();
+
+    /// <summary>The local file of a pinned content once more.</summary>
+    internal LocalFile.Use OpenLocalFile() => _local!.Open();
 
     public void UnpinLocalFile()
     {

@@ -88,6 +88,25 @@ internal sealed class LocalFile : IDisposable
         }
     }
 
+    /// <summary>
+    /// Whether nobody but this process has the file open or mapped: a lease for writing, given back at once, is had by no one else's leave (fcntl(2)).
+    /// False also where that cannot be told.
+    /// </summary>
+    public bool IsOursAlone()
+    {
+        using var file = Open();
+        var fd = (int)file.Handle.DangerousGetHandle();
+
+        // Who opens it in this moment breaks the lease: the signal for that shall be one that does nothing.
+        if (Interop.fcntl(fd, Interop.F_SETSIG, Interop.SIGURG) != 0 || Interop.fcntl(fd, Interop.F_SETLEASE, Interop.F_WRLCK) != 0)
+        {
+            return false;
+        }
+
+        _ = Interop.fcntl(fd, Interop.F_SETLEASE, Interop.F_UNLCK);
+        return true;
+    }
+
     public long Length()
     {
         using var file = Open();

@@ -186,7 +186,7 @@ public sealed partial class ObjectFileSystem
     public async ValueTask SyncAsync(ulong handle, CancellationToken released, CancellationToken cancellationToken)
     {
         var file = FileOf(handle);
-        await TakeMappedAsync(handle, cancellationToken).ConfigureAwait(false);
+        await TakeMappedAsync(file.Content, cancellationToken).ConfigureAwait(false);
         if (file.Content.Target is null)
         {
             return;

@@ -24,10 +24,7 @@ public sealed partial class ObjectFileSystem
     public async Task<CapturedMount> CaptureAsync(bool taskRunsOn, CancellationToken cancellationToken)
     {
         await StandStillAsync(cancellationToken).ConfigureAwait(false);
-        foreach (var handle in _mappable.Keys)
-        {
-            await TakeMappedAsync(handle, cancellationToken).ConfigureAwait(false);
-        }
+        await TakeMappedAsync(cancellationToken).ConfigureAwait(false);
 
         // Names that are being made in the bucket are made first.
         await _links.DrainAsync(cancellationToken).ConfigureAwait(false);

@@ -1,13 +1,17 @@
 using System.Collections.Concurrent;
 using Floe.FileSystem.Content;
+using Floe.FileSystem.Inodes;
 
 namespace Floe.FileSystem.Operations;
 
 /// <summary>Files that the kernel reads from the cache by itself (FUSE passthrough), and what can be written behind this file system's back then.</summary>
 public sealed partial class ObjectFileSystem
 {
-    /// <summary>Handles through which a pinned file can be mapped for writing, with the hashes of its blocks as they were last taken in.</summary>
-    private readonly ConcurrentDictionary<ulong, UInt128[]> _mappable = new();
+    /// <summary>Pinned files that may be mapped for writing, with the hashes of their blocks as they were last taken in.</summary>
+    private readonly ConcurrentDictionary<FileContent, (Node Node, UInt128[] Hashes)> _mappable = new();
+
+    /// <summary>Cancelled at the end of the mount.</summary>
+    internal CancellationToken Stopping => _contents.Stopping;
 
     /// <summary>The local file of an open file, if the kernel may read it in its place: <see cref="FileContent.TryPinLocalFile"/>.</summary>
     internal LocalFile.Use? TryPin(ulong handle, out FileContent content)
@@ -16,30 +20,55 @@ public sealed partial class ObjectFileSystem
         return content.TryPinLocalFile();
     }
 
-    /// <summary>From now on the handle's file may change without a request.</summary>
-    internal void NoteMappable(ulong handle) => _mappable[handle] = FileOf(handle).Content.HashBlocks();
-
-    /// <summary>As <see cref="Release"/>, for those handles.</summary>
-    internal async ValueTask ReleaseMappableAsync(ulong handle)
+    /// <summary>Another handle of an open file, for reading: it keeps the file as it is when the last of the kernel's has gone.</summary>
+    internal ulong Hold(ulong handle)
     {
-        await TakeMappedAsync(handle, CancellationToken.None).ConfigureAwait(false);
-        _mappable.TryRemove(handle, out _);
-        Release(handle);
+        var file = FileOf(handle);
+        lock (Gate)
+        {
+            var held = Interlocked.Increment(ref _lastHandle);
+            file.Content.Open(canRead: true, canWrite: false);
+            _files[held] = file with { Node = Use(file.Node), CanRead = true, CanWrite = false };
+            return held;
+        }
     }
 
-    /// <summary>Takes such changes in.</summary>
-    private async ValueTask TakeMappedAsync(ulong handle, CancellationToken cancellationToken)
+    /// <summary>From now on the handle's file may change without a request.</summary>
+    internal void NoteMappable(ulong handle)
     {
-        if (_mappable.TryGetValue(handle, out var known) && _files.TryGetValue(handle, out var file)
-            && await file.Content.TakeMappedAsync(known, cancellationToken).ConfigureAwait(false) is { } hashes)
+        var file = FileOf(handle);
+        if (!_mappable.ContainsKey(file.Content))
         {
-            _mappable[handle] = hashes;
-            Wrote(file.Node, killsPrivileges: false);
+            _mappable.TryAdd(file.Content, (file.Node, file.Content.HashBlocks()));
+        }
+    }
+
+    /// <summary>Nobody can change it so any more.</summary>
+    internal void ForgetMappable(FileContent content) => _mappable.TryRemove(content, out _);
+
+    /// <summary>Takes such changes in.</summary>
+    internal async ValueTask TakeMappedAsync(FileContent content, CancellationToken cancellationToken)
+    {
+        if (_mappable.TryGetValue(content, out var known)
+            && await content.TakeMappedAsync(known.Hashes, cancellationToken).ConfigureAwait(false) is { } hashes)
+        {
+            _mappable.TryUpdate(content, (known.Node, hashes), known);
+            Wrote(known.Node, killsPrivileges: false);
             lock (Gate)
             {
                 // What the kernel's page cache has of it is of before.
-                file.Node.CachedBy = null;
+                known.Node.CachedBy = null;
             }
+
+            content.PublishInBackground();
+        }
+    }
+
+    private async Task TakeMappedAsync(CancellationToken cancellationToken)
+    {
+        foreach (var content in _mappable.Keys)
+        {
+            await TakeMappedAsync(content, cancellationToken).ConfigureAwait(false);
         }
     }
 }

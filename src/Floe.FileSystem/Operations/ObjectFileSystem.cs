@@ -85,11 +85,7 @@ public sealed partial class ObjectFileSystem
     public async Task<IReadOnlyList<ContentFailure>> DrainAsync(bool includingOpen, CancellationToken cancellationToken)
     {
         await _links.DrainAsync(cancellationToken).ConfigureAwait(false);
-        foreach (var handle in includingOpen ? _mappable.Keys : [])
-        {
-            await TakeMappedAsync(handle, cancellationToken).ConfigureAwait(false);
-        }
-
+        await TakeMappedAsync(cancellationToken).ConfigureAwait(false);
         return await _contents.DrainAsync(includingOpen, cancellationToken).ConfigureAwait(false);
     }
 

@@ -60,7 +60,7 @@ public sealed class FileSystemMount : IAsyncDisposable
     public static FileSystemMount Start(
         string directory, ObjectFileSystem files, ContentStore contents, ILogger logger, TimeProvider time, FuseServerOptions? fuseOptions = null)
     {
-        var adapter = new FuseAdapter(files);
+        var adapter = new FuseAdapter(files, time);
         var server = FuseServer.Mount(directory, adapter, fuseOptions ?? new FuseServerOptions(), time, logger);
         adapter.Serve(server);
         _ = new NameTrimmer(files, server, time).RunAsync();

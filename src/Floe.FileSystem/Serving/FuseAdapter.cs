@@ -8,12 +8,12 @@ using Floe.Linux;
 namespace Floe.FileSystem.Serving;
 
 /// <summary>Puts an <see cref="ObjectFileSystem"/> on a mount: bytes of names become text, and each open gets the kernel's way of caching.</summary>
-internal sealed class FuseAdapter(ObjectFileSystem files) : IFuseFileSystem
+internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : IFuseFileSystem
 {
     private readonly TaskCompletionSource<Passthrough> _opens = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Set once the kernel has told what it can do. Opens that come before wait for it.</summary>
-    public void Serve(FuseServer server) => _opens.SetResult(new Passthrough(files, server, server.MayMapDirectIo));
+    public void Serve(FuseServer server) => _opens.SetResult(new Passthrough(files, server, server.MayMapDirectIo, time));
 
     public int ErrnoOf(Exception error) => StoreErrno.Of(error);
 

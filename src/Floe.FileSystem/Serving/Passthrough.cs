@@ -8,10 +8,17 @@ namespace Floe.FileSystem.Serving;
 /// How each open of a file goes: through the page cache, past it, or straight to the local file (FUSE passthrough, Linux 6.9), which is as fast as
 /// the local disk. The kernel wants all opens of one file alike: once one is passed through, those that come meanwhile must be too, and none can be
 /// while one goes through the page cache. So the opens of each file are counted here.
+///
+/// A mapping of such a file is one of the local file, and outlives the descriptor that it was made with: the kernel releases the handle, and tells
+/// nobody of the mapping's end. So the file is held, pinned and looked through for changes until nobody maps it.
 /// </summary>
 /// <param name="writesDirectly">Whether files that are open for direct I/O can be mapped all the same.</param>
-internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, bool writesDirectly)
+internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, bool writesDirectly, TimeProvider time)
 {
+    // The kernel may be a little behind with its own descriptor.
+    private static readonly TimeSpan s_firstLook = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan s_lastLook = TimeSpan.FromSeconds(2);
+
     private const uint O_ACCMODE = 3;
     private const uint O_WRONLY = 1;
     private const uint O_RDWR = 2;
@@ -37,6 +44,14 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
         public int BackingId { get; set; }
 
         public FileContent? Pinned { get; set; }
+
+        /// <summary>Keeps the pinned file as it is.</summary>
+        public ulong Held { get; set; }
+
+        /// <summary>How often it was passed through.</summary>
+        public int Generation { get; set; }
+
+        public bool IsWatched { get; set; }
     }
 
     /// <summary>Decides how the kernel uses an open. Every open for which it is asked ends with <see cref="ReleaseAsync"/>.</summary>
@@ -58,9 +73,10 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
         lock (_gate)
         {
             var opens = _nodes.GetValueOrDefault(node) ?? new Opens();
-            if (opens.Passed > 0 || (access == 0 && opens.Cached == 0 && TryPin(opened.Handle, opens)))
+            if (opens.Cached == 0 && (opens.Pinned is not null ? TryPassAgain(opens) : access == 0 && TryPin(opened.Handle, opens)))
             {
                 opens.Passed++;
+                opens.Generation++;
                 _nodes[node] = opens;
                 _handles[opened.Handle] = access == O_RDWR ? Way.PassedMappable : Way.Passed;
                 // Writes come here all the same, for the upload's sake.
@@ -82,27 +98,37 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
 
     public async ValueTask ReleaseAsync(ulong node, ulong handle)
     {
+        Opens? passed = null;
         Way? way;
         lock (_gate)
         {
             way = _handles.Remove(handle, out var known) ? known : null;
+            if (way == Way.Cached)
+            {
+                var opens = _nodes[node];
+                opens.Cached--;
+                Forget(node, opens);
+            }
+            else if (way is not null)
+            {
+                passed = _nodes[node];
+                if (--passed.Passed == 0)
+                {
+                    server.ReleaseBacking(passed.BackingId);
+                    passed.BackingId = 0;
+                }
+            }
         }
 
         if (way == Way.PassedMappable)
         {
-            await files.ReleaseMappableAsync(handle).ConfigureAwait(false);
-        }
-        else
-        {
-            files.Release(handle);
+            await TryTakeMappedAsync(passed!.Pinned!).ConfigureAwait(false);
         }
 
-        if (way is { } counted)
+        files.Release(handle);
+        if (passed is not null && !await TryEndAsync(node, passed).ConfigureAwait(false))
         {
-            lock (_gate)
-            {
-                Forget(node, counted);
-            }
+            Watch(node, passed);
         }
     }
 
@@ -120,25 +146,128 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
             return false;
         }
 
-        (opens.BackingId, opens.Pinned) = (id, content);
+        (opens.BackingId, opens.Pinned, opens.Held) = (id, content, files.Hold(handle));
         return true;
     }
 
-    private void Forget(ulong node, Way way)
+    /// <summary>The kernel may have it still, or gets it anew.</summary>
+    private bool TryPassAgain(Opens opens)
     {
-        var opens = _nodes[node];
-        if (way == Way.Cached)
+        if (opens.Passed > 0)
         {
-            opens.Cached--;
-        }
-        else if (--opens.Passed == 0)
-        {
-            server.ReleaseBacking(opens.BackingId);
-            opens.Pinned!.UnpinLocalFile();
-            opens.Pinned = null;
+            return true;
         }
 
-        if (opens is { Cached: 0, Passed: 0 })
+        using var local = opens.Pinned!.OpenLocalFile();
+        opens.BackingId = server.TryRegisterBacking(local.Handle) ?? 0;
+        return opens.BackingId != 0;
+    }
+
+    /// <summary>Lets go of a file that the kernel does not have any more. False: somebody maps it.</summary>
+    private async ValueTask<bool> TryEndAsync(ulong node, Opens opens)
+    {
+        while (true)
+        {
+            int generation;
+            FileContent content;
+            lock (_gate)
+            {
+                if (opens is { Passed: > 0 } or { Pinned: null })
+                {
+                    return true;
+                }
+
+                (content, generation) = (opens.Pinned, opens.Generation);
+                if (content.IsLocalFileMapped())
+                {
+                    return false;
+                }
+            }
+
+            // Not under the lock: it reads the file.
+            if (!await TryTakeMappedAsync(content).ConfigureAwait(false))
+            {
+                return false;
+            }
+
+            ulong held;
+            lock (_gate)
+            {
+                if (opens.Generation != generation)
+                {
+                    continue;
+                }
+
+                files.ForgetMappable(content);
+                content.UnpinLocalFile();
+                (held, opens.Pinned, opens.Held) = (opens.Held, null, 0);
+                Forget(node, opens);
+            }
+
+            files.Release(held);
+            return true;
+        }
+    }
+
+    /// <summary>Looks again until nobody maps it, at longer and longer intervals.</summary>
+    private void Watch(ulong node, Opens opens)
+    {
+        lock (_gate)
+        {
+            if (opens.IsWatched)
+            {
+                return;
+            }
+
+            opens.IsWatched = true;
+        }
+
+        _ = WatchAsync();
+
+        async Task WatchAsync()
+        {
+            try
+            {
+                for (var pause = s_firstLook; ; pause = pause * 2 < s_lastLook ? pause * 2 : s_lastLook)
+                {
+                    await Task.Delay(pause, time, files.Stopping).ConfigureAwait(false);
+                    lock (_gate)
+                    {
+                        // Whoever releases it last begins anew.
+                        opens.IsWatched = opens is { Passed: 0, Pinned: not null };
+                        if (!opens.IsWatched)
+                        {
+                            return;
+                        }
+                    }
+
+                    _ = await TryEndAsync(node, opens).ConfigureAwait(false);
+                }
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            {
+                // The mount's end: it takes in what was changed.
+            }
+        }
+    }
+
+    private async ValueTask<bool> TryTakeMappedAsync(FileContent content)
+    {
+        try
+        {
+            await files.TakeMappedAsync(content, CancellationToken.None).ConfigureAwait(false);
+            return true;
+        }
+        catch (ContentException)
+        {
+            // The local disk does not give the file: it stays pinned, and is asked again.
+            return false;
+        }
+    }
+
+    private void Forget(ulong node, Opens opens)
+    {
+        if (opens is { Cached: 0, Passed: 0, Pinned: null })
         {
             _nodes.Remove(node);
         }

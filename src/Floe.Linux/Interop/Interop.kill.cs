@@ -15,6 +15,7 @@ public static partial class Interop
     public const int SIGCHLD = 17;
     public const int SIGCONT = 18;
     public const int SIGSTOP = 19;
+    public const int SIGURG = 23;
     public const int SIGWINCH = 28;
 
     [LibraryImport("libc", SetLastError = true)]

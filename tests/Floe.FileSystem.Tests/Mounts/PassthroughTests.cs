@@ -57,7 +57,7 @@ public sealed class PassthroughTests : IAsyncLifetime
         File.Delete(pinned);
         Assert.Equal($"{Bytes - 1}", await reading);
         await EndAsync();
-        Assert.Equal(0, _mount.Mount.Contents.PinnedBytes);
+        await UntilAsync(() => _mount.Mount.Contents.PinnedBytes == 0);
     }
 
     [Fact]
@@ -76,6 +76,72 @@ public sealed class PassthroughTests : IAsyncLifetime
             """));
         await EndAsync();
         Assert.Equal(Text[..70000] + "MAPPED" + Text[70006..], Bucket.Text("f"));
+    }
+
+    [Fact]
+    public async Task Map_DescriptorIsClosed_BytesStayWhileItIsMapped()
+    {
+        Assert.SkipUnless(_mount.Mount.MayPassThrough, "this kernel has no passthrough");
+        var mapped = _scratch["mapped"];
+        var reading = PythonAsync($"""
+            {Mapping}
+            import time
+            open('f', 'rb').read()
+            m = mapping('f', os.O_RDONLY)
+            open('{mapped}', 'w').close()
+            while os.path.exists('{mapped}'): time.sleep(0.01)
+            print(bytes(m) == open('f', 'rb').read())
+            """);
+        while (!File.Exists(mapped))
+        {
+            Assert.False(reading.IsCompleted);
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+
+        // Longer than it is looked at again for the first times.
+        await Task.Delay(100, TestContext.Current.CancellationToken);
+        Assert.Equal(Bytes, _mount.Mount.Contents.PinnedBytes);
+        File.Delete(mapped);
+        Assert.Equal("True", await reading);
+        await UntilAsync(() => _mount.Mount.Contents.PinnedBytes == 0);
+        await EndAsync();
+        Assert.DoesNotContain(Bucket.Calls, c => c.StartsWith("Put", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Map_WrittenAfterTheDescriptorIsClosed_ReachesTheBucket()
+    {
+        Assert.Equal("b'MAPPED'", await PythonAsync($"""
+            {Mapping}
+            open('f', 'rb').read()
+            reader = open('f', 'rb', buffering=0)
+            m = mapping('f', os.O_RDWR)
+            m[70000:70006] = b'MAPPED'
+            reader.seek(70000)
+            print(reader.read(6))
+            """));
+        await EndAsync();
+        Assert.Equal(Text[..70000] + "MAPPED" + Text[70006..], Bucket.Text("f"));
+    }
+
+    [Fact]
+    public async Task Map_WrittenAfterAllDescriptorsAreClosed_ReachesTheBucketWithoutAnotherCall()
+    {
+        Assert.Equal("True", await PythonAsync($"""
+            {Mapping}
+            import time
+            open('f', 'rb').read()
+            reader = open('f', 'rb', buffering=0)
+            m = mapping('f', os.O_RDWR)
+            reader.close()
+            time.sleep(0.05)
+            m[70000:70006] = b'MAPPED'
+            n = mapping('f', os.O_RDONLY)
+            print(bytes(n) == bytes(m))
+            """));
+        await UntilAsync(() => Bucket.Text("f")[70000] == 'M');
+        Assert.Equal(Text[..70000] + "MAPPED" + Text[70006..], Bucket.Text("f"));
+        await EndAsync();
     }
 
     [Fact]
@@ -140,12 +206,35 @@ public sealed class PassthroughTests : IAsyncLifetime
         Assert.Empty(Bucket.Keys);
     }
 
+    /// <summary>As programs in C map: the descriptor is closed before the mapping is used (Python's own keeps one).</summary>
+    private const string Mapping = """
+        import ctypes, os
+        c = ctypes.CDLL(None)
+        c.mmap.restype = ctypes.c_void_p
+        c.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+        def mapping(name, access):
+            f = os.open(name, access)
+            size = os.fstat(f).st_size
+            at = c.mmap(None, size, 3 if access == os.O_RDWR else 1, 1, f, 0)
+            os.close(f)
+            return (ctypes.c_char * size).from_address(at)
+        """;
+
     private async Task<string> PythonAsync(string script)
     {
         await File.WriteAllTextAsync(_scratch["script.py"], script, new UTF8Encoding(false));
         var (isOk, output) = await Scripts.ShellAsync(_scratch, $"cd {_mount.Path} && /usr/bin/python3 -I {_scratch["script.py"]}");
         Assert.True(isOk, output);
         return output.Trim();
+    }
+
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        for (var left = 2000; !isSo(); left--)
+        {
+            Assert.True(left > 0, "it never came");
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
     }
 
     private async Task EndAsync() => await _mount.UnmountAsync();
