@@ -11,9 +11,12 @@ internal sealed class FolderReader(Node folder)
     /// <summary>Offsets of ".", ".." and what comes behind them.</summary>
     public const ulong FirstNameOffset = 2;
 
-    private readonly List<Start> _starts = [new(FirstNameOffset, null, null)];
+    private readonly List<Start> _starts = [new(FirstNameOffset, null, null, "")];
 
-    private readonly record struct Start(ulong Offset, string? Token, string? After);
+    /// <summary>Where a page begins.</summary>
+    /// <param name="Token">Of the bucket's listing of a prefix; null: its start.</param>
+    /// <param name="After">The last key before, the prefix taken off.</param>
+    public readonly record struct Start(ulong Offset, string? Token, string? After, string Prefix);
 
     public Node Folder { get; } = folder;
 
@@ -26,16 +29,16 @@ internal sealed class FolderReader(Node folder)
     public int PageNumber { get; private set; } = -1;
 
     /// <summary>The page behind <see cref="Page"/>, on its way.</summary>
-    public (string Token, Task<ReadPage> Page)? Next { get; set; }
+    public (Start Start, Task<ReadPage> Page)? Next { get; set; }
 
     /// <summary>Names in the folder's list of links, when the listing showed that there is one.</summary>
     public HashSet<string>? Links { get; set; }
 
     /// <summary>Where the page that holds an offset begins.</summary>
-    public (int Number, ulong Offset, string? Token, string? After) StartOf(ulong offset)
+    public (int Number, Start Start) StartOf(ulong offset)
     {
         var number = _starts.FindLastIndex(s => s.Offset <= offset);
-        return (number, _starts[number].Offset, _starts[number].Token, _starts[number].After);
+        return (number, _starts[number]);
     }
 
     /// <summary>Takes a page in, and notes where the next one begins.</summary>
@@ -43,9 +46,9 @@ internal sealed class FolderReader(Node folder)
     {
         Page = page;
         PageNumber = number;
-        if (number == _starts.Count - 1 && page.NextToken is { } token)
+        if (number == _starts.Count - 1 && page.Next is { } next)
         {
-            _starts.Add(new(page.Offset + (ulong)page.Names.Count, token, page.LastKey));
+            _starts.Add(next);
         }
     }
 
@@ -62,5 +65,12 @@ internal sealed class FolderReader(Node folder)
 
 /// <param name="Offset">Of its first name.</param>
 /// <param name="Names">What the bucket lists and what only this mount has, in key order.</param>
-/// <param name="LastKey">The last key that the bucket's page covers, the prefix taken off; null: to the end.</param>
-internal sealed record ReadPage(ulong Offset, IReadOnlyList<ListedName> Names, string? LastKey, string? NextToken);
+/// <param name="Next">The page behind it; null: it is the last.</param>
+internal sealed record ReadPage(ulong Offset, IReadOnlyList<ListedName> Names, FolderReader.Start? Next)
+{
+    /// <summary>Timestamp until which it counts; a node that is known for longer was asked for later.</summary>
+    public long ValidUntil { get; init; }
+
+    /// <summary>What happened to its names since it was asked for; null where the names are not the bucket's.</summary>
+    public NameWatch? Watch { get; init; }
+}

@@ -8,6 +8,9 @@ internal sealed class FolderState
 {
     private List<List<NameChange>>? _watches;
 
+    // Held by their pages: whoever lets go of a page need not tell.
+    private List<WeakReference<NameWatch>>? _pageWatches;
+
     /// <summary>The bucket; null for folders above buckets.</summary>
     public string? Bucket { get; init; }
 
@@ -57,6 +60,39 @@ internal sealed class FolderState
     {
         Changes++;
         _watches?.ForEach(w => w.Add(change));
+        _pageWatches?.RemoveAll(reference =>
+        {
+            if (!reference.TryGetTarget(out var watch))
+            {
+                return true;
+            }
+
+            watch.Note(change);
+            return false;
+        });
+    }
+
+    /// <summary>Its keys are others now: what the bucket says of the old ones does not count, for any name.</summary>
+    public void NoteMove()
+    {
+        NoteChange(new NameChange(NameChange.Every, IsThere: null));
+        Listing = null;
+        Links = null;
+    }
+
+    /// <summary>The same for a page of the folder's listing, as long as the page is held.</summary>
+    public NameWatch WatchPage()
+    {
+        const int Many = 16;
+        var watch = new NameWatch();
+        _pageWatches ??= [];
+        if (_pageWatches.Count >= Many)
+        {
+            _pageWatches.RemoveAll(static reference => !reference.TryGetTarget(out _));
+        }
+
+        _pageWatches.Add(new WeakReference<NameWatch>(watch));
+        return watch;
     }
 
     /// <summary>Collects the changes from now on, while the bucket is asked; until <see cref="Unwatch"/>.</summary>
@@ -71,7 +107,13 @@ internal sealed class FolderState
 }
 
 /// <param name="IsThere">Null: nobody knows.</param>
-internal readonly record struct NameChange(string Name, bool? IsThere, bool IsFolder = false);
+internal readonly record struct NameChange(string Name, bool? IsThere, bool IsFolder = false)
+{
+    /// <summary>No file's name: all of the folder's.</summary>
+    public const string Every = "";
+
+    public bool Concerns(string name) => Name == name || Name == Every;
+}
 
 /// <summary>A complete listing of a folder, kept in step with what this mount changes.</summary>
 internal sealed record FolderListing(Dictionary<string, ListedName> Names, long ValidUntil)

@@ -71,6 +71,11 @@ public sealed partial class ObjectFileSystem
         {
             Renew(node, new ObjectVersion(bucket, head.Key, head.ETag, head.Size));
         }
+        else if (node.Content is null && node.Listed?.Key != head.Key)
+        {
+            // A copy may have the ETag of what it was made of.
+            node.Listed = new ObjectVersion(bucket, head.Key, head.ETag, head.Size);
+        }
 
         node.IsOfLostLife = _contents.IsOfLostLife(head);
         node.ValidUntil = After(_options.FileTtl);
@@ -90,7 +95,7 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>Takes over what a listing says. False: it cannot, since somebody has another version open.</summary>
-    private bool TryDescribe(Node node, string bucket, ListedObject listed)
+    private bool TryDescribe(Node node, string bucket, ListedObject listed, long validUntil)
     {
         if (!IsSame(node, listed.ETag))
         {
@@ -106,7 +111,7 @@ public sealed partial class ObjectFileSystem
             node.ATime = node.MTime = node.CTime = UnixTime.From(listed.LastModified);
         }
 
-        node.ValidUntil = After(_options.FileTtl);
+        node.ValidUntil = validUntil;
         return true;
     }
 

@@ -74,13 +74,13 @@ public sealed partial class ObjectFileSystem
             var page = await PageAsync(reader, offset, cancellationToken).ConfigureAwait(false);
             for (; offset < page.Offset + (ulong)page.Names.Count; offset++)
             {
-                if (!TryAdd(reader, page.Names[(int)(offset - page.Offset)], offset + 1, buffer))
+                if (!TryAdd(reader, page, page.Names[(int)(offset - page.Offset)], offset + 1, buffer))
                 {
                     return;
                 }
             }
 
-            if (page.NextToken is null)
+            if (page.Next is null)
             {
                 return;
             }
@@ -115,53 +115,82 @@ public sealed partial class ObjectFileSystem
     /// <summary>The page that holds an offset, or the last one.</summary>
     private async ValueTask<ReadPage> PageAsync(FolderReader reader, ulong offset, CancellationToken cancellationToken)
     {
-        var (number, start, token, after) = reader.StartOf(offset);
+        var (number, start) = reader.StartOf(offset);
         if (reader.Page is { } held && reader.PageNumber == number)
         {
             return held;
         }
 
-        var fetch = reader.Next is { } next && next.Token == token ? next.Page : FetchAsync(reader, start, token, after, cancellationToken);
+        var fetch = reader.Next is { } next && next.Start == start ? next.Page : FetchAsync(reader, start, cancellationToken);
         reader.Next = null;
         var page = await fetch.ConfigureAwait(false);
         reader.Enter(number, page);
-        if (page.NextToken is { } following)
+        if (page.Next is { } following)
         {
-            reader.Next = (following, FetchAsync(reader, page.Offset + (ulong)page.Names.Count, following, page.LastKey, CancellationToken.None));
+            reader.Next = (following, FetchAsync(reader, following, CancellationToken.None));
         }
 
         return page;
     }
 
-    private async Task<ReadPage> FetchAsync(FolderReader reader, ulong offset, string? token, string? after, CancellationToken cancellationToken)
+    private async Task<ReadPage> FetchAsync(FolderReader reader, FolderReader.Start start, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            bool isMoving;
+            lock (Gate)
+            {
+                isMoving = IsMoving(reader.Folder);
+            }
+
+            if (isMoving)
+            {
+                await MovedAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            if (await TryFetchAsync(reader, start, cancellationToken).ConfigureAwait(false) is { } page)
+            {
+                return page;
+            }
+        }
+    }
+
+    /// <summary>Null: the folder was renamed meanwhile.</summary>
+    private async Task<ReadPage?> TryFetchAsync(FolderReader reader, FolderReader.Start start, CancellationToken cancellationToken)
     {
         var folder = reader.Folder;
         IBucketClient bucket;
         string prefix;
         long changes;
+        NameWatch watch;
         List<Node> own;
         lock (Gate)
         {
             if (!folder.Folder!.IsInBucket)
             {
-                return new ReadPage(offset, [.. folder.Folder.Children.Values.Select(c => new ListedName(c.Name, IsFolder: true, null))], null, null);
+                return new ReadPage(start.Offset, [.. folder.Folder.Children.Values.Select(c => new ListedName(c.Name, IsFolder: true, null))], null);
             }
 
             if (folder.IsUnlinked)
             {
-                return new ReadPage(offset, [], null, null);
+                return new ReadPage(start.Offset, [], null);
             }
 
             bucket = _buckets.Open(folder.Folder.Bucket!);
             prefix = PrefixOf(folder);
             changes = folder.Folder.Changes;
+            watch = folder.Folder.WatchPage();
             own = [.. folder.Folder.Children.Values.Where(c => c.IsOwn)];
         }
 
+        // The token is for the name that the folder had when it was given.
+        var isOfThisName = start.Token is null || start.Prefix == prefix;
         var validUntil = After(_options.FileTtl);
         var writes = _links.Writes(bucket.Bucket, prefix);
-        var answer = await bucket.ListAsync(prefix, "/", token, _options.PageEntries, cancellationToken).ConfigureAwait(false);
-        if (token is null)
+        var answer = await bucket.ListAsync(
+            prefix, "/", isOfThisName ? start.Token : null, _options.PageEntries, cancellationToken, isOfThisName ? null : prefix + Behind(start.After!)).ConfigureAwait(false);
+        var isFirst = start.Token is null;
+        if (isFirst)
         {
             // On a page that is not the last the list may come later.
             var isListed = answer.NextToken is not null || answer.Objects.Any(o => o.Key == prefix + LinkList.Name);
@@ -172,7 +201,12 @@ public sealed partial class ObjectFileSystem
         var listed = ListedNames.Of(prefix, answer).ToList();
         lock (Gate)
         {
-            if (token is null && answer.NextToken is null && folder.Folder.Changes == changes)
+            if (!folder.IsUnlinked && (IsMoving(folder) || PrefixOf(folder) != prefix))
+            {
+                return null;
+            }
+
+            if (isFirst && answer.NextToken is null && folder.Folder.Changes == changes)
             {
                 _listings.Keep(folder.Folder, new FolderListing(ByName(listed), validUntil), Now);
             }
@@ -182,9 +216,14 @@ public sealed partial class ObjectFileSystem
                 folder.Folder.HasMarker = true;
             }
 
-            return new ReadPage(offset, Merge(folder, listed, own, after, last), last, answer.NextToken);
+            var names = Merge(folder, listed, own, start.After, last);
+            FolderReader.Start? next = answer.NextToken is { } nextToken ? new(start.Offset + (ulong)names.Count, nextToken, last, prefix) : null;
+            return new ReadPage(start.Offset, names, next) { ValidUntil = validUntil, Watch = watch };
         }
     }
+
+    /// <summary>Behind a key, and behind every key of a folder.</summary>
+    private static string Behind(string key) => key.EndsWith('/') ? key + "\U0010FFFF" : key;
 
     /// <summary>A folder hides an object of the same name.</summary>
     private static Dictionary<string, ListedName> ByName(List<ListedName> listed)
@@ -235,7 +274,7 @@ public sealed partial class ObjectFileSystem
         return NameRules.Compare(lastObject, lastFolder) > 0 ? lastObject : lastFolder;
     }
 
-    private bool TryAdd(FolderReader reader, ListedName listed, ulong nextOffset, IFuseDirectoryBuffer buffer)
+    private bool TryAdd(FolderReader reader, ReadPage page, ListedName listed, ulong nextOffset, IFuseDirectoryBuffer buffer)
     {
         var name = Encoding.UTF8.GetBytes(listed.Name);
         lock (Gate)
@@ -243,11 +282,19 @@ public sealed partial class ObjectFileSystem
             var folder = reader.Folder.Folder!;
             var isLink = (folder.Links ?? reader.Links)?.Contains(listed.Name) == true;
             var kind = listed.IsFolder ? NodeKind.Folder : isLink ? NodeKind.Link : NodeKind.File;
-            var node = Listed(reader.Folder, listed, kind, mayMake: buffer.TakesEntries && _inodes.Count < _options.MaxListedNodes);
+            bool? isThere = null;
+            var hasChanged = page.Watch?.HasChanged(listed.Name, out isThere) == true || IsMoving(reader.Folder);
+            var node = folder.Children.GetValueOrDefault(listed.Name);
+            if (!hasChanged && (node is null || !IsNewer(node, page)))
+            {
+                node = Listed(reader.Folder, listed, kind, page.ValidUntil, mayMake: buffer.TakesEntries && _inodes.Count < _options.MaxListedNodes);
+            }
+
             if (node is null)
             {
                 // A name that went since it was listed is left out.
-                return (listed.Object is null && IsRemoved(folder, listed)) || buffer.TryAdd(name, UnknownIno, Node.TypeOf(kind), nextOffset);
+                return isThere == false || ((listed.Object is null || isThere is null) && IsRemoved(folder, listed))
+                    || buffer.TryAdd(name, UnknownIno, Node.TypeOf(kind), nextOffset);
             }
 
             if (!buffer.TakesEntries)
@@ -266,8 +313,11 @@ public sealed partial class ObjectFileSystem
         }
     }
 
+    /// <summary>Whether what is known of a file is younger than the page, or the page so old that nothing is to follow from it. The lock is held.</summary>
+    private bool IsNewer(Node node, ReadPage page) => node.Kind != NodeKind.Folder && page.Watch is not null && (node.ValidUntil > page.ValidUntil || page.ValidUntil <= Now);
+
     /// <summary>The node of a listed name, brought up to date by the listing; null: none is known, and none is to be made. The lock is held.</summary>
-    private Node? Listed(Node folder, ListedName listed, NodeKind kind, bool mayMake)
+    private Node? Listed(Node folder, ListedName listed, NodeKind kind, long validUntil, bool mayMake)
     {
         folder.Folder!.Children.TryGetValue(listed.Name, out var node);
         if (node is not null && HoldsOwn(node))
@@ -296,10 +346,10 @@ public sealed partial class ObjectFileSystem
         {
             node.ValidUntil = After(_options.FolderTtl);
         }
-        else if (listed.Object is { } found && !TryDescribe(node, folder.Folder.Bucket!, found))
+        else if (listed.Object is { } found && !TryDescribe(node, folder.Folder.Bucket!, found, validUntil))
         {
             _inodes.Orphan(node);
-            return Listed(folder, listed, kind, mayMake);
+            return Listed(folder, listed, kind, validUntil, mayMake);
         }
 
         return node;

@@ -70,12 +70,24 @@ public sealed partial class ObjectFileSystem
         {
             List<NameChange> changes;
             int pages;
+            bool isMoving;
             lock (Gate)
             {
                 if (TryKnown(folder, name, out var known))
                 {
                     return known is null ? null : Use(known);
                 }
+
+                isMoving = IsMoving(folder);
+            }
+
+            if (isMoving)
+            {
+                await MovedAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            lock (Gate)
+            {
 
                 changes = folder.Folder!.Watch();
                 pages = PagesWorthListing(folder.Folder);
@@ -91,7 +103,7 @@ public sealed partial class ObjectFileSystem
                 var found = await AskAsync(folder, name, pages, cancellationToken).ConfigureAwait(false);
                 lock (Gate)
                 {
-                    if (attempt == MaxTries || changes.TrueForAll(c => c.Name != name))
+                    if (!IsMoving(folder) && (attempt >= MaxTries || !changes.Exists(c => c.Concerns(name))))
                     {
                         var node = TryKnown(folder, name, out var known) ? known : Apply(folder, name, found);
                         return node is null ? null : Use(node);

@@ -27,14 +27,26 @@ public sealed partial class ObjectFileSystem
         {
             lock (Gate)
             {
-                if (node.Content is not null || _moving is null || !IsOrHolds(_moving, node))
+                if (node.Content is not null || !IsMoving(node))
                 {
                     return use(ContentOf(node));
                 }
             }
 
-            using var tree = await _tree.EnterSharedAsync(cancellationToken).ConfigureAwait(false);
+            await MovedAsync(cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>
+    /// Whether it is, or lies in, a folder that is being renamed. The bucket is not asked for names in it: they are under both keys for a while, and
+    /// what it says of the old ones may come when they are gone. The lock is held.
+    /// </summary>
+    private bool IsMoving(Node node) => _moving is not null && IsOrHolds(_moving, node);
+
+    /// <summary>Until no folder is being renamed. Not for who holds the tree.</summary>
+    private async ValueTask MovedAsync(CancellationToken cancellationToken)
+    {
+        using var tree = await _tree.EnterSharedAsync(cancellationToken).ConfigureAwait(false);
     }
 
     private async Task MoveFolderAsync(Node from, Node node, Node to, string newName, Node? target, CancellationToken cancellationToken)
@@ -65,6 +77,7 @@ public sealed partial class ObjectFileSystem
         await HoldAllAsync(contents, holds, newPrefix, cancellationToken).ConfigureAwait(false);
         var versions = await AllBelowAsync(bucket, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
         var copies = new ConcurrentDictionary<string, ObjectVersion>(StringComparer.Ordinal);
+        List<ObjectVersion> left;
         try
         {
             await CopyAllAsync(bucket, versions, copies, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
@@ -75,6 +88,7 @@ public sealed partial class ObjectFileSystem
             }
 
             await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
+            left = await AllBelowAsync(bucket, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -82,24 +96,28 @@ public sealed partial class ObjectFileSystem
             throw;
         }
 
+        // What others have written meanwhile is not in the copies: it stays where it is.
+        var copied = versions.ToHashSet();
+        var others = left.RemoveAll(version => !copied.Contains(version));
+
         // From here on files are read from their copies, and nothing is interrupted.
         var places = RetargetAll(bucket.Bucket, contents, versions, copies, prefix, newPrefix);
         ObjectStoreException? failure = null;
         try
         {
-            await RemoveAsync(bucket, versions).ConfigureAwait(false);
+            await RemoveAsync(bucket, left).ConfigureAwait(false);
         }
         catch (ObjectStoreException e)
         {
-            var left = await LeftBelowAsync(bucket, prefix).ConfigureAwait(false);
-            if (left is not null && versions.ToHashSet().IsSubsetOf(left))
+            var kept = await LeftBelowAsync(bucket, prefix).ConfigureAwait(false);
+            if (kept is not null && left.ToHashSet().IsSubsetOf(kept))
             {
                 places.ForEach(p => p.Content.Return(p.Place));
                 await RemoveCopiesAsync(bucket, copies.Values).ConfigureAwait(false);
                 throw;
             }
 
-            failure = left is { Count: 0 } ? null : e;
+            failure = kept is { Count: 0 } ? null : e;
         }
 
         lock (Gate)
@@ -112,7 +130,7 @@ public sealed partial class ObjectFileSystem
             node.ValidUntil = After(_options.FolderTtl);
             Changed(from, name, isThere: false);
             Changed(to, newName, isThere: true, isFolder: true);
-            if (failure is not null)
+            if (failure is not null || others > 0)
             {
                 Doubt(from, name);
             }
@@ -262,7 +280,8 @@ public sealed partial class ObjectFileSystem
     /// <summary>Known files below stand for their copies now. The lock is held.</summary>
     private static void Follow(Node folder, string prefix, ConcurrentDictionary<string, ObjectVersion> copies)
     {
-        foreach (var (name, child) in folder.Folder!.Children)
+        folder.Folder!.NoteMove();
+        foreach (var (name, child) in folder.Folder.Children)
         {
             if (child.Kind == NodeKind.Folder)
             {

@@ -27,6 +27,9 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     /// <summary>Called with the call's name and key before it takes effect; what it throws is the call's failure.</summary>
     public Action<string, string>? Before { get; set; }
 
+    /// <summary>Called when a listing's answer is made and still on its way.</summary>
+    public Action? Listed { get; set; }
+
     public List<string> Calls { get; } = [];
 
     public IReadOnlyList<string> Keys
@@ -137,6 +140,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
             }
         }
 
+        Listed?.Invoke();
         return Task.FromResult(new BucketPage(objects, prefixes, null));
     }
 

@@ -56,8 +56,8 @@ public sealed class PassthroughTests : IAsyncLifetime
         Assert.Equal(Bytes, _mount.Mount.Contents.PinnedBytes);
         File.Delete(pinned);
         Assert.Equal($"{Bytes - 1}", await reading);
-        await EndAsync();
         await UntilAsync(() => _mount.Mount.Contents.PinnedBytes == 0);
+        await EndAsync();
     }
 
     [Fact]
