@@ -4,12 +4,11 @@ using Floe.Linux.Processes;
 
 namespace Floe.Agent.Preflight;
 
-/// <summary>The kernel's version and the features that dump, restore and pre-copy use.</summary>
+/// <summary>The kernel's version and the features that dump and restore use.</summary>
 internal static class KernelChecks
 {
     // CRIU needs clone3 with set_tid (5.5) or ns_last_pid; the time namespace (5.6) carries the monotonic clock; pidfd_open is 5.3.
     private static readonly KernelVersion Oldest = new(5, 6);
-    private static readonly KernelVersion PagemapScan = new(6, 7);
 
     public static IEnumerable<CheckResult> Run(PreflightOptions options)
     {
@@ -27,14 +26,6 @@ internal static class KernelChecks
         yield return PidFd();
         yield return ProcessVmRead();
         yield return LastPid(options);
-        yield return UserFaultFd();
-        yield return CheckResult.Pass("changed pages", (version is { } v && v.CompareTo(PagemapScan) >= 0, HasSoftDirty(options)) switch
-        {
-            (true, true) => "PAGEMAP_SCAN and soft-dirty",
-            (true, false) => "PAGEMAP_SCAN, no soft-dirty",
-            (false, true) => "soft-dirty",
-            _ => "neither PAGEMAP_SCAN (6.7) nor soft-dirty: changes are found by hashing",
-        });
     }
 
     private static CheckResult PidFd()
@@ -78,21 +69,4 @@ internal static class KernelChecks
                 "mount /proc/sys writable (docker run --privileged).");
         }
     }
-
-    private static CheckResult UserFaultFd()
-    {
-        var fd = Interop.userfaultfd(0);
-        if (fd < 0)
-        {
-            return CheckResult.Warn("userfaultfd", $"{Marshal.GetLastPInvokeErrorMessage()}: no lazy restore", "only a lazy restore needs it; allow it with CAP_SYS_PTRACE.");
-        }
-
-        _ = Interop.close(fd);
-        return CheckResult.Pass("userfaultfd", "there");
-    }
-
-    // A kernel without it shows no such flag: every fresh mapping of a kernel that has it is marked "sd".
-    private static bool HasSoftDirty(PreflightOptions options) =>
-        ProcFiles.TryReadText(Path.Combine(options.ProcRoot, "self/smaps"))?
-            .Split('\n').Any(static line => line.StartsWith("VmFlags:", StringComparison.Ordinal) && line.Contains(" sd", StringComparison.Ordinal)) ?? false;
 }
