@@ -33,7 +33,7 @@ internal static class PlanChart
         {
             var column = Place(leftGbps, rightGbps, point.BaselineGbps, Width);
             var row = Height - 1 - Place(lowGiB, highGiB, point.ResidentGiB, Height);
-            cells[row, column] = point.Verdict switch { Verdict.Fits => '●', Verdict.FitsAfterPreCopy => '◐', _ => '○' };
+            cells[row, column] = point.Verdict == Verdict.Fits ? '●' : '○';
         }
 
         var labels = Powers(lowGiB, highGiB).ToLookup(gib => Height - 1 - Place(lowGiB, highGiB, gib, Height));
@@ -63,7 +63,7 @@ internal static class PlanChart
 
         text.Append("       └").Append(line).AppendLine();
         return text.Append(new string(axis).TrimEnd()).AppendLine(" Gbps")
-            .Append(string.Create(CultureInfo.InvariantCulture, $"        · everything sent in {plan.BudgetSeconds:0} s   ● fits   ◐ fits after pre-copy   ○ does not")).ToString();
+            .Append(string.Create(CultureInfo.InvariantCulture, $"        · everything sent in {plan.BudgetSeconds:0} s   ● fits   ○ does not")).ToString();
     }
 
     private static (double Low, double High) Bounds(IEnumerable<double> values, double low, double high)

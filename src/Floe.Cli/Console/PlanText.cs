@@ -10,18 +10,17 @@ internal static class PlanText
     {
         var r = plan.Assumptions;
         Line($"Types: {plan.Source}. Notice {r.NoticeSeconds:0} s, less {r.Margin * 100:0} % margin and {r.OverheadSeconds:0} s to see it, freeze and commit: {plan.BudgetSeconds:0} s for the bytes.");
-        Line($"Rate: guaranteed bandwidth x {r.Efficiency * 100:0} %, up to {r.Connections} connections of 5 Gbps; {r.Compressibility:0.#} byte{(r.Compressibility == 1 ? "" : "s")} of memory for each byte sent{(measured is null ? r.Compressibility == 1 ? " (worst case)" : "" : $" (measured on {measured.Snapshots} snapshots)")}; "
-            + (r.DirtyMiBPerSecond is { } dirty ? $"{dirty:0.#} MiB/s changed by each task{(measured?.DirtyMiBPerSecond == dirty ? " (measured)" : "")}." : "1 % of memory changed a minute (assumed)."));
+        Line($"Rate: guaranteed bandwidth x {r.Efficiency * 100:0} %, up to {r.Connections} connections of 5 Gbps; {r.Compressibility:0.#} byte{(r.Compressibility == 1 ? "" : "s")} of memory for each byte sent{(measured is null ? r.Compressibility == 1 ? " (worst case)" : "" : $" (measured on {measured.Snapshots} snapshots)")}. Nothing is sent before the notice.");
         System.Console.WriteLine();
     }
 
     public static void Table(Plan plan)
     {
-        var table = Tables.New("TYPE", ">VCPU", ">MEMORY", ">GUARANTEED", ">GIB:GBPS", ">TASKS", ">LINE RATE", ">EVERYTHING", ">AFTER PRE-COPY", ">SPARE", ">NVME", "VERDICT");
+        var table = Tables.New("TYPE", ">VCPU", ">MEMORY", ">GUARANTEED", ">GIB:GBPS", ">TASKS", ">LINE RATE", ">EVERYTHING", ">SPARE", ">NVME", "VERDICT");
         foreach (var e in plan.Types)
         {
             table.Row(e.Type, $"{e.VirtualCpus}", $"{N(e.MemoryGiB)} GiB", $"{N(e.BaselineGbps)} Gbps", N(e.GiBPerGbps, "0.00"), $"{e.Tasks}", Seconds(e.LineRateSeconds), Seconds(e.EverythingSeconds),
-                e.AfterPreCopySeconds is { } s ? Seconds(s) : "-", Seconds(e.SpareSeconds), e.NvmeGB > 0 ? $"{e.NvmeGB} GB" : "-", Word(e.Verdict));
+                Seconds(e.SpareSeconds), e.NvmeGB > 0 ? $"{e.NvmeGB} GB" : "-", Word(e.Verdict));
         }
 
         Tables.Print(table);
@@ -42,9 +41,6 @@ internal static class PlanText
         Line($"  ratio       {N(e.MemoryGiB)} GiB : {N(e.BaselineGbps)} Gbps = {N(e.GiBPerGbps, "0.00")}{Rule(e)}");
         Line($"  line rate   {Seconds(e.LineRateSeconds)}, were nothing lost");
         Line($"  everything  {Seconds(e.EverythingSeconds)} of {Seconds(e.BudgetSeconds)}");
-        Line(e.AfterPreCopySeconds is { } after
-            ? $"  pre-copy    {Seconds(after)} for the {N(e.LeftAfterPreCopyGiB!.Value)} GiB that are left at the notice"
-            : "  pre-copy    does not settle: memory changes faster than it can be sent");
         Line($"  fits        up to {N(Math.Floor(e.MemoryThatFitsGiB))} GiB of tasks on the machine{(e.MemoryThatFitsGiB >= e.MemoryGiB ? ", all it has" : $": process.resourceLimits = [memory: '{Math.Floor(e.MemoryThatFitsGiB):0} GB']")}");
     }
 
@@ -58,7 +54,6 @@ internal static class PlanText
     private static string Word(Verdict verdict) => verdict switch
     {
         Verdict.Fits => "fits",
-        Verdict.FitsAfterPreCopy => "fits after pre-copy",
         Verdict.TooSmall => "too small for the task",
         _ => "does not fit",
     };

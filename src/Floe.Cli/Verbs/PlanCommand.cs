@@ -19,9 +19,8 @@ internal static class PlanCommand
     private static readonly Option<double?> s_memory = Amounts.Memory("--memory", "Memory of one task; default: all of the machine's");
     private static readonly Option<double?> s_cpus = Amounts.Number("--cpus", "N", 1, 4096, "Processors of one task");
     private static readonly Option<bool> s_alone = new("--alone") { Description = "One task a machine; otherwise as many as fit are frozen by the same notice and share its link" };
-    private static readonly Option<double?> s_dirty = Amounts.Number("--dirty-rate", "MIB", 0, 1e6, "Memory that a task changes, MiB a second; default: 1 % of it a minute");
     private static readonly Option<double?> s_compress = Amounts.Number("--compressibility", "R", 1, 1000, "Bytes of memory for each byte sent, zero pages included; default 1, the worst case");
-    private static readonly Option<string?> s_measured = new("--measured") { HelpName = "SOURCE", Description = "Take memory, dirty rate and compressibility from the traces of tasks that ran: a store, folder or trace.json" };
+    private static readonly Option<string?> s_measured = new("--measured") { HelpName = "SOURCE", Description = "Take memory and compressibility from the traces of tasks that ran: a store, folder or trace.json" };
     private static readonly Option<string> s_provider = Amounts.Word("--provider", [.. Provider.All.Select(p => p.Name)], "aws", "Who takes the machine away: aws gives 120 s, google and azure 30");
     private static readonly Option<double?> s_notice = Amounts.Number("--notice", "SECONDS", 5, 86400, "Seconds between notice and end, when they are others than the provider's");
     private static readonly Option<double?> s_margin = Amounts.Number("--margin", "PERCENT", 0, 90, "Part of the notice that is kept free; default 15");
@@ -56,7 +55,7 @@ internal static class PlanCommand
               floe plan --memory 60GiB --measured s3://bucket/floe --chart
             """);
         command.Arguments.Add(s_types);
-        foreach (var option in (Option[])[s_memory, s_cpus, s_alone, s_dirty, s_compress, s_measured, s_provider, s_notice, s_margin, s_efficiency, s_connections, s_arch, s_family, s_nvme, s_previous, s_gpu, s_metal, s_top, s_region, s_offline, s_chart, s_csv, s_json])
+        foreach (var option in (Option[])[s_memory, s_cpus, s_alone, s_compress, s_measured, s_provider, s_notice, s_margin, s_efficiency, s_connections, s_arch, s_family, s_nvme, s_previous, s_gpu, s_metal, s_top, s_region, s_offline, s_chart, s_csv, s_json])
         {
             command.Options.Add(option);
         }
@@ -129,7 +128,6 @@ internal static class PlanCommand
             Margin = parsed.GetValue(s_margin) / 100 ?? defaults.Margin,
             Efficiency = parsed.GetValue(s_efficiency) / 100 ?? defaults.Efficiency,
             Compressibility = parsed.GetValue(s_compress) ?? measured?.Compressibility ?? defaults.Compressibility,
-            DirtyMiBPerSecond = parsed.GetValue(s_dirty) ?? measured?.DirtyMiBPerSecond,
             Connections = (int)(parsed.GetValue(s_connections) ?? defaults.Connections),
         }, measured);
     }
@@ -196,12 +194,12 @@ internal static class PlanCommand
 
     private static string Csv(Plan plan)
     {
-        var text = new StringBuilder("type,verdict,vcpus,memory_gib,baseline_gbps,gib_per_gbps,five_to_one,nvme_gb,tasks,resident_gib,usable_gbps,line_rate_seconds,everything_seconds,after_precopy_seconds,budget_seconds,spare_seconds,memory_that_fits_gib\n");
+        var text = new StringBuilder("type,verdict,vcpus,memory_gib,baseline_gbps,gib_per_gbps,five_to_one,nvme_gb,tasks,resident_gib,usable_gbps,line_rate_seconds,everything_seconds,budget_seconds,spare_seconds,memory_that_fits_gib\n");
         foreach (var e in plan.Types)
         {
             text.AppendLine(string.Join(',',
                 e.Type, e.Verdict, e.VirtualCpus, N(e.MemoryGiB), N(e.BaselineGbps), N(e.GiBPerGbps), e.FiveToOne ? "1" : "0", e.NvmeGB, e.Tasks, N(e.ResidentGiB), N(e.UsableGbps),
-                N(e.LineRateSeconds), N(e.EverythingSeconds), e.AfterPreCopySeconds is { } s ? N(s) : "", N(e.BudgetSeconds), N(e.SpareSeconds), N(e.MemoryThatFitsGiB)));
+                N(e.LineRateSeconds), N(e.EverythingSeconds), N(e.BudgetSeconds), N(e.SpareSeconds), N(e.MemoryThatFitsGiB)));
         }
 
         return text.ToString();

@@ -10,6 +10,9 @@ public static class Diagnosis
 {
     private const int Shown = 6;
 
+    // As 'floe check' wants it: time namespaces came with 5.6.
+    private static readonly (int Major, int Minor) s_oldestKernel = (5, 6);
+
     public static IReadOnlyList<Finding> Of(EnvironmentFacts facts)
     {
         var findings = new List<Finding>();
@@ -97,14 +100,16 @@ public static class Diagnosis
         {
             if (RecommendedImage.KernelOf(image.Name) is { } kernel && image.Name.StartsWith("al2023", StringComparison.Ordinal))
             {
-                return NotBefore(kernel, 6, 1)
+                return IsNewEnough(kernel)
                     ? Pass("image", $"{e.Name} uses {image.Id}, {image.Name}")
-                    : new Finding(FindingStatus.Fail, "image", $"{e.Name} uses {image.Name}, whose kernel is older than 6.1", "the image that 'floe ami' prints");
+                    : new Finding(FindingStatus.Fail, "image", $"{e.Name} uses {image.Name}, whose kernel is older than 5.6", "the image that 'floe ami' prints");
             }
 
             return image.Name.Contains("amzn2-", StringComparison.Ordinal)
-                ? new Finding(FindingStatus.Fail, "image", $"{e.Name} uses {image.Name}: Amazon Linux 2, whose kernel is too old", "the image that 'floe ami' prints, or imageType ECS_AL2023 without an image of its own")
-                : new Finding(FindingStatus.Warn, "image", $"{e.Name} uses {image.Id} ({(image.Name.Length > 0 ? image.Name : "without a name")}), which is no Amazon Linux 2023 by its name", "it needs a kernel of 6.1 or newer; 'floe check' on a machine says whether it will do");
+                ? RecommendedImage.KernelOf(image.Name) is { } line && IsNewEnough(line)
+                ? new Finding(FindingStatus.Warn, "image", $"{e.Name} uses {image.Name}: Amazon Linux 2, whose kernel will do, but all else is tried with Amazon Linux 2023", "the image that 'floe ami' prints")
+                : new Finding(FindingStatus.Fail, "image", $"{e.Name} uses {image.Name}: Amazon Linux 2, whose kernel is too old", "the image that 'floe ami' prints, or imageType ECS_AL2023 without an image of its own")
+                : new Finding(FindingStatus.Warn, "image", $"{e.Name} uses {image.Id} ({(image.Name.Length > 0 ? image.Name : "without a name")}), which is no Amazon Linux 2023 by its name", "it needs a kernel of 5.6 or newer; 'floe check' on a machine says whether it will do");
         }
 
         if (e.Images.Select(i => i.Override).Append(e.ImageId).Append(compute.Template?.ImageId).OfType<string>().FirstOrDefault() is { } named)
@@ -131,16 +136,12 @@ public static class Diagnosis
         var late = compute.Types.Where(t => t.Verdict == Verdict.DoesNotFit).OrderBy(t => t.SpareSeconds).ToList();
         if (late.Count > 0)
         {
-            yield return new Finding(FindingStatus.Fail, "instance-types", $"{e.Name}: a full machine cannot be saved in time on {Names(late)}", "leave them out; floe plan --memory SIZE ranks those that fit");
+            yield return new Finding(FindingStatus.Fail, "instance-types", $"{e.Name}: a full machine cannot be saved in time on {Names(late)}", late.Min(t => t.MemoryThatFitsGiB) is >= 1 and var most
+                ? string.Create(CultureInfo.InvariantCulture, $"leave them out, or limit tasks so that no machine has more than {Math.Floor(most):0} GB in use; floe plan --memory SIZE ranks those that fit")
+                : "leave them out; floe plan --memory SIZE ranks those that fit");
         }
 
-        var barely = compute.Types.Where(t => t.Verdict == Verdict.FitsAfterPreCopy).OrderBy(t => t.SpareSeconds).ToList();
-        if (barely.Count > 0)
-        {
-            yield return new Finding(FindingStatus.Warn, "instance-types", $"{e.Name}: a full machine is saved in time only after pre-copy on {Names(barely)}", string.Create(CultureInfo.InvariantCulture, $"leave them out, or limit tasks so that no machine has more than {Math.Floor(barely.Min(t => t.MemoryThatFitsGiB)):0} GB in use"));
-        }
-
-        if (compute.Types.Count > 0 && late.Count + barely.Count == 0)
+        if (compute.Types.Count > 0 && late.Count == 0)
         {
             yield return Pass("instance-types", $"{e.Name}: a full machine can be saved in time on {(compute.Types.Count <= Shown ? Names(compute.Types) : $"all {compute.Types.Count} types")} ({facts.TypesFrom})");
         }
@@ -205,8 +206,8 @@ public static class Diagnosis
             : new Finding(missingIs, "role-ecs", $"{compute.Role} does not let machines join ECS ({string.Join(", ", ecs.Where(a => !may.AllowsSomewhere(a)))})", "attach AmazonEC2ContainerServiceforEC2Role");
 
         var arn = $"arn:{AwsOptions.Partition(facts.Region)}:s3:::{facts.Bucket}";
-        (string Action, string Resource)[] store = [("s3:GetObject", "/any"), ("s3:PutObject", "/any"), ("s3:DeleteObject", "/any"), ("s3:ListBucket", "")];
-        var missing = store.Where(s => facts.Bucket is null ? !may.AllowsSomewhere(s.Action) : !may.Allows(s.Action, arn + s.Resource)).Select(s => s.Action).ToList();
+        var lacking = StoreRights.All.Where(r => facts.Bucket is null ? !may.AllowsSomewhere(r.Action) : !may.Allows(r.Action, arn + (r.IsOfBucket ? "" : "/any"))).ToLookup(r => r.Use, r => r.Action);
+        var missing = lacking[RightUse.Store].ToList();
         var jobRoles = facts.Jobs?.Select(j => j.JobRole).OfType<string>().Distinct().ToList() ?? [];
         if (missing.Count == 0)
         {
@@ -219,9 +220,18 @@ public static class Diagnosis
                 : new Finding(missingIs, "role-store", $"{compute.Role} may not {string.Join(", ", missing)}{(facts.Bucket is { } b ? $" on s3://{b}" : " anywhere")}", "allow them on the bucket and its objects");
         }
 
-        if (missing.Count == 0 && !(facts.Bucket is null ? may.AllowsSomewhere("s3:PutObjectTagging") : may.Allows("s3:PutObjectTagging", arn + "/any")))
+        // Jobs with a role of their own were told above: what else this one lacks says nothing of theirs.
+        if (missing.Count == 0 || jobRoles.Count == 0)
         {
-            yield return new Finding(FindingStatus.Warn, "role-tags", $"{compute.Role} may not s3:PutObjectTagging: objects that the file system writes with Nextflow's tags are refused", "allow it on the bucket's objects, or set fusion.tags = false");
+            if (lacking.Contains(RightUse.Mount))
+            {
+                yield return new Finding(FindingStatus.Warn, "role-mount", $"{compute.Role} may not {string.Join(", ", lacking[RightUse.Mount])}: uploads of a mounted bucket's files cannot be gone on with or cleared away", "allow them on the bucket and its objects; without a mount they are not needed");
+            }
+
+            if (lacking.Contains(RightUse.Tags))
+            {
+                yield return new Finding(FindingStatus.Warn, "role-tags", $"{compute.Role} may not {string.Join(", ", lacking[RightUse.Tags])}: objects that the file system writes with Nextflow's tags are refused, or lose them when they are renamed", "allow them on the bucket's objects, or set fusion.tags = false");
+            }
         }
 
         if (may.Unreadable > 0)
@@ -277,8 +287,8 @@ public static class Diagnosis
     private static bool Setting(string userData, string name, string value) =>
         userData.Split('\n').Any(line => line.Replace("\"", "", StringComparison.Ordinal).Replace("'", "", StringComparison.Ordinal).Contains($"{name}={value}", StringComparison.OrdinalIgnoreCase) && !line.TrimStart().StartsWith('#'));
 
-    private static bool NotBefore(string version, int major, int minor) =>
-        version.Split('.') is [var a, var b] && int.TryParse(a, CultureInfo.InvariantCulture, out var x) && int.TryParse(b, CultureInfo.InvariantCulture, out var y) && (x > major || (x == major && y >= minor));
+    private static bool IsNewEnough(string version) =>
+        version.Split('.') is [var a, var b] && int.TryParse(a, CultureInfo.InvariantCulture, out var x) && int.TryParse(b, CultureInfo.InvariantCulture, out var y) && (x, y).CompareTo(s_oldestKernel) >= 0;
 
     private static string Names(IReadOnlyList<Estimate> types) =>
         string.Join(", ", types.Take(Shown).Select(t => t.Type)) + (types.Count > Shown ? $" and {types.Count - Shown} more" : "");

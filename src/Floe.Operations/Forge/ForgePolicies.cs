@@ -5,8 +5,10 @@ namespace Floe.Operations.Forge;
 /// <summary>What the roles of an environment may do, and who may take them: no more than their work asks for.</summary>
 internal static class ForgePolicies
 {
-    private static readonly string[] s_objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObjectTagging", "s3:PutObjectTagging"];
-    private static readonly string[] s_buckets = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"];
+    private static readonly string[] s_objects = [.. StoreRights.All.Where(r => !r.IsOfBucket).Select(r => r.Action)];
+
+    // Floe itself does not ask for a bucket's place; other tools of a pipeline do.
+    private static readonly string[] s_buckets = [.. StoreRights.All.Where(r => r.IsOfBucket).Select(r => r.Action), "s3:GetBucketLocation"];
 
     /// <summary>Who may take a role: a service.</summary>
     public static JsonObject Trust(string service) => Document(new JsonObject

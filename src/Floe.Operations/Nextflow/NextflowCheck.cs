@@ -151,7 +151,7 @@ public static partial class NextflowCheck
 
         foreach (var type in types.Where(t => t.Verdict is not Verdict.Fits))
         {
-            yield return new Finding(type.Verdict == Verdict.FitsAfterPreCopy ? FindingStatus.Warn : FindingStatus.Fail, "instance-types",
+            yield return new Finding(FindingStatus.Fail, "instance-types",
                 Invariant($"{type.Type}: {type.ResidentGiB:0.#} GiB over {type.BaselineGbps:0.##} Gbps take {type.EverythingSeconds:0} s of {type.BudgetSeconds:0}"),
                 type.MemoryThatFitsGiB >= 1 ? Invariant($"leave the type out, or limit its tasks to {Math.Floor(type.MemoryThatFitsGiB):0} GB together; floe plan --memory SIZE names better ones") : "leave the type out; floe plan --memory SIZE names better ones");
         }
@@ -178,7 +178,7 @@ public static partial class NextflowCheck
 
     private static Finding ErrorStrategy(NextflowConfig config)
     {
-        const string Fix = "process.errorStrategy = { task.exitStatus in ((130..145) + 104 + (174..177)) ? 'retry' : 'finish' }";
+        const string Fix = "process.errorStrategy = { task.exitStatus in ((130..145) + 104 + (174..176)) ? 'retry' : 'finish' }";
         return config.Find("process.errorStrategy") switch
         {
             null => Missing("error-strategy", "process.errorStrategy is not set: a snapshot or restore that failed (174 to 176) ends the whole run", Fix, config, "process.errorStrategy", FindingStatus.Warn),

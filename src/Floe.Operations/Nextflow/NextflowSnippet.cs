@@ -36,7 +36,7 @@ public static class NextflowSnippet
         text.AppendLine("  executor = 'awsbatch'");
         Line("  queue", request.Queue, "the job queue on Spot machines");
         text.AppendLine("  // 174 store, 175 snapshot, 176 restore failed; 104 and 130 to 145 are the usual ends of tasks that may succeed the next time.");
-        text.AppendLine("  errorStrategy = { task.exitStatus in ((130..145) + 104 + (174..177)) ? 'retry' : 'finish' }");
+        text.AppendLine("  errorStrategy = { task.exitStatus in ((130..145) + 104 + (174..176)) ? 'retry' : 'finish' }");
         text.AppendLine("  maxRetries = 2");
         if (request.Limits is { } limits)
         {

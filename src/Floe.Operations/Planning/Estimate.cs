@@ -8,8 +8,6 @@ public enum Verdict
 {
     /// <summary>Everything resident can be sent in time.</summary>
     Fits,
-    /// <summary>Only what is left after pre-copy can be sent in time.</summary>
-    FitsAfterPreCopy,
     DoesNotFit,
     /// <summary>The task does not fit the machine at all.</summary>
     TooSmall,
@@ -57,14 +55,9 @@ public sealed record Estimate
     /// <summary>All resident bytes as Floe sends them.</summary>
     public required double EverythingSeconds { get; init; }
 
-    /// <summary>What changes between two rounds of pre-copy; null when the task changes memory faster than it can be sent.</summary>
-    public required double? AfterPreCopySeconds { get; init; }
-
-    public required double? LeftAfterPreCopyGiB { get; init; }
-
     public required double BudgetSeconds { get; init; }
 
-    /// <summary>Budget less the time of the way that counts for the verdict; negative when it does not fit.</summary>
+    /// <summary>Budget less the time that everything takes; negative when it does not fit.</summary>
     public required double SpareSeconds { get; init; }
 
     /// <summary>The most memory that tasks of this machine may have together for everything to be sent in time, and that the type has.</summary>

@@ -38,9 +38,6 @@ public sealed record PlanRequest
     /// <summary>Bytes of memory for each byte sent, zero pages and compression together; 1 is the worst case.</summary>
     public double Compressibility { get; init; } = 1;
 
-    /// <summary>Memory that a task changes in a second, MiB; 1 % of its memory a minute when not measured.</summary>
-    public double? DirtyMiBPerSecond { get; init; }
-
     /// <summary>TCP connections at once; AWS carries at most 5 Gbps on each.</summary>
     public int Connections { get; init; } = 16;
 

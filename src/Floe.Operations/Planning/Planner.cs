@@ -35,7 +35,8 @@ public sealed record TypeFilter
 ///
 /// A notice freezes every task of the machine at once, so what counts is the memory of all tasks that fit on it against its one link:
 /// seconds = GiB × 8.59 ÷ (Gbps × efficiency) ÷ compressibility. 8.59 Gbit is a GiB: memory is sold in binary units, bandwidth in
-/// decimal ones. Guaranteed bandwidth only: the "up to" figure may be spent when the notice comes.
+/// decimal ones. Guaranteed bandwidth only: the "up to" figure may be spent when the notice comes. Nothing is sent before the notice, so
+/// all of the memory has to go.
 /// </summary>
 public static class Planner
 {
@@ -51,19 +52,14 @@ public static class Planner
     /// <summary>Raw bytes that one processor reads, hashes and compresses in a second, GB; measured, see bench/.</summary>
     public const double CompressGBPerCpu = 0.35;
 
-    /// <summary>Raw bytes that pre-copy walks in a second.</summary>
-    private const double ScanGBPerSecond = 5;
-
     // Of a machine's memory, what is left for tasks beside the kernel, Docker and the ECS agent.
     private const double UsableMemory = 0.95;
-
-    private const double AssumedDirtyPerSecond = 0.01 / 60;
 
     public static Plan Rank(InstanceTable table, TypeFilter filter, PlanRequest request, int most)
     {
         var considered = table.Types.Where(filter.Admits).Select(t => Judge(t, request)).Where(e => e.Verdict != Verdict.TooSmall).ToList();
-        var fitting = considered.Where(e => e.Verdict != Verdict.DoesNotFit)
-            .OrderBy(e => e.Verdict).ThenBy(Waste).ThenBy(e => e.VirtualCpus).ThenBy(e => -e.SpareSeconds).ThenBy(e => e.Type, StringComparer.Ordinal).ToList();
+        var fitting = considered.Where(e => e.Verdict == Verdict.Fits)
+            .OrderBy(Waste).ThenBy(e => e.VirtualCpus).ThenBy(e => -e.SpareSeconds).ThenBy(e => e.Type, StringComparer.Ordinal).ToList();
         var shown = fitting.Take(most).ToList();
         return new Plan
         {
@@ -91,7 +87,7 @@ public static class Planner
             BudgetSeconds = request.BudgetSeconds,
             Types = estimates,
             Considered = estimates.Count,
-            Fitting = estimates.Count(e => e.Verdict is Verdict.Fits or Verdict.FitsAfterPreCopy),
+            Fitting = estimates.Count(e => e.Verdict == Verdict.Fits),
             Limits = Limits(estimates),
         };
     }
@@ -103,13 +99,7 @@ public static class Planner
         var usable = link * request.Efficiency;
         var rate = GiBPerSecond(type, usable, request.Compressibility);
         var everything = rate > 0 ? resident / rate : double.PositiveInfinity;
-        var left = LeftAfterPreCopy(resident, rate, request, tasks);
-        var afterPreCopy = left is { } gib && rate > 0 ? gib / rate : (double?)null;
         var budget = request.BudgetSeconds;
-        var verdict = tasks == 0 ? Verdict.TooSmall
-            : everything <= budget ? Verdict.Fits
-            : afterPreCopy <= budget ? Verdict.FitsAfterPreCopy
-            : Verdict.DoesNotFit;
         return new Estimate
         {
             Type = type.Name,
@@ -128,12 +118,10 @@ public static class Planner
             UsableGbps = usable,
             LineRateSeconds = type.BaselineGbps > 0 ? resident * GigabitsPerGiB / type.BaselineGbps : double.PositiveInfinity,
             EverythingSeconds = everything,
-            AfterPreCopySeconds = afterPreCopy,
-            LeftAfterPreCopyGiB = left,
             BudgetSeconds = budget,
-            SpareSeconds = budget - (verdict == Verdict.FitsAfterPreCopy ? afterPreCopy!.Value : everything),
+            SpareSeconds = budget - everything,
             MemoryThatFitsGiB = Math.Min(type.MemoryGiB, rate * budget),
-            Verdict = verdict,
+            Verdict = tasks == 0 ? Verdict.TooSmall : everything <= budget ? Verdict.Fits : Verdict.DoesNotFit,
         };
     }
 
@@ -168,23 +156,6 @@ public static class Planner
         var raw = usableGbps / GigabitsPerGiB;
         var processors = type.VirtualCpus * CompressGBPerCpu * 1e9 / (1L << 30);
         return Math.Max(raw, Math.Min(raw * compressibility, processors));
-    }
-
-    /// <summary>
-    /// In the steady state a round takes the walk and the sending of what changed since the last: T = walk ÷ (1 − dirty ÷ rate). A block
-    /// is sent when it has been the same for one round, so at the notice up to two rounds of changes are left. Null when it does not settle.
-    /// </summary>
-    private static double? LeftAfterPreCopy(double resident, double rate, PlanRequest request, int tasks)
-    {
-        var dirty = request.DirtyMiBPerSecond is { } each ? each / 1024 * Math.Max(1, tasks) : resident * AssumedDirtyPerSecond;
-        if (rate <= 0 || dirty >= rate)
-        {
-            return null;
-        }
-
-        var walk = Math.Max(1, resident * (1L << 30) / 1e9 / ScanGBPerSecond);
-        var round = walk / (1 - (dirty / rate));
-        return Math.Min(resident, 2 * dirty * round);
     }
 
     private static string Unknown(InstanceTable table, string name)

@@ -100,7 +100,7 @@ public sealed class ForgeOnMotoTests(MotoFixture moto)
         var doctor = await RunAsync("doctor", "sick", "--bucket", "s3://floe-tests/work", "--json");
         var found = doctor.Json.GetProperty("findings").EnumerateArray().Where(f => f.GetProperty("status").GetString() != "Pass").Select(f => f.GetProperty("check").GetString()!).Distinct().Order();
         Assert.Equal(1, doctor.Status);
-        Assert.Equal(["allocation", "bucket", "fast-storage", "image", "instance-types", "launch-template", "role-ecs", "role-store"], found);
+        Assert.Equal(["allocation", "bucket", "fast-storage", "image", "instance-types", "launch-template", "role-ecs", "role-mount", "role-store", "role-tags"], found);
         Assert.All(doctor.Json.GetProperty("findings").EnumerateArray().Where(f => f.GetProperty("status").GetString() != "Pass"), f => Assert.NotEqual("", f.GetProperty("fix").GetString()));
     }
 

@@ -16,6 +16,17 @@ public sealed class PlanCommandTests
         Assert.Contains("process.resourceLimits", said.Out, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("plan --offline r5.4xlarge")]
+    [InlineData("plan --offline c6i.8xlarge r5.4xlarge")]
+    public async Task Plan_OneTypeDoesNotFit_SaysSoAndFails(string line)
+    {
+        var said = await FloeProgram.RunAsync(line.Split(' '));
+        Assert.Equal(1, said.Status);
+        Assert.Contains("r5.4xlarge: does not fit", said.Out, StringComparison.Ordinal);
+        Assert.Contains("everything  349 s of 97 s", said.Out, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Plan_Json_HasTheEstimate()
     {
@@ -35,7 +46,7 @@ public sealed class PlanCommandTests
     [Fact]
     public async Task Plan_Chart_ShowsTheRegion()
     {
-        var said = await FloeProgram.RunAsync(["plan", "c6i.8xlarge", "x1e.32xlarge", "--chart", "--dirty-rate", "100000"]);
+        var said = await FloeProgram.RunAsync(["plan", "c6i.8xlarge", "x1e.32xlarge", "--chart"]);
         Assert.Equal(1, said.Status);
         Assert.Contains("●", said.Out, StringComparison.Ordinal);
         Assert.Contains("○", said.Out, StringComparison.Ordinal);

@@ -54,10 +54,11 @@ public sealed class DiagnosisTests
         { "image type AL2", "image", FindingStatus.Fail },
         { "no image type", "image", FindingStatus.Warn },
         { "image AL2", "image", FindingStatus.Fail },
+        { "image AL2, newer kernel", "image", FindingStatus.Warn },
         { "image old kernel", "image", FindingStatus.Fail },
         { "image unknown", "image", FindingStatus.Warn },
         { "image gone", "image", FindingStatus.Fail },
-        { "type too slow", "instance-types", FindingStatus.Warn },
+        { "type too slow", "instance-types", FindingStatus.Fail },
         { "type unknown", "instance-types", FindingStatus.Warn },
         { "no NVMe", "fast-storage", FindingStatus.Warn },
         { "no template", "launch-template", FindingStatus.Fail },
@@ -69,7 +70,10 @@ public sealed class DiagnosisTests
         { "role without ECS", "role-ecs", FindingStatus.Fail },
         { "role for another bucket", "role-store", FindingStatus.Fail },
         { "role for another bucket, jobs with their own", "role-store", FindingStatus.Warn },
+        { "role without uploads in parts", "role-mount", FindingStatus.Warn },
+        { "role that lists no uploads", "role-mount", FindingStatus.Warn },
         { "role without tags", "role-tags", FindingStatus.Warn },
+        { "role that reads no tags", "role-tags", FindingStatus.Warn },
         { "policy unreadable", "role-store", FindingStatus.Warn },
         { "no bucket named", "bucket", FindingStatus.Warn },
         { "no such bucket", "bucket", FindingStatus.Fail },
@@ -90,6 +94,21 @@ public sealed class DiagnosisTests
         Assert.NotEmpty(finding.Fix!);
     }
 
+    [Theory]
+    [InlineData("5.6")]
+    [InlineData("5.15")]
+    [InlineData("6.1")]
+    [InlineData("6.12")]
+    public void Of_KernelThatFloeCheckPasses_PassesHereToo(string kernel) =>
+        Assert.Equal(FindingStatus.Pass, Diagnosis.Of(Image($"al2023-ami-ecs-hvm-2023.0.20240515-kernel-{kernel}-x86_64")).Single(f => f.Check == "image").Status);
+
+    [Fact]
+    public void Of_RoleWithNoRightOnTheBucket_NamesAllThatItLacks()
+    {
+        var said = string.Join('\n', Diagnosis.Of(Role(Policy.Replace(":::b", ":::c", StringComparison.Ordinal))).Select(f => f.Detail));
+        Assert.All(StoreRights.All, right => Assert.Contains(right.Action, said, StringComparison.Ordinal));
+    }
+
     private static EnvironmentFacts Spoil(string what) => what switch
     {
         "queue disabled" => s_sound with { Queue = s_sound.Queue! with { State = "DISABLED" } },
@@ -103,7 +122,8 @@ public sealed class DiagnosisTests
         "image type AL2" => With(e => e with { Images = [new BatchImage("ECS_AL2", null)] }),
         "no image type" => With(e => e with { Images = [] }),
         "image AL2" => Image("amzn2-ami-ecs-hvm-2.0.20240515-x86_64-ebs"),
-        "image old kernel" => Image("al2023-ami-ecs-hvm-2023.0.20240515-kernel-5.15-x86_64"),
+        "image AL2, newer kernel" => Image("amzn2-ami-ecs-kernel-5.10-hvm-2.0.20240515-x86_64-ebs"),
+        "image old kernel" => Image("al2023-ami-ecs-hvm-2023.0.20240515-kernel-5.4-x86_64"),
         "image unknown" => Image("ubuntu-noble"),
         "image gone" => With(e => e with { Images = [new BatchImage("ECS_AL2023", "ami-0123456789abcdef0")] }),
         "type too slow" => Compute(c => c with { Types = Types("c6id.8xlarge", "r6id.8xlarge") }),
@@ -118,7 +138,10 @@ public sealed class DiagnosisTests
         "role without ECS" => Role(Policy.Replace("ecs:", "sqs:", StringComparison.Ordinal)),
         "role for another bucket" => Role(Policy.Replace(":::b", ":::c", StringComparison.Ordinal)),
         "role for another bucket, jobs with their own" => Role(Policy.Replace(":::b", ":::c", StringComparison.Ordinal)) with { Jobs = [s_sound.Jobs![0] with { JobRole = "arn:own" }] },
-        "role without tags" => Role(Policy.Replace("\"s3:*\"", "\"s3:GetObject\",\"s3:PutObject\",\"s3:DeleteObject\",\"s3:ListBucket\"", StringComparison.Ordinal)),
+        "role without uploads in parts" => RoleWithout("s3:AbortMultipartUpload"),
+        "role that lists no uploads" => RoleWithout("s3:ListBucketMultipartUploads"),
+        "role without tags" => RoleWithout("s3:PutObjectTagging"),
+        "role that reads no tags" => RoleWithout("s3:GetObjectTagging"),
         "policy unreadable" => Compute(c => c with { Permissions = new PolicySet([Policy.Replace("s3:*", "s3:Get*", StringComparison.Ordinal), "{"]) }),
         "no bucket named" => s_sound with { Bucket = null, BucketRegion = null },
         "no such bucket" => s_sound with { BucketRegion = null },
@@ -140,6 +163,9 @@ public sealed class DiagnosisTests
     private static EnvironmentFacts Image(string name) => Compute(c => c with { Images = [new Ec2Image("ami-0123456789abcdef0", name, "", "x86_64", "available", "amazon", "")] });
 
     private static EnvironmentFacts Role(string policy) => Compute(c => c with { Permissions = new PolicySet([policy]) });
+
+    private static EnvironmentFacts RoleWithout(string action) =>
+        Role(Policy.Replace("\"s3:*\"", string.Join(',', StoreRights.All.Where(r => r.Action != action).Select(r => $"\"{r.Action}\"")), StringComparison.Ordinal));
 
     private static EnvironmentFacts Job(Func<BatchJob, BatchJob> change) => s_sound with { Jobs = [change(s_sound.Jobs![0])] };
 

@@ -27,7 +27,7 @@ public sealed class CloudFormationOnMotoTests(MotoFixture moto)
 
         var doctor = await FloeProgram.RunAsync(["doctor", "stack-work", "--bucket", MotoFixture.OwnBucket, "--json"], moto.Variables);
         // moto keeps a stack's inline policies in a form that is no JSON: the doctor says that it could not read them, and fails nothing.
-        Assert.Equal((0, "role,role-ecs,role-store,retry-rules"), (doctor.Status, string.Join(',', doctor.Json.GetProperty("findings").EnumerateArray()
+        Assert.Equal((0, "role,role-ecs,role-mount,role-store,role-tags,retry-rules"), (doctor.Status, string.Join(',', doctor.Json.GetProperty("findings").EnumerateArray()
             .Where(f => f.GetProperty("status").GetString() != "Pass").Select(f => f.GetProperty("check").GetString()).OrderBy(c => c == "retry-rules").ThenBy(c => c, StringComparer.Ordinal))));
 
         var refused = await FloeProgram.RunAsync(line, moto.Variables);
