@@ -1,8 +1,12 @@
 namespace Floe.Aws;
 
+/// <summary>
+/// Why the metadata service gave no answer. None ends a task or chooses an exit status: who watches for notices asks again, and 'floe check'
+/// passes the first two, where most likely there is no EC2, and warns of the rest.
+/// </summary>
 public enum ImdsErrorKind
 {
-    /// <summary>AWS_EC2_METADATA_DISABLED=true.</summary>
+    /// <summary>AWS_EC2_METADATA_DISABLED=true: nothing was asked.</summary>
     Disabled,
     /// <summary>No connection: most likely not an EC2 instance.</summary>
     Unreachable,

@@ -73,7 +73,7 @@ public sealed record TraceAttempt
 public enum TraceOutcome
 {
     Running,
-    /// <summary>The task ended by itself; the exit code is its own.</summary>
+    /// <summary>The task ended by itself; the exit code is its own, or 174 when what it wrote did not get where it belongs.</summary>
     Exited,
     /// <summary>Committed and ended here; it goes on elsewhere.</summary>
     Snapshotted,
@@ -88,10 +88,19 @@ public enum TraceOutcome
 /// <summary>What the metadata service says of the machine; a part that it does not know is null.</summary>
 public sealed record TraceMachine(string? InstanceId, string? InstanceType, string? LifeCycle, string? Region, string? AvailabilityZone);
 
+/// <param name="Scheduler">AwsBatch or Slurm.</param>
+/// <param name="Attempt">1 for the first.</param>
+/// <param name="Queue">Queue or partition; null when the scheduler does not tell.</param>
 public sealed record TraceJob(string Scheduler, string Id, int Attempt, string? Queue);
 
+/// <param name="Source">Who said so: "EC2 Spot", "Google Cloud", "Azure", "Notice file".</param>
+/// <param name="Action">terminate, stop, hibernate or other.</param>
+/// <param name="ReceivedAt">When Floe learned of it; UTC by the machine's clock.</param>
+/// <param name="Deadline">When the machine goes, by the same clock; never before <paramref name="ReceivedAt"/>.</param>
 public sealed record TraceNotice(string Source, string Action, DateTimeOffset ReceivedAt, DateTimeOffset Deadline);
 
+/// <param name="Seq">Of the snapshot that was tried.</param>
+/// <param name="Millis">How long it took until the task ran, or the restore had failed.</param>
 /// <param name="Bytes">Content of the snapshot.</param>
 /// <param name="Error">Why it could not be restored here; null when it was.</param>
 public sealed record TraceRestore(long Seq, DateTimeOffset StartedAt, long Millis, long Bytes, string? Error);

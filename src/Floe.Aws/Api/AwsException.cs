@@ -1,11 +1,13 @@
 namespace Floe.Aws.Api;
 
+/// <summary>Why AWS did not do what it was asked for. A verb ends with status 2 for <see cref="Region"/>, which the user can mend on the line, else with 1.</summary>
 public enum AwsErrorKind
 {
     /// <summary>None were found, or AWS does not know them or takes them for expired.</summary>
     Credentials,
     /// <summary>The keys may not do this.</summary>
     Denied,
+    /// <summary>What was named is not there, in this region or at all.</summary>
     NotFound,
     /// <summary>There is one already, or it is in use or in the middle of a change.</summary>
     Conflict,
@@ -15,9 +17,11 @@ public enum AwsErrorKind
     Throttled,
     /// <summary>No region given, or none of that name.</summary>
     Region,
+    /// <summary>No connection to the service.</summary>
     Unreachable,
     /// <summary>An answer that is not what the service documents.</summary>
     Malformed,
+    /// <summary>The service fails (5xx), and patience is spent.</summary>
     Unavailable,
 }
 

@@ -9,6 +9,8 @@ public sealed record Ec2InstanceType(
     string Name, IReadOnlyList<string> Architectures, int VirtualCpus, long MemoryMiB, double BaselineGbps, double PeakGbps,
     string NetworkPerformance, long NvmeGB, int Gpus, bool Spot, bool CurrentGeneration, bool BareMetal);
 
+/// <param name="From">UTC; it held until the next one of the same type and zone.</param>
+/// <param name="PerHour">US dollars for an hour of a Linux machine.</param>
 public sealed record Ec2SpotPrice(string InstanceType, string Zone, DateTimeOffset From, double PerHour);
 
 public sealed record Ec2Image(string Id, string Name, string Description, string Architecture, string State, string Owner, string CreationDate);

@@ -4,6 +4,7 @@ using Floe.Agent.Trace;
 namespace Floe.Operations.Reporting;
 
 /// <summary>A price that held from a time on.</summary>
+/// <param name="PerHour">Of a whole machine, US dollars as EC2 tells it.</param>
 public sealed record PricePoint(DateTimeOffset From, double PerHour);
 
 /// <summary>What an hour of a machine costs, as the user gave it or as EC2's Spot history tells it.</summary>
@@ -62,7 +63,7 @@ public sealed class PriceList
         return new PriceList(given, forAll, history, share);
     }
 
-    /// <summary>Null when nobody knows.</summary>
+    /// <summary>What a task pays for an hour of the machine, its share taken into account, in the currency of the prices; null when nobody knows.</summary>
     public double? PerHour(TraceMachine? machine, DateTimeOffset at)
     {
         if (machine?.InstanceType is { } type)

@@ -23,9 +23,11 @@ public sealed record Report
     public required IReadOnlyList<SkippedTrace> Skipped { get; init; }
 }
 
+/// <param name="Where">Its path or URL.</param>
+/// <param name="Problem">One line for people.</param>
 public sealed record SkippedTrace(string Where, string Problem);
 
-/// <summary>Sums over all tasks. Seconds, bytes, and the currency of the prices.</summary>
+/// <summary>Sums over all tasks. Seconds, bytes, and the currency of the prices: US dollars from EC2's history, else whatever the user's --price is in.</summary>
 public sealed record ReportTotals
 {
     public int Tasks { get; init; }
@@ -48,15 +50,16 @@ public sealed record ReportTotals
 
     public int FailedSnapshots { get; init; }
 
+    /// <summary>Time that tasks ran, over all attempts.</summary>
     public double ComputeSeconds { get; init; }
 
     /// <summary>Work that restores carried over, which would have been done again.</summary>
     public double SavedSeconds { get; init; }
 
-    /// <summary>Price of the machines' time; null without prices.</summary>
+    /// <summary>Price of the machines' time, in the prices' currency; null without prices.</summary>
     public double? Cost { get; init; }
 
-    /// <summary>Price of the work carried over; null without prices.</summary>
+    /// <summary>Price of the work carried over, in the prices' currency; null without prices.</summary>
     public double? Saved { get; init; }
 
     /// <summary>Tasks with work carried over on machines whose price is not known: they are not in <see cref="Saved"/>.</summary>
@@ -94,7 +97,7 @@ public enum TaskState
     Failed,
 }
 
-/// <summary>One task over all its machines. Times in the attempts are seconds after <see cref="StartedAt"/>.</summary>
+/// <summary>One task over all its machines. Times in the attempts are seconds after <see cref="StartedAt"/>; money as in <see cref="ReportTotals"/>.</summary>
 public sealed record TaskHistory
 {
     public required string Key { get; init; }
@@ -144,6 +147,7 @@ public sealed record TaskHistory
     public required IReadOnlyList<AttemptHistory> Attempts { get; init; }
 }
 
+/// <summary>One machine's time with the task, in seconds after the task's start.</summary>
 public sealed record AttemptHistory
 {
     public required string Host { get; init; }
@@ -173,10 +177,17 @@ public sealed record AttemptHistory
     public IReadOnlyList<SnapshotHistory> Snapshots { get; init; } = [];
 }
 
+/// <param name="At">Seconds after the task's start, as all times here.</param>
+/// <param name="Deadline">When the machine was to go.</param>
 public sealed record NoticeHistory(string Source, double At, double Deadline);
 
+/// <param name="At">Seconds after the task's start.</param>
+/// <param name="Seconds">How long it took.</param>
+/// <param name="Bytes">Content of the snapshot.</param>
+/// <param name="Error">Why it failed; null when the task went on from it.</param>
 public sealed record RestoreHistory(long Seq, double At, double Seconds, long Bytes, string? Error);
 
+/// <summary>One snapshot that was tried: seconds, times after the task's start, bytes as in the trace.</summary>
 public sealed record SnapshotHistory
 {
     public long Seq { get; init; }
@@ -187,6 +198,7 @@ public sealed record SnapshotHistory
 
     public double Seconds { get; init; }
 
+    /// <summary>How long the task stood still, in seconds.</summary>
     public double Frozen { get; init; }
 
     /// <summary>From the notice to the commit; null without one.</summary>
@@ -207,6 +219,9 @@ public sealed record SnapshotHistory
     public string? Error { get; init; }
 }
 
+/// <param name="Name">freeze, capture, upload, commit; upload overlaps capture.</param>
+/// <param name="At">Seconds after the task's start.</param>
+/// <param name="Bytes">Read in capture, sent in upload; 0 in the others.</param>
 public sealed record PhaseHistory(string Name, double At, double Seconds, long Bytes);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

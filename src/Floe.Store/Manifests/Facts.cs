@@ -51,8 +51,10 @@ public sealed record MachineFacts
 
     public IReadOnlyList<string> Capabilities { get; init => field = value ?? []; } = [];
 
+    /// <summary>The container image's, as FLOE_IMAGE_DIGEST gave it, compared as text; null when nothing did, and then no image is refused.</summary>
     public string? ImageDigest { get; init; }
 
+    /// <summary>Memory that the agent's runtime found to be had, in bytes: the machine's, or less where the container has a limit. For people.</summary>
     public long MemoryBytes { get; init; }
 
     public string BootId { get; init => field = value ?? ""; } = "";

@@ -7,11 +7,13 @@ using Floe.Store.Reading;
 
 namespace Floe.Store;
 
+/// <summary>How much memory the reading of a snapshot may take.</summary>
 public sealed record SnapshotReaderOptions
 {
     /// <summary>
     /// Memory for data fetched and decompressed ahead, for all reads at a time together, but for the MiB that each of them may need to go on; the
-    /// packs' directories (0.1 % of the data) come on top. Null: 64 MiB and a thousandth of the snapshot, whose machine has a faster link.
+    /// packs' directories (0.1 % of the data) come on top. Bytes. Null: 64 MiB and a 1024th of the snapshot's content that is not zero, at most
+    /// 1 GiB of that: a larger task's machine has a faster link.
     /// </summary>
     public long? BufferBudgetBytes { get; init; }
 
