@@ -220,7 +220,7 @@ public sealed record SnapshotHistory
 }
 
 /// <param name="Name">freeze, capture, upload, commit; upload overlaps capture.</param>
-/// <param name="At">Seconds after the task's start.</param>
+/// <param name="At">Seconds after the snapshot's start.</param>
 /// <param name="Bytes">Read in capture, sent in upload; 0 in the others.</param>
 public sealed record PhaseHistory(string Name, double At, double Seconds, long Bytes);
 
