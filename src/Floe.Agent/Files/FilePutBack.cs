@@ -12,7 +12,7 @@ public sealed record PutBackOptions
     public FileBaseline? Baseline { get; init; }
 
     /// <summary>
-    /// When the snapshot was taken. Where others write too, what was made or changed later is theirs and stays, unless the snapshot knows the file
+    /// Since when the task stood still for the snapshot. Where others write too, what was made or changed later is theirs and stays, unless the snapshot knows the file
     /// for the task's (<see cref="FileClaim"/>). Null: everything is brought to the snapshot's state.
     /// </summary>
     public DateTimeOffset? Taken { get; init; }

@@ -15,9 +15,11 @@ internal static class Facts
     public const string ImageDigestVariable = "FLOE_IMAGE_DIGEST";
     private const string MemoryOption = "memoryBytes";
     private const string MountOption = "mount";
+    private const string FrozenOption = "frozenAt";
 
+    /// <param name="frozenAt">This machine's clock when the task stood still and nothing of it was read yet.</param>
     /// <param name="memoryBytes">What the task takes, shared pages counted once.</param>
-    public static TaskFacts Task(SnapshotContext context, RunningTask task, FrozenTask frozen, long memoryBytes)
+    public static TaskFacts Task(SnapshotContext context, RunningTask task, FrozenTask frozen, DateTimeOffset frozenAt, long memoryBytes)
     {
         var (stdout, stderr) = task.Output.PipeNames();
         return new TaskFacts
@@ -32,6 +34,7 @@ internal static class Facts
                 [TcpOption] = context.Options.Tcp == TcpPolicy.Established ? "established" : "close",
                 [MemoryOption] = memoryBytes.ToString(CultureInfo.InvariantCulture),
                 [MountOption] = context.Options.Mount?.Directory ?? "",
+                [FrozenOption] = Time(frozenAt),
             },
         };
     }
@@ -64,6 +67,15 @@ internal static class Facts
     /// <summary>Memory that the task takes; 0 when a manifest does not say.</summary>
     public static long MemoryBytes(TaskFacts task) =>
         task.Options.TryGetValue(MemoryOption, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
+
+    /// <summary>By the clock of the machine that it was on, since when the task stood still; where a manifest does not say, when it was committed.</summary>
+    public static DateTimeOffset FrozenAt(Manifest manifest) =>
+        manifest.Task.Options.TryGetValue(FrozenOption, out var text)
+        && DateTimeOffset.TryParseExact(text, "O", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at)
+            ? at : manifest.CreatedAt;
+
+    /// <summary>As <see cref="FrozenAt"/> reads it.</summary>
+    public static string Time(DateTimeOffset at) => at.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
 
     public static CpuFeatures Cpu(MachineFacts facts) =>
         new(facts.Architecture, facts.CpuVendor, facts.CpuModel, facts.CpuFeatures, facts.CpuXsaveBytes, facts.CpuXsaveMaxBytes);

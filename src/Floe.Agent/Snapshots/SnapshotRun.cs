@@ -71,6 +71,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
     public async Task CommitFrozenAsync(FrozenTask frozen, CancellationToken cancellationToken)
     {
         _frozenAt = _time.GetTimestamp();
+        var frozenAt = _time.GetUtcNow();
         _processes = frozen.Processes.Count;
         _expectedBytes = Writer.Progress.RawBytes + frozen.MemoryBytes - _memory.BytesRead;
 
@@ -96,7 +97,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
         // If CRIU had died meanwhile the task would have run on under our hands.
         frozen.EnsureFrozen();
         var timings = new SnapshotTimings { DumpMillis = (long)_time.GetElapsedTime(_started, _frozenAt).TotalMilliseconds, CaptureMillis = captured };
-        _manifest = await Writer.CommitAsync(Facts.Task(_context, _task, frozen, memoryBytes), Facts.Machine(_context), timings, cancellationToken).ConfigureAwait(false);
+        _manifest = await Writer.CommitAsync(Facts.Task(_context, _task, frozen, frozenAt, memoryBytes), Facts.Machine(_context), timings, cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()

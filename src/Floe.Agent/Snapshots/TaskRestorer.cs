@@ -61,7 +61,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                     LogDoubt(listing.Seq, doubt);
                 }
 
-                var restored = await RestoreAsync(context, key, manifest, started, cancellationToken).ConfigureAwait(false);
+                var restored = await RestoreAsync(context, key, manifest, MayHaveGoneOn(context, listing == listings[0]), started, cancellationToken).ConfigureAwait(false);
                 context.Lease.GoOnFrom(manifest.Seq);
                 Record(null);
                 LogRestored(manifest.Seq, manifest.Machine.HostName, manifest.Totals.RawBytes >> 20, restored.Millis);
@@ -115,12 +115,13 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         $"snapshot {seq} of '{key}' is good and cannot be restored here: {reason.Message}; it is kept. Mend that and run the same line again, or start from the beginning with --on-restore-failure=restart (FLOE_ON_RESTORE_FAILURE)",
         reason);
 
-    private async Task<RestoredTask> RestoreAsync(SnapshotContext context, TaskKey key, Manifest manifest, long started, CancellationToken cancellationToken)
+    private async Task<RestoredTask> RestoreAsync(
+        SnapshotContext context, TaskKey key, Manifest manifest, bool mayHaveGoneOn, long started, CancellationToken cancellationToken)
     {
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
         var putBack = new PutBackOptions
         {
-            Baseline = context.Baseline, Taken = manifest.CreatedAt, MayHaveGoneOn = MayHaveGoneOn(context), Written = context.Written, Owner = Owner(context),
+            Baseline = context.Baseline, Taken = Facts.FrozenAt(manifest), MayHaveGoneOn = mayHaveGoneOn, Written = context.Written, Owner = Owner(context),
         };
         using var files = await FilePutBack.BeginAsync(context.Scope, reader, putBack, cancellationToken).ConfigureAwait(false);
 
@@ -195,12 +196,15 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     private static string Owner(SnapshotContext context) =>
         XxHash128.HashToUInt128(Encoding.UTF8.GetBytes($"{context.Options.Store} {context.Lease.Key}")).ToString("x32", CultureInfo.InvariantCulture);
 
-    /// <summary>Whether a life of the task may have run on after its last snapshot, in folders that have outlived it.</summary>
-    private static bool MayHaveGoneOn(SnapshotContext context) =>
-        context.Scope.Mode != FileScopeMode.Root && context.Lease.TakenFrom is { State: not LeaseState.HandedOver };
+    /// <summary>
+    /// Whether a life of the task may have run on after a snapshot, in folders that have outlived it. Only of the newest one is it known that none did, and
+    /// only where a lease says so.
+    /// </summary>
+    private static bool MayHaveGoneOn(SnapshotContext context, bool isNewest) =>
+        context.Scope.Mode != FileScopeMode.Root && !(isNewest && context.Lease.TakenFrom is { State: LeaseState.HandedOver });
 
-    [LoggerMessage(EventId = 4504, Level = LogLevel.Warning,
-        Message = "The task ran on after snapshot {Sequence} and ended without another. Files that it does not hold, or not as the task's own, were changed since, are left as they are, and may hold what the task will write again: {Files}")]
+    [LoggerMessage(EventId = 4505, Level = LogLevel.Warning,
+        Message = "The task ran on after snapshot {Sequence}, or may have. Files that it does not hold, or not as the task's own, were changed since, are left as they are, and may hold what the task will write again: {Files}")]
     private partial void LogMayHoldMore(long sequence, string files);
 
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]

@@ -62,6 +62,45 @@ public sealed class SharedFolderTests
         Assert.True(File.Exists(Path.Combine(work, "new-of-others")));
     }
 
+    /// <summary>What the task wrote after the snapshot that it goes on from is taken back: the damaged one shows that it went on, and without a lease nothing shows that it did not.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Run_NewestIsDamagedOrLeaseIsGone_OwnLinesAreThereOnce(bool leaseIsGone)
+    {
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var work = fleet.Folder("work");
+        using (var watched = WrittenFiles.TryWatch(FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Work, WorkingDirectory = work })))
+        {
+            Assert.SkipWhen(watched is null, "this file system does not tell who writes (docs/slurm.md)");
+        }
+
+        var host = await fleet.MachineAsync("host", new MachineBind(work, "/work"));
+        var a = await StartAsync(fleet, host, Fleet.Key);
+        await LinesAsync(a, work, Fleet.Key, 50);
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(host, a, "--leave-running"));
+        await LinesAsync(a, work, Fleet.Key, 100);
+        if (leaseIsGone)
+        {
+            Assert.True(a.Signal(Interop.SIGKILL));
+            await Fleet.EndAsync(a);
+            File.Delete($"{fleet.StoreFolder}/tasks/{Fleet.Key}/lease.json");
+        }
+        else
+        {
+            await fleet.TakeAwayAsync(host, a);
+            Fleet.FlipByte(fleet.Manifest(fleet.Snapshots()[^1]));
+        }
+
+        await File.WriteAllTextAsync(Path.Combine(work, "new-of-others"), "x", Fleet.Token);
+        await File.WriteAllTextAsync(Path.Combine(work, $"stop-{Fleet.Key}"), "", Fleet.Token);
+        var ended = await Fleet.EndAsync(await StartAsync(fleet, host, Fleet.Key));
+        Fleet.AssertStatus(0, ended);
+        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal("whole\n", ended.Text);
+        Assert.True(File.Exists(Path.Combine(work, "new-of-others")));
+    }
+
     /// <summary>A node's /tmp may hold any amount of other jobs' data.</summary>
     [Fact]
     public async Task Run_OtherProgramsWriteToTmp_OnlyTheTasksFilesTravel()
