@@ -51,6 +51,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
         _logger = logger;
         _reclaim = new ReclaimWatch(options.ReturnAfter, Noticed, time, _stop.Token);
         _ = ReportEndAsync();
+        _ = ReportRefusalAsync();
         ForwardSignals();
     }
 
@@ -234,10 +235,10 @@ internal sealed partial class Supervisor : IAsyncDisposable
 
     /// <summary>
     /// A CRIU that is killed while its code is inside a process can take the process with it. A task that dies of a signal right
-    /// after a failed snapshot has not ended by itself: its snapshots must stay.
+    /// after a failed snapshot has not ended by itself: its snapshots must stay. Where output was refused it is that of which it dies, and they stay too.
     /// </summary>
     private bool DiedOfSnapshot(ExitStatus status) =>
-        status.ShellCode > 128 && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
+        status.ShellCode > 128 && _task.Output.Refusal is null && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
 
     private async Task<SnapshotReport> TakeOnceAsync(bool leaveRunning, TraceTrigger trigger, DateTimeOffset? deadline)
     {
@@ -306,6 +307,14 @@ internal sealed partial class Supervisor : IAsyncDisposable
         _events.Writer.TryWrite(new SupervisorEvent.TaskEnded(status));
     }
 
+    private async Task ReportRefusalAsync()
+    {
+        if (await _task.Output.RefusedAsync().ConfigureAwait(false) is { } refusal)
+        {
+            LogOutputRefused(refusal.Message);
+        }
+    }
+
     private void Noticed(ReclaimNotice notice)
     {
         _trace.Update(a => a.Noticed(notice));
@@ -347,6 +356,9 @@ internal sealed partial class Supervisor : IAsyncDisposable
 
     [LoggerMessage(EventId = 4307, Level = LogLevel.Error, Message = "The task ended ({Status}) right after a snapshot that failed, most likely of it: its earlier snapshots are kept, run it again")]
     private partial void LogDiedOfSnapshot(string status);
+
+    [LoggerMessage(EventId = 4308, Level = LogLevel.Error, Message = "The task's output takes no more ({Reason}); what is lost of it is in no snapshot taken from now on, so none is taken: run again, the task goes on from the one before and writes it once more")]
+    private partial void LogOutputRefused(string reason);
 
     [LoggerMessage(EventId = 4306, Level = LogLevel.Warning, Message = "Nobody takes the task's output; the rest of it is dropped")]
     private partial void LogOutputNotTaken();

@@ -77,6 +77,11 @@ internal sealed class SnapshotRun : IAsyncDisposable
 
         // Stopped writers write no more: what the pipes hold is either passed on now or travels along.
         var (stdout, stderr) = await _task.Output.PauseAsync(s_outputPatience, _time, cancellationToken).ConfigureAwait(false);
+        if (_task.Output.Refusal is { } refusal)
+        {
+            throw SnapshotFailedException.OutputRefused(refusal);
+        }
+
         var memory = _memory.FinishAsync();
         var files = FileCapture.RunAsync(
             _context.Scope, _context.Baseline, Writer, new FileCaptureOptions { Processes = [.. frozen.Processes.Select(p => p.Pid)], Written = _context.Written }, cancellationToken);

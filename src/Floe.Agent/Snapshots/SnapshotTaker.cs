@@ -89,6 +89,11 @@ internal sealed partial class SnapshotTaker
     {
         try
         {
+            if (task.Output.Refusal is { } refusal)
+            {
+                throw SnapshotFailedException.OutputRefused(refusal);
+            }
+
             if (patience is not null)
             {
                 // A store that does not answer, or a lease that is lost, is found out before the task stands still for it.
@@ -115,7 +120,7 @@ internal sealed partial class SnapshotTaker
             var reason = e is not OperationCanceledException ? e.Message
                 : patience is { Expired.IsCancellationRequested: true } ? $"the store has not answered for {_context.Store.FailingFor.TotalSeconds:0} s; check endpoint and network"
                 : "it was stopped before it was complete";
-            throw new SnapshotFailedException(reason, e is LeaseLostException || _context.Lease.Lost.IsCancellationRequested, e);
+            throw new SnapshotFailedException(reason, e is LeaseLostException or SnapshotFailedException { IsPermanent: true } || _context.Lease.Lost.IsCancellationRequested, e);
         }
         finally
         {

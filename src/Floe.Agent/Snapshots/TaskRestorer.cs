@@ -141,7 +141,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             await StoredBytes.ReadEitherAsync(reader, SnapshotNames.StderrBacklog, SnapshotNames.MaxBacklogBytes, cancellationToken).ConfigureAwait(false),
             context.Options.User,
             separate: stdio.Stdout != stdio.Stderr,
-            copy);
+            copy,
+            held: true);
         try
         {
             List<(System.Runtime.InteropServices.SafeHandle, string)> inherited = [];
@@ -167,8 +168,9 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                         RestoredPipes.GiveTo(user, root);
                     }
 
-                    // All of the snapshot was read by now, and found whole.
+                    // All of the snapshot was read by now, and found whole. Its backlog was the next restore's to write until here.
                     files.Keep();
+                    output.Resume();
                 },
                 Tcp = manifest.Task.Options.GetValueOrDefault(Facts.TcpOption) == "established" ? TcpMode.Established : TcpMode.Close,
                 Cpu = manifest.Machine.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,

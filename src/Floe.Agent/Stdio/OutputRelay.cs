@@ -42,12 +42,15 @@ internal sealed class OutputRelay : IDisposable
     /// <param name="backlog">Written before anything from the pipe.</param>
     /// <param name="user">Whose the pipe is; null: the agent's.</param>
     /// <param name="copy">Gets all that comes from the pipe; the backlog it got on the machine that read it.</param>
-    public unsafe OutputRelay(int output, byte[] backlog, UserIds? user = null, IOutputCopy? copy = null)
+    /// <param name="held">Nothing is written, the backlog neither, before <see cref="Resume"/>.</param>
+    public unsafe OutputRelay(int output, byte[] backlog, UserIds? user = null, IOutputCopy? copy = null, bool held = false)
     {
         _output = new OutputTarget(output);
         _copy = copy;
         _canSplice = copy is null && _output.CanBeSpliced;
         _pending = backlog;
+        _pauseWanted = held;
+        _paused = held ? new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously) : null;
         var ends = stackalloc int[2];
         if (Interop.pipe2(ends, Interop.O_CLOEXEC) != 0)
         {
@@ -147,7 +150,7 @@ internal sealed class OutputRelay : IDisposable
         return rest;
     }
 
-    /// <summary>Goes on after <see cref="PauseAsync"/>, the backlog first: the task was not taken away.</summary>
+    /// <summary>Goes on after <see cref="PauseAsync"/>, the backlog first, as the task was not taken away; or begins, where the relay was held.</summary>
     public void Resume()
     {
         lock (_gate)
@@ -323,9 +326,15 @@ internal sealed class OutputRelay : IDisposable
         Task resume;
         lock (_gate)
         {
-            if (!_pauseWanted || _disposed)
+            if (!_pauseWanted)
             {
                 return false;
+            }
+
+            if (_disposed)
+            {
+                // What waits is not to be written any more.
+                return true;
             }
 
             resume = _resume.Task;

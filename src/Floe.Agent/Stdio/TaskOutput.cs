@@ -26,15 +26,28 @@ internal sealed class TaskOutput : IAsyncDisposable
     /// <summary>See <see cref="OutputRelay.Refusal"/>.</summary>
     public LinuxException? Refusal => Stdout.Refusal ?? Stderr.Refusal;
 
+    /// <summary>Completes when one of the two takes no more, with the reason; with null when both have ended and took all.</summary>
+    public async Task<LinuxException?> RefusedAsync()
+    {
+        await Task.WhenAny(Stdout.Ended, Stderr.Ended).ConfigureAwait(false);
+        if (Refusal is null)
+        {
+            await Ended.ConfigureAwait(false);
+        }
+
+        return Refusal;
+    }
+
     /// <param name="stdoutBacklog">Written first: what an earlier machine could not pass on.</param>
     /// <param name="user">Whose the pipes are: a task opens /dev/stderr by name too. Null: the agent's.</param>
     /// <param name="separate">False to follow the agent's own descriptors; true for a restored task that has two pipes.</param>
     /// <param name="copy">Gets what both streams carry; null for none.</param>
-    public static TaskOutput Create(byte[] stdoutBacklog, byte[] stderrBacklog, UserIds? user = null, bool? separate = null, IOutputCopy? copy = null)
+    /// <param name="held">Nothing is written before <see cref="Resume"/>.</param>
+    public static TaskOutput Create(byte[] stdoutBacklog, byte[] stderrBacklog, UserIds? user = null, bool? separate = null, IOutputCopy? copy = null, bool held = false)
     {
-        var stdout = new OutputRelay(1, stdoutBacklog, user, copy);
+        var stdout = new OutputRelay(1, stdoutBacklog, user, copy, held);
         var one = !(separate ?? !SameFile(1, 2));
-        return new TaskOutput(stdout, one ? stdout : new OutputRelay(2, stderrBacklog, user, copy));
+        return new TaskOutput(stdout, one ? stdout : new OutputRelay(2, stderrBacklog, user, copy, held));
     }
 
     /// <summary>"pipe:[INODE]" of the two write ends, as CRIU names them.</summary>

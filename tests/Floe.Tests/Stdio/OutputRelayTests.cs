@@ -143,6 +143,43 @@ public sealed class OutputRelayTests : IDisposable
         Assert.Equal(sent, await collected);
     }
 
+    /// <summary>What a restore that fails has not written, the one that succeeds writes.</summary>
+    [Fact]
+    public async Task Relay_Held_WritesNothingBeforeItIsLetGo()
+    {
+        var (read, write) = Pipe();
+        using (var failed = new OutputRelay(Fd(write), "backlog "u8.ToArray(), held: true))
+        {
+            using var task = new FileStream(failed.WriteEnd, FileAccess.Write, 0);
+            task.Write("of a restore that failed"u8);
+            await Task.Delay(30, TestContext.Current.CancellationToken);
+        }
+
+        using var relay = new OutputRelay(Fd(write), "backlog "u8.ToArray(), held: true);
+        using (var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0))
+        {
+            task.Write("and more"u8);
+        }
+
+        await Task.Delay(30, TestContext.Current.CancellationToken);
+        relay.Resume();
+        await relay.Ended;
+        write.Dispose();
+        Assert.Equal("backlog and more", await CollectAsync(read));
+    }
+
+    [Fact]
+    public async Task Relay_OutputIsFull_SaysWhy()
+    {
+        using var full = File.OpenHandle("/dev/full", FileMode.Open, FileAccess.Write);
+        using var relay = new OutputRelay(Fd(full), []);
+        using var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0);
+        task.Write("lost"u8);
+        await relay.Ended.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.Equal(Errno.ENOSPC, relay.Refusal?.Errno);
+        Assert.Empty(await relay.PauseAsync(TimeSpan.Zero, TimeProvider.System, TestContext.Current.CancellationToken));
+    }
+
     [Fact]
     public async Task Relay_AppendingToAFile_KeepsItsContent()
     {
