@@ -66,5 +66,5 @@ public static class CriuLimits
 /// <summary>A dump that went through: the callback has succeeded and the tree is dead, or runs on if that was asked for.</summary>
 /// <param name="Frozen">How long the tree stood still, by CRIU's own clock; with a <paramref name="Note"/>, CRIU's whole run.</param>
 /// <param name="LogPath">CRIU's log.</param>
-/// <param name="Note">Null, or what went wrong in CRIU after the callback had succeeded (the tree was then ended by Floe).</param>
+/// <param name="Note">Null, or what went wrong after the callback had succeeded: CRIU ended badly (the tree was then ended by Floe), or left no statistics.</param>
 public sealed record DumpOutcome(TimeSpan Frozen, string LogPath, string? Note);

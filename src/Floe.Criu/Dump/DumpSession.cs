@@ -91,9 +91,10 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             ExceptionDispatchInfo.Throw(Failure(failure!, status, capture, cancellationToken));
         }
 
+        // From here on the state is a fact: nothing may turn it into a failure.
         if (status.Success)
         {
-            return new DumpOutcome(DumpStatistics.Frozen(await File.ReadAllBytesAsync(StatisticsPath, CancellationToken.None).ConfigureAwait(false)), LogPath, null);
+            return Outcome(StatisticsPath, LogPath, time.GetElapsedTime(started));
         }
 
         // The state is committed, so the tree must not run on from it a second time.
@@ -105,6 +106,20 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
         }
 
         return new DumpOutcome(time.GetElapsedTime(started), LogPath, note);
+    }
+
+    /// <summary>Of a dump that went well. CRIU's statistics lie on a disk that the task may have filled.</summary>
+    /// <param name="elapsed">Counts where CRIU has left no figure.</param>
+    internal static DumpOutcome Outcome(string statisticsPath, string logPath, TimeSpan elapsed)
+    {
+        try
+        {
+            return new DumpOutcome(DumpStatistics.Frozen(File.ReadAllBytes(statisticsPath)), logPath, null);
+        }
+        catch (Exception e)
+        {
+            return new DumpOutcome(elapsed, logPath, $"CRIU does not say how long the task stood still: {e.Message}");
+        }
     }
 
     private ChildProcess Start(string hookSocket)
