@@ -5,33 +5,39 @@ using Microsoft.Extensions.Logging;
 
 namespace Floe.Agent.Run;
 
-/// <summary>Lets a supervisor watch for the notices that a run's options name.</summary>
+/// <summary>Has the notices watched for that a run's options name.</summary>
 internal static class NoticeWatch
 {
-    /// <summary>What is returned must live as long as the supervisor watches.</summary>
+    /// <summary>What is returned must live as long as the sources are watched.</summary>
+    /// <param name="watch">Gets each source.</param>
+    /// <param name="trace">Learns what machine this is; null: nobody does.</param>
     public static IDisposable? Start(
-        RunOptions options, Supervisor supervisor, TaskTrace trace, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+        RunOptions options, Action<INoticeSource> watch, TaskTrace? trace, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         if (options.NoticeFile is { } file)
         {
-            supervisor.Watch(new FileNoticeSource(file, options.NoticePoll, time, loggers.CreateLogger<FileNoticeSource>()));
+            watch(new FileNoticeSource(file, options.NoticePoll, time, loggers.CreateLogger<FileNoticeSource>()));
         }
 
         switch (options.Notices)
         {
             case CloudPlatform.Gce:
                 var gce = GceNoticeSource.Service(Environment.GetEnvironmentVariable);
-                supervisor.Watch(new GceNoticeSource(gce, options.NoticePoll, time, loggers.CreateLogger<GceNoticeSource>()));
+                watch(new GceNoticeSource(gce, options.NoticePoll, time, loggers.CreateLogger<GceNoticeSource>()));
                 return gce;
             case CloudPlatform.Azure:
                 var azure = AzureNoticeSource.Service(Environment.GetEnvironmentVariable);
-                supervisor.Watch(new AzureNoticeSource(azure, options.NoticePoll, time, loggers.CreateLogger<AzureNoticeSource>()));
+                watch(new AzureNoticeSource(azure, options.NoticePoll, time, loggers.CreateLogger<AzureNoticeSource>()));
                 return azure;
             case CloudPlatform.Ec2:
                 var client = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), time);
-                _ = NameMachineAsync(client, trace, cancellationToken);
+                if (trace is not null)
+                {
+                    _ = NameMachineAsync(client, trace, cancellationToken);
+                }
+
                 var imds = new ImdsNoticeOptions { PollInterval = options.NoticePoll, WatchesOnDemand = options.WatchesOnDemand };
-                supervisor.Watch(new ImdsNoticeSource(client, imds, time, loggers.CreateLogger<ImdsNoticeSource>()));
+                watch(new ImdsNoticeSource(client, imds, time, loggers.CreateLogger<ImdsNoticeSource>()));
                 return client;
             default:
                 return null;

@@ -35,24 +35,25 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Channel<SupervisorEvent> _events = Channel.CreateUnbounded<SupervisorEvent>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly List<PosixSignalRegistration> _signals = [];
+    private readonly RunSignals _signals;
     private readonly CancellationTokenSource _stop = new();
     private readonly ReclaimWatch _reclaim;
     private bool _hasGivenUp;
     private long? _failedAt;
 
-    public Supervisor(RunOptions options, RunningTask task, SnapshotTaker snapshots, TaskTrace trace, TimeProvider time, ILogger logger)
+    public Supervisor(RunOptions options, RunningTask task, SnapshotTaker snapshots, RunSignals signals, TaskTrace trace, TimeProvider time, ILogger logger)
     {
         _options = options;
         _task = task;
         _snapshots = snapshots;
+        _signals = signals;
         _trace = trace;
         _time = time;
         _logger = logger;
         _reclaim = new ReclaimWatch(options.ReturnAfter, Noticed, time, _stop.Token);
         _ = ReportEndAsync();
         _ = ReportRefusalAsync();
-        ForwardSignals();
+        signals.HandTo(Pass);
     }
 
     /// <summary>The deadline of the reclaim notice that is pending; null when none is, or when the machine has outlived it.</summary>
@@ -110,11 +111,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
-        foreach (var registration in _signals)
-        {
-            registration.Dispose();
-        }
-
+        _signals.Ignore();
         _stop.Dispose();
     }
 
@@ -321,19 +318,16 @@ internal sealed partial class Supervisor : IAsyncDisposable
         _events.Writer.TryWrite(new SupervisorEvent.Reclaim(notice));
     }
 
-    private void ForwardSignals()
+    private void Pass(PosixSignal signal)
     {
-        On(PosixSignal.SIGTERM, () => _events.Writer.TryWrite(new SupervisorEvent.Terminated()));
-        foreach (var signal in (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT, (PosixSignal)Interop.SIGUSR1, (PosixSignal)Interop.SIGUSR2])
+        if (signal == PosixSignal.SIGTERM)
         {
-            On(signal, () => _task.Root.Signal(Namespaces.PidNamespaceHost.Number(signal)));
+            _events.Writer.TryWrite(new SupervisorEvent.Terminated());
         }
-
-        void On(PosixSignal signal, Action action) => _signals.Add(PosixSignalRegistration.Create(signal, context =>
+        else
         {
-            context.Cancel = true;
-            action();
-        }));
+            _task.Root.Signal(Namespaces.PidNamespaceHost.Number(signal));
+        }
     }
 
     [LoggerMessage(EventId = 4300, Level = LogLevel.Warning, Message = "{Source} takes this machine away ({Action}) in {Seconds:0} s: snapshotting")]

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using Floe.Agent.Control;
 using Floe.Agent.Cpu;
@@ -46,16 +45,28 @@ public sealed partial class TaskRun
     /// <summary>Returns the exit status of `floe run`. The caller must be pid 1 of its pid namespace, with that namespace's /proc.</summary>
     /// <exception cref="FloeException">Nothing was started; the message says why.</exception>
     /// <exception cref="ObjectStoreException">The store cannot be used; nothing was started.</exception>
-    public static Task<int> RunAsync(RunOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        new TaskRun(options, time, loggers).RunAsync(cancellationToken);
-
-    private async Task<int> RunAsync(CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(RunOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        if (!TaskKey.TryParse(_options.Key, out var key, out var error))
+        if (!TaskKey.TryParse(options.Key, out var key, out var error))
         {
-            throw new FloeException(ExitCodes.Usage, $"--key '{_options.Key}': {error}");
+            throw new FloeException(ExitCodes.Usage, $"--key '{options.Key}': {error}");
         }
 
+        var early = new EarlySignal(options, time, loggers);
+        using var signals = new RunSignals(early.IsForSupervisorAsync);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, signals.Ended);
+        try
+        {
+            return await new TaskRun(options, time, loggers).RunAsync(key, signals, early, stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (signals.EndedBy is { } signal)
+        {
+            return await early.StatusAsync(signal, null, key).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<int> RunAsync(TaskKey key, RunSignals signals, EarlySignal early, CancellationToken cancellationToken)
+    {
         LeftOvers.SpareThoseOfNow();
         var baseline = CpuBaselineOf(_options);
         Executable.Require(_options.Command[0], _options.WorkingDirectory);
@@ -72,7 +83,7 @@ public sealed partial class TaskRun
         var directory = AgentDirectory.Create(_options.StateDirectory, record, isForOtherUser: _options.User is not null);
         try
         {
-            var place = new Place(objects, store, key, criu, bundle, directory, record, baseline?.Name);
+            var place = new Place(objects, store, key, criu, bundle, directory, record, baseline?.Name, signals);
             var left = await LiveAsync(place, isBack: false, cancellationToken).ConfigureAwait(false);
             while (left.StayUntil is { } until)
             {
@@ -87,6 +98,11 @@ public sealed partial class TaskRun
 
             return left.Status;
         }
+        catch (Exception) when (signals.EndedBy is { } signal)
+        {
+            // Whatever it was, it was on its way out.
+            return await early.StatusAsync(signal, store, key).ConfigureAwait(false);
+        }
         finally
         {
             directory.Delete();
@@ -96,6 +112,7 @@ public sealed partial class TaskRun
     /// <summary>The task's life on this machine, once: from the lease to how it left. A machine that was to go and did not has another.</summary>
     private async Task<Departure> LiveAsync(Place place, bool isBack, CancellationToken cancellationToken)
     {
+        place.Signals.BeginLife();
         Lease lease;
         try
         {
@@ -127,6 +144,7 @@ public sealed partial class TaskRun
                 Store = place.Store,
                 Lease = lease,
                 Trace = trace,
+                Signals = place.Signals,
                 Known = new KnownBlocks(),
                 Mount = mount,
                 Scope = scope,
@@ -143,7 +161,7 @@ public sealed partial class TaskRun
             // Nothing of the task may run any more when the next agent gets the lease; then it need not wait for it.
             await LeftOvers.KillAsync(_time).ConfigureAwait(false);
             using var limit = new CancellationTokenSource(s_releasePatience, _time);
-            await TryAsync(() => lease.ReleaseAsync(LeaseState.Released, limit.Token)).ConfigureAwait(false);
+            await TryAsync(() => lease.ReleaseAsync(place.Signals.HasTaskRun ? LeaseState.Released : AsTaken(lease), limit.Token)).ConfigureAwait(false);
             throw;
         }
         finally
@@ -166,7 +184,7 @@ public sealed partial class TaskRun
         {
             // Whoever removed the snapshots, or cannot use them, it is not for this machine to start the command once more.
             LogTaskIsElsewhere("there is no snapshot of it that can be restored here");
-            await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+            await TryAsync(() => context.Lease.ReleaseAsync(context.Signals.HasTaskRun ? LeaseState.Released : AsTaken(context.Lease), cancellationToken)).ConfigureAwait(false);
             return new Departure(ExitCodes.Snapshotted);
         }
 
@@ -177,13 +195,13 @@ public sealed partial class TaskRun
 
         await using var task = restored?.Task ?? await new TaskStarter(_logger).StartAsync(context, bundle, cancellationToken).ConfigureAwait(false);
         var snapshots = new SnapshotTaker(context, _time, _logger);
-        var supervisor = new Supervisor(_options, task, snapshots, context.Trace, _time, _logger);
+        var supervisor = new Supervisor(_options, task, snapshots, context.Signals, context.Trace, _time, _logger);
         var runningAt = _time.GetUtcNow();
         context.Trace.Update(a => a with { RunningAt = runningAt });
         await using (supervisor.ConfigureAwait(false))
         {
             point.Open(new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, runningAt, _time));
-            using var notices = NoticeWatch.Start(_options, supervisor, context.Trace, _time, _loggers, cancellationToken);
+            using var notices = NoticeWatch.Start(_options, supervisor.Watch, context.Trace, _time, _loggers, cancellationToken);
             using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
             using var stopPruning = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var pruning = restored is null ? Task.CompletedTask : snapshots.PruneAsync(stopPruning.Token);
@@ -269,7 +287,6 @@ public sealed partial class TaskRun
     private async Task StayAsync(DateTimeOffset until, CancellationToken cancellationToken)
     {
         LogStaying(until.UtcDateTime);
-        using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, static context => context.Cancel = true);
         var left = until - _time.GetUtcNow();
         await Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellationToken).ConfigureAwait(false);
         LogStillHere();
@@ -313,11 +330,14 @@ public sealed partial class TaskRun
         }
         catch
         {
-            await TryAsync(() => lease.ReleaseAsync(LeaseState.Released, CancellationToken.None)).ConfigureAwait(false);
+            await TryAsync(() => lease.ReleaseAsync(AsTaken(lease), CancellationToken.None)).ConfigureAwait(false);
             await lease.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
+
+    /// <summary>How a lease is left under which nothing of the task has run: what was known of its newest snapshot still holds.</summary>
+    private static LeaseState AsTaken(Lease lease) => lease.TakenFrom is { State: LeaseState.HandedOver } ? LeaseState.HandedOver : LeaseState.Released;
 
     private async Task TryAsync(Func<Task> leave)
     {
@@ -369,7 +389,8 @@ public sealed partial class TaskRun
 
     /// <summary>What all lives of the task on this machine share.</summary>
     private sealed record Place(
-        IObjectStore Objects, SnapshotStore Store, TaskKey Key, CriuInstallation Criu, Bundle Bundle, AgentDirectory Directory, AgentRecord Record, string? CpuBaseline);
+        IObjectStore Objects, SnapshotStore Store, TaskKey Key, CriuInstallation Criu, Bundle Bundle, AgentDirectory Directory, AgentRecord Record, string? CpuBaseline,
+        RunSignals Signals);
 
     /// <param name="StayUntil">The process must not end before the machine does; a machine that is there still by then gets the task back.</param>
     private readonly record struct Departure(int Status, DateTimeOffset? StayUntil = null);

@@ -52,6 +52,7 @@ internal sealed partial class TaskStarter(ILogger logger)
             copy = await mount.OpenOutputCopyAsync(goesOn: false, cancellationToken).ConfigureAwait(false);
         }
 
+        context.Signals.TaskBegins();
         return RunningTask.Start(
             new TaskStart(Encoding.UTF8.GetBytes(bundle.InitPath), options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(options.WorkingDirectory), options.User), copy);
     }

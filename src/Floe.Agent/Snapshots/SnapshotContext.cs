@@ -23,6 +23,9 @@ internal sealed record SnapshotContext
     /// <summary>What people get to read of all this.</summary>
     public required TaskTrace Trace { get; init; }
 
+    /// <summary>To be told when something of the task is about to run.</summary>
+    public required RunSignals Signals { get; init; }
+
     /// <summary>Blocks that the store has of this task, each sent or read by this agent.</summary>
     public required KnownBlocks Known { get; init; }
 

@@ -26,6 +26,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     /// <param name="context">Its baseline must have been taken before anything was put back.</param>
     /// <exception cref="FloeException">A snapshot is good, but not here, and the command may not start from the beginning.</exception>
     /// <exception cref="UnsupportedFormatException">A newer Floe wrote the newest snapshot: that is no reason to go back in time.</exception>
+    /// <exception cref="OperationCanceledException">What was put back is taken back again, and nothing of the task has run.</exception>
     /// <exception cref="S3.ObjectStoreException">The store failed: that says nothing about the snapshots, and nothing older is tried.</exception>
     public async Task<RestoredTask?> RestoreNewestAsync(SnapshotContext context, CancellationToken cancellationToken)
     {
@@ -67,8 +68,9 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 LogRestored(manifest.Seq, manifest.Machine.HostName, manifest.Totals.RawBytes >> 20, restored.Millis);
                 return restored;
             }
-            catch (Exception e) when (RestoreFaults.Of(e) is { } fault)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested && RestoreFaults.Of(e) is { } fault)
             {
+                context.Signals.TaskIsNotThere();
                 LogRestoreFailed(listing.Seq, e.Message);
                 Record(TraceLimits.Text(e.Message));
                 await LeftOvers.KillAsync(time).ConfigureAwait(false);
@@ -167,6 +169,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                     {
                         RestoredPipes.GiveTo(user, root);
                     }
+
+                    context.Signals.TaskBegins();
 
                     // All of the snapshot was read by now, and found whole. Its backlog was the next restore's to write until here.
                     files.Keep();

@@ -101,6 +101,26 @@ public sealed class SharedFolderTests
         Assert.True(File.Exists(Path.Combine(work, "new-of-others")));
     }
 
+    /// <summary>An attempt in which nothing of the task ran does not make what another task wrote meanwhile the first one's to take back.</summary>
+    [Fact]
+    public async Task Run_AttemptBetweenDidNotGetToTheTask_OthersLineInTheSharedFileStays()
+    {
+        const string script = Fleet.Gate + "cd /work; echo own >>summary; echo ready; gate /work/stop; echo again >>summary; cat summary";
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var work = fleet.Folder("work");
+        var host = await fleet.MachineAsync("host", new MachineBind(work, "/work"));
+        var run = await StartAsync(fleet, host, Fleet.Key, script);
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        await fleet.TakeAwayAsync(host, run);
+        Fleet.AssertStatus(2, await Fleet.EndAsync(await StartAsync(fleet, host, Fleet.Key, "echo another command")));
+        await File.AppendAllTextAsync(Path.Combine(work, "summary"), "theirs\n", Fleet.Token);
+        await File.WriteAllTextAsync(Path.Combine(work, "stop"), "", Fleet.Token);
+        var ended = await Fleet.EndAsync(await StartAsync(fleet, host, Fleet.Key, script));
+        Fleet.AssertStatus(0, ended);
+        Assert.Equal("own\ntheirs\nagain\n", ended.Text);
+        Assert.DoesNotContain("ran on after", ended.Errors, StringComparison.Ordinal);
+    }
+
     /// <summary>A node's /tmp may hold any amount of other jobs' data.</summary>
     [Fact]
     public async Task Run_OtherProgramsWriteToTmp_OnlyTheTasksFilesTravel()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Floe.Testing.Machines;
 using Xunit;
 
@@ -60,6 +61,76 @@ public sealed class SignalTests
             ["/usr/bin/python3", "-c", terminal, Fleet.Floe, "run", "--notices=none", "--store", "file:///store", "--", "/usr/bin/python3", "-c", task], fleet.Environment, Fleet.Token));
         Fleet.AssertStatus(0, result);
         Assert.Equal("1\n", result.Text);
+    }
+
+    /// <summary>While the task is being restored: nothing of it runs, so what was put back is taken back, and the next machine finds all as it was.</summary>
+    [Theory]
+    [InlineData(MachineKind.Container, "snapshot", null, 75)]
+    [InlineData(MachineKind.Container, "forward", null, 143)]
+    [InlineData(MachineKind.Container, "forward", "/run/notice", 75)]
+    [InlineData(MachineKind.Host, "snapshot", null, 75)]
+    public async Task Run_TermBeforeTheTaskIsBack_EndsAndChangesNothing(MachineKind kind, string onTerm, string? notice, int status)
+    {
+        await using var fleet = new Fleet { Kind = kind };
+        fleet.Environment.Remove(Fleet.Exclude);
+        const string script = Fleet.Gate + "echo tail >>/etc/profile; echo ready; gate /run/go; tail -n 1 /etc/profile";
+        string[] options = kind == MachineKind.Host ? ["--include", "/etc"] : [];
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, script, options);
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        await fleet.TakeAwayAsync(a, run);
+        await a.DestroyAsync();
+
+        var b = await fleet.MachineAsync("machine-b");
+        var profile = await File.ReadAllTextAsync(b.RootPath + "/etc/profile", Fleet.Token);
+        var fake = b.RootPath + "/opt/fake-criu";
+        await File.WriteAllTextAsync(fake, "#!/bin/sh\n[ \"$1\" != --version ] || { echo Version: 99.0; exit; }\n[ \"$1\" != restore ] || { touch /run/restores; sleep 3; }\nexit 1\n", Fleet.Token);
+        File.SetUnixFileMode(fake, (UnixFileMode)0x1ED);
+        fleet.Environment["FLOE_CRIU"] = "/opt/fake-criu";
+        run = await fleet.RunScriptAsync(b, script, [.. options, "--on-term", onTerm, .. notice is null ? Array.Empty<string>() : ["--notice-file", notice]]);
+        await Fleet.UntilAsync(run, () => File.Exists(b.RootPath + "/run/restores"), "the restore");
+        Assert.NotEqual(profile, await File.ReadAllTextAsync(b.RootPath + "/etc/profile", Fleet.Token));
+        if (notice is not null)
+        {
+            Fleet.Open(b, notice);
+        }
+
+        Assert.True(run.Signal(Term));
+        var ended = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(status, ended);
+        Assert.Contains("SIGTERM before anything of the task ran here", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal(profile, await File.ReadAllTextAsync(b.RootPath + "/etc/profile", Fleet.Token));
+        Assert.Contains("\"state\":\"HandedOver\"", await File.ReadAllTextAsync($"{fleet.StoreFolder}/tasks/{Fleet.Key}/lease.json", Fleet.Token), StringComparison.Ordinal);
+
+        fleet.Environment.Remove("FLOE_CRIU");
+        Fleet.Open(b, "/run/go");
+        var resumed = await Fleet.EndAsync(await fleet.RunScriptAsync(b, script, [.. options, "--lease-wait", "0"]));
+        Fleet.AssertStatus(0, resumed);
+        Assert.Equal("tail\n", resumed.Text);
+    }
+
+    [Theory]
+    [InlineData(MachineKind.Container, Int, 130)]
+    [InlineData(MachineKind.Host, Int, 130)]
+    [InlineData(MachineKind.Container, Term, 143)]
+    public async Task Run_SignalWhileItWaitsForTheLease_EndsAtOnce(MachineKind kind, int signal, int status)
+    {
+        await using var fleet = new Fleet { Kind = kind };
+        var a = await fleet.MachineAsync("machine-a");
+        var first = await fleet.RunScriptAsync(a, Fleet.Gate + "echo ready; gate /run/go");
+        await Fleet.UntilPrintedAsync(first, "ready\n");
+        var b = await fleet.MachineAsync("machine-b");
+        var second = await fleet.RunScriptAsync(b, "echo started");
+        await Fleet.UntilLoggedAsync(second, "waiting for its lease");
+        var began = Stopwatch.GetTimestamp();
+        Assert.True(second.Signal(signal));
+        var ended = await Fleet.EndAsync(second);
+        Fleet.AssertStatus(status, ended);
+        Assert.InRange(Stopwatch.GetElapsedTime(began).TotalSeconds, 0, 10);
+        Assert.Empty(ended.Text);
+
+        Fleet.Open(a, "/run/go");
+        Fleet.AssertStatus(0, await Fleet.EndAsync(first));
     }
 
     [Fact]

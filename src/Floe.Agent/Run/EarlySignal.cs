@@ -1,0 +1,66 @@
+using System.Runtime.InteropServices;
+using Floe.Agent.Namespaces;
+using Floe.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Agent.Run;
+
+/// <summary>What a signal means that comes before anything of the task runs here: to end at once, with nothing changed, is then as good as a snapshot.</summary>
+internal sealed partial class EarlySignal(RunOptions options, TimeProvider time, ILoggerFactory loggers)
+{
+    // A service manager's patience is short, and the store may be what the run was waiting for.
+    private static readonly TimeSpan s_storePatience = TimeSpan.FromSeconds(5);
+
+    private readonly ILogger _logger = loggers.CreateLogger<EarlySignal>();
+
+    /// <summary>
+    /// Whether SIGTERM waits for the supervisor. Where only the machine's own end counts the run must not end before: the task is restored, snapshotted if there
+    /// is time, and stays.
+    /// </summary>
+    public async Task<bool> IsForSupervisorAsync() =>
+        options.After != AfterSnapshot.Exit
+        && (options is { After: AfterSnapshot.Stay, OnTerm: TermPolicy.Snapshot } || await IsReclaimedAsync().ConfigureAwait(false));
+
+    /// <summary>What the run exits with: as the signal would end any program, or "run me again" where the machine goes and there is something to go on from.</summary>
+    /// <param name="store">Null when it is not open yet.</param>
+    public async Task<int> StatusAsync(PosixSignal signal, SnapshotStore? store, TaskKey key)
+    {
+        var goesOn = signal == PosixSignal.SIGTERM && store is not null
+            && (options.OnTerm == TermPolicy.Snapshot || await IsReclaimedAsync().ConfigureAwait(false))
+            && await HasSnapshotAsync(store, key).ConfigureAwait(false);
+        LogEnded(signal.ToString(), goesOn ? "run the same line again, and it goes on from its snapshot" : "nothing was started");
+        return goesOn ? ExitCodes.Snapshotted : 128 + PidNamespaceHost.Number(signal);
+    }
+
+    private async Task<bool> IsReclaimedAsync()
+    {
+        using var stop = new CancellationTokenSource();
+        var watch = new ReclaimWatch(options.ReturnAfter, static _ => { }, time, stop.Token);
+        using var sources = NoticeWatch.Start(options, watch.Watch, null, time, loggers, stop.Token);
+        var isPending = await watch.IsPendingAsync().ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(false);
+        return isPending;
+    }
+
+    private async Task<bool> HasSnapshotAsync(SnapshotStore store, TaskKey key)
+    {
+        using var limit = new CancellationTokenSource(s_storePatience, time);
+        try
+        {
+            var listings = await store.ListSnapshotsAsync(key, limit.Token).ConfigureAwait(false);
+            return listings.Any(listing => listing.Manifest is not null);
+        }
+        catch (Exception e)
+        {
+            // The run is over, whatever the store says; without its word nothing is promised.
+            LogNotAsked(e.Message);
+            return false;
+        }
+    }
+
+    [LoggerMessage(EventId = 4612, Level = LogLevel.Warning, Message = "{Signal} before anything of the task ran here: the run ends; {WhatNow}")]
+    private partial void LogEnded(string signal, string whatNow);
+
+    [LoggerMessage(EventId = 4613, Level = LogLevel.Warning, Message = "Whether the task has snapshots is not known: {Reason}")]
+    private partial void LogNotAsked(string reason);
+}
