@@ -17,6 +17,7 @@ public sealed class KnownBlocks
     private readonly List<PackRecord> _packs = [];
     private long _nextFrame = 1;
     private bool _hasWriter;
+    private long _writersBegun;
 
     public KnownBlocks()
     {
@@ -151,6 +152,7 @@ public sealed class KnownBlocks
             }
 
             _hasWriter = true;
+            _writersBegun++;
         }
     }
 
@@ -165,32 +167,35 @@ public sealed class KnownBlocks
     }
 
     /// <summary>
-    /// Forgets the packs that are not to be kept, so that they can be deleted; gives the names that must stay all the same, because
-    /// a snapshot being written may refer to them.
+    /// Forgets the packs that are not to be kept, so that they can be deleted. When a writer has been open at any moment since
+    /// <paramref name="since"/>, none is forgotten, and <paramref name="keep"/> grows by all that are known: what the writer refers
+    /// to may be named by no manifest yet, or by one that came after <paramref name="keep"/> was read.
     /// </summary>
-    internal IReadOnlySet<string> ForgetPacks(IReadOnlySet<string> keep)
+    /// <returns>Whether there was no writer.</returns>
+    internal bool ForgetPacks(HashSet<string> keep, WriterMark since)
     {
         lock (_packsLock)
         {
-            if (_hasWriter)
+            if (since.IsOpen || _writersBegun != since.Begun)
             {
-                return _packs.Where(p => p.IsDurable).Select(p => p.Reference!.Name).ToHashSet();
+                keep.UnionWith(_packs.Where(p => p.IsDurable).Select(p => p.Reference!.Name));
+                return false;
             }
 
             var forgotten = _packs.ConvertAll(p => p.Reference is { } reference && !keep.Contains(reference.Name));
             Frames.Kill(pack => pack > 0 && forgotten[pack - 1]);
-            return keep;
+            return true;
         }
     }
 
-    /// <summary>True while a snapshot is being written: packs that nothing names yet may be its own.</summary>
-    internal bool HasWriter
+    /// <summary>The writers up to now, for <see cref="ForgetPacks"/>.</summary>
+    internal WriterMark Writers
     {
         get
         {
             lock (_packsLock)
             {
-                return _hasWriter;
+                return new WriterMark(_writersBegun, _hasWriter);
             }
         }
     }
@@ -218,3 +223,7 @@ public sealed class KnownBlocks
 
     private BlockShard Shard(in BlockId id) => _shards[(int)(id.Hash >> 64) & (ShardCount - 1)];
 }
+
+/// <param name="Begun">Writers ever begun.</param>
+/// <param name="IsOpen">The last of them has not ended.</param>
+internal readonly record struct WriterMark(long Begun, bool IsOpen);

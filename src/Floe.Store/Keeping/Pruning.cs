@@ -14,8 +14,8 @@ internal sealed class Pruning(IObjectStore objects, Lease lease, KnownBlocks kno
         ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
         await lease.RenewAsync(cancellationToken).ConfigureAwait(false);
 
-        // Asked before the listing: what a writer that starts later sends is then not in the list at all.
-        var hasWriter = known.HasWriter;
+        // Asked before the listing: what a writer that starts later sends may be in the list, and in no manifest that is read here.
+        var writers = known.Writers;
         var task = lease.Key;
         var all = new List<ObjectKey>();
         await foreach (var item in objects.ListAsync(StoreLayout.TaskPrefix(task), cancellationToken).ConfigureAwait(false))
@@ -43,12 +43,13 @@ internal sealed class Pruning(IObjectStore objects, Lease lease, KnownBlocks kno
         var manifests = catalog.Entries.Where(e => e.Seq < oldest || (e.Manifest is not null && !catalog.Valid.Contains(e))).Select(e => StoreLayout.Manifest(task, e.Seq));
         await objects.DeleteAsync([.. manifests], cancellationToken).ConfigureAwait(false);
 
-        var keepPacks = known.ForgetPacks(kept.SelectMany(e => e.Manifest!.Packs).Select(p => p.Name).ToHashSet(StringComparer.Ordinal));
+        var keepPacks = kept.SelectMany(e => e.Manifest!.Packs).Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
+        var hasWriter = !known.ForgetPacks(keepPacks, writers);
         var keepIndexes = kept.Select(e => e.Manifest!.Index.Name).ToHashSet(StringComparer.Ordinal);
-        await objects.DeleteAsync([.. all.Where(k => IsNeedless(k, keepPacks, keepIndexes, hasWriter || known.HasWriter))], cancellationToken).ConfigureAwait(false);
+        await objects.DeleteAsync([.. all.Where(k => IsNeedless(k, keepPacks, keepIndexes, hasWriter))], cancellationToken).ConfigureAwait(false);
     }
 
-    private bool IsNeedless(ObjectKey key, IReadOnlySet<string> packs, HashSet<string> indexes, bool hasWriter)
+    private bool IsNeedless(ObjectKey key, HashSet<string> packs, HashSet<string> indexes, bool hasWriter)
     {
         // Of the own generation, what nothing names may be on its way into a snapshot that is being written.
         bool MayGo(long generation) => generation < lease.Generation || (generation == lease.Generation && !hasWriter);

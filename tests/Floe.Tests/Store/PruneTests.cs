@@ -67,6 +67,69 @@ public sealed class PruneTests
         AssertEqual(old, await ReadAllAsync(await store.OpenSnapshotAsync(Key, manifest.Seq, new SnapshotReaderOptions(), default)));
     }
 
+    /// <summary>An agent knows of the task what it has read: the snapshot it restored, and not the one before, which is kept too.</summary>
+    [Fact]
+    public async Task PruneAsync_WhileWritingAfterRestore_KeepsBothSnapshots()
+    {
+        var objects = new MemoryObjectStore();
+        var store = await OpenAsync(objects);
+        var older = new Dictionary<string, byte[]> { ["s"] = RandomBytes(1, 300_000) };
+        var newer = new Dictionary<string, byte[]> { ["s"] = RandomBytes(2, 300_000) };
+        await using (var lease = await store.AcquireLeaseAsync(Key, Request("one"), default))
+        {
+            var first = new KnownBlocks();
+            await WriteAsync(store, lease, first, older);
+            await WriteAsync(store, lease, first, newer);
+            await lease.ReleaseAsync(LeaseState.HandedOver, default);
+        }
+
+        await using var next = await store.AcquireLeaseAsync(Key, Request("two"), default);
+        var reader = await OpenNewestAsync(store);
+        await ReadAllAsync(reader);
+        var known = new KnownBlocks();
+        known.Learn(reader);
+        next.GoOnFrom(reader.Manifest.Seq);
+
+        await using var writer = store.BeginSnapshot(next, known, SmallBuffers);
+        await store.PruneAsync(next, known, 2, default);
+
+        var listed = await store.ListSnapshotsAsync(Key, default);
+        AssertEqual(newer, await ReadAllAsync(await store.OpenSnapshotAsync(Key, listed[0].Seq, new SnapshotReaderOptions(), default)));
+        AssertEqual(older, await ReadAllAsync(await store.OpenSnapshotAsync(Key, listed[1].Seq, new SnapshotReaderOptions(), default)));
+    }
+
+    /// <summary>The snapshot that is committed meanwhile names a pack that only a snapshot below the kept ones had.</summary>
+    [Theory]
+    [InlineData("LIST", 1)]
+    [InlineData("LIST", 2)]
+    [InlineData("DELETE", 1)]
+    public async Task PruneAsync_SnapshotBegunAndCommittedMeanwhile_KeepsWhatItNames(string operation, int occurrence)
+    {
+        var objects = new MemoryObjectStore();
+        var store = await OpenAsync(objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        var known = new KnownBlocks();
+        var old = new Dictionary<string, byte[]> { ["s"] = RandomBytes(1, 300_000) };
+        await WriteAsync(store, lease, known, old);
+        await WriteAsync(store, lease, known, new Dictionary<string, byte[]> { ["s"] = RandomBytes(2, 300_000) });
+        Manifest? meanwhile = null;
+        var seen = 0;
+        objects.Before = async (what, _) =>
+        {
+            if (what == operation && ++seen == occurrence)
+            {
+                objects.Before = null;
+                meanwhile = await WriteAsync(store, lease, known, new Dictionary<string, byte[]> { ["s"] = [.. old["s"], .. RandomBytes(3, 300_000)] });
+            }
+        };
+
+        await store.PruneAsync(lease, known, 1, default);
+
+        await ReadAllAsync(await store.OpenSnapshotAsync(Key, meanwhile!.Seq, new SnapshotReaderOptions(), default));
+        var report = await store.VerifyAsync(Key, meanwhile.Seq, default);
+        Assert.True(report.IsSound, string.Join('\n', report.Problems));
+    }
+
     [Fact]
     public async Task Learn_NextMachine_SendsOnlyNewBlocks()
     {
