@@ -15,6 +15,7 @@ internal sealed class CaptureCatalog(IImageSink sink)
     private readonly Dictionary<ulong, long> _discardedBytes = [];
     private readonly Dictionary<ulong, ulong> _sharedPagemaps = [];
     private readonly HashSet<ulong> _keptPages = [];
+    private readonly SmallImageRoom _room = new();
     private bool _lastPagemapIsShared;
 
     public bool HasInventory { get; private set; }
@@ -56,7 +57,7 @@ internal sealed class CaptureCatalog(IImageSink sink)
             }
         }
 
-        return new CaptureFile(name, pipe, kind, parser, sink);
+        return new CaptureFile(name, pipe, kind, parser, sink, _room);
     }
 
     /// <summary>A file that has come to its end.</summary>
@@ -88,7 +89,7 @@ internal sealed class CaptureCatalog(IImageSink sink)
             held = ReservedMemoryMending.Mend(file.Name, file.Held());
         }
 
-        file.Deliver(held);
+        file.Deliver(held, isReadWhole: file.Name == PstreeImage.Name);
         HasInventory |= file.Name == Inventory;
     }
 

@@ -7,23 +7,26 @@ namespace Floe.Criu.Streaming;
 
 /// <summary>
 /// One image on its way from CRIU. It is discarded (a task's pages, read by address later), held whole (images that Floe
-/// reads or mends itself), or kept: in memory while it is small, as a stream of the sink once it outgrows that.
+/// reads or mends itself), or kept: in memory while it is small and there is room among the small ones, as a stream of the sink
+/// once it outgrows that.
 /// </summary>
 internal sealed class CaptureFile : IDisposable
 {
     private const int MaxHeldBytes = 64 << 20;
     private readonly SafeFileHandle _pipe;
     private readonly IImageSink _sink;
+    private readonly SmallImageRoom _room;
     private MemoryStream? _small = new();
     private IImageStream? _stream;
 
-    public CaptureFile(string name, SafeFileHandle pipe, CaptureKind kind, PagemapParser? parser, IImageSink sink)
+    public CaptureFile(string name, SafeFileHandle pipe, CaptureKind kind, PagemapParser? parser, IImageSink sink, SmallImageRoom room)
     {
         Name = name;
         Kind = kind;
         Parser = parser;
         _pipe = pipe;
         _sink = sink;
+        _room = room;
         ImagePipe.TryEnlarge(Descriptor);
     }
 
@@ -65,12 +68,14 @@ internal sealed class CaptureFile : IDisposable
     }
 
     /// <summary>Passes the whole image to the sink; <paramref name="held"/> replaces what was held.</summary>
-    public void Deliver(byte[]? held)
+    /// <param name="isReadWhole">Floe itself reads it at a restore: it stays small, whatever room there is.</param>
+    public void Deliver(byte[]? held, bool isReadWhole)
     {
         if (_stream is null)
         {
             var content = held ?? _small!.ToArray();
-            if (content.Length <= ImageStreamLimits.MaxSmallImageBytes)
+            if (content.Length <= ImageStreamLimits.MaxSmallImageBytes
+                && (Kind == CaptureKind.Keep || isReadWhole || _room.TryTake(content.Length, content.Length)))
             {
                 _sink.AddSmallImage(Name, content);
                 return;
@@ -98,7 +103,7 @@ internal sealed class CaptureFile : IDisposable
                 throw new ImageStreamException($"{Name} is larger than {MaxHeldBytes} bytes");
             }
 
-            if (Kind == CaptureKind.Hold || Bytes <= ImageStreamLimits.MaxSmallImageBytes)
+            if (Kind == CaptureKind.Hold || (Bytes <= ImageStreamLimits.MaxSmallImageBytes && _room.TryTake(Bytes, data.Length)))
             {
                 _small!.Write(data);
                 return;
@@ -106,6 +111,7 @@ internal sealed class CaptureFile : IDisposable
 
             _stream = _sink.OpenStream(Name);
             _stream.Append(_small!.GetBuffer().AsSpan(0, (int)_small.Length));
+            _room.GiveBack((int)_small.Length);
             _small = null;
         }
 

@@ -11,7 +11,7 @@ public interface IImageSink
     /// <summary>An image of at most <see cref="ImageStreamLimits.MaxSmallImageBytes"/>, whole. The array's ownership passes.</summary>
     void AddSmallImage(string name, byte[] content);
 
-    /// <summary>Starts an image that is larger: shared-memory pages, unlinked files, pipe and socket data, very long pagemaps.</summary>
+    /// <summary>Starts an image that is larger, or that has no room among the small ones: shared-memory pages, unlinked files, pipe and socket data, long pagemaps.</summary>
     IImageStream OpenStream(string name);
 
     /// <summary>
@@ -49,6 +49,12 @@ public static class ImageStreamLimits
 {
     /// <summary>1 MiB. A larger image is a stream.</summary>
     public const int MaxSmallImageBytes = 1 << 20;
+
+    /// <summary>16 MiB. When the small images of a dump have that much together, larger ones than <see cref="MinStreamBytes"/> are streams too.</summary>
+    public const int MaxSmallImagesBytes = 16 << 20;
+
+    /// <summary>16 KiB. An image up to that is never a stream.</summary>
+    public const int MinStreamBytes = 16 << 10;
 
     /// <summary>CRIU's image names are short; anything longer is not one.</summary>
     public const int MaxNameBytes = 255;

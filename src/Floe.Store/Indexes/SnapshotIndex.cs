@@ -18,8 +18,14 @@ internal sealed record SnapshotIndex(IReadOnlyList<KeyValuePair<string, byte[]>>
     public const int MaxNameBytes = 4096;
     public const int MaxSmallImageBytes = 1 << 20;
 
+    /// <summary>Of an index as it is stored, and of its body: a manifest that says more is not taken.</summary>
+    public const int MaxBytes = 1 << 30;
+
     /// <summary>A stream may be as long as a signed 64-bit count of bytes allows.</summary>
     public const long MaxStreamBytes = long.MaxValue >> 3;
+
+    /// <summary>The body's bytes but for names and counts.</summary>
+    public long ContentBytes => SmallImages.Sum(i => (long)i.Value.Length) + Streams.Sum(s => s.Segments.Sum(segment => (long)segment.Runs.Length));
 
     public void WriteTo(ChunkedWriter to)
     {

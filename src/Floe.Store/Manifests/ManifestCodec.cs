@@ -81,7 +81,7 @@ internal static class ManifestCodec
         Require(manifest.NextFrame is > 0 and <= 1L << 32, "its frame count is impossible");
         Require(
             IndexName.TryParse(manifest.Index.Name) is { } index && index.Seq == seq && IsSha256(manifest.Index.Sha256)
-            && manifest.Index.Size is > 0 and <= 1 << 30 && manifest.Index.RawBytes is >= 0 and <= 1 << 30,
+            && manifest.Index.Size is > 0 and <= SnapshotIndex.MaxBytes && manifest.Index.RawBytes is >= 0 and <= SnapshotIndex.MaxBytes,
             "its index is impossible");
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var pack in manifest.Packs)

@@ -57,9 +57,21 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
 
     private static (byte[] Bytes, long RawBytes) Encode(SnapshotIndex index)
     {
+        // Before it is made, which takes as much memory again.
+        RequireReadable(index.ContentBytes);
         using var writer = new ChunkedWriter();
         index.WriteTo(writer);
-        return (writer.Finish(), writer.RawBytes);
+        var bytes = writer.Finish();
+        RequireReadable(Math.Max(bytes.Length, writer.RawBytes));
+        return (bytes, writer.RawBytes);
+    }
+
+    private static void RequireReadable(long indexBytes)
+    {
+        if (indexBytes > SnapshotIndex.MaxBytes)
+        {
+            throw new ObjectStoreException(ObjectStoreErrorKind.TooLarge, $"the index would have {indexBytes} bytes, at most {SnapshotIndex.MaxBytes} can be read back");
+        }
     }
 
     private async Task<IndexReference> PutIndexAsync(long seq, byte[] bytes, long rawBytes, CancellationToken cancellationToken)

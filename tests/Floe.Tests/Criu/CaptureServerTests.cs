@@ -116,6 +116,79 @@ public sealed class CaptureServerTests : IAsyncDisposable
         Assert.Equal(small, _sink.Small["ghost-file-2.img"]);
     }
 
+    /// <summary>A task with thousands of unlinked files must not take the agent's memory: beyond what small images may have together they are streams.</summary>
+    [Fact]
+    public async Task Capture_ManyImagesOfHundredsOfKiB_StaySmallUpToTheirBoundTogether()
+    {
+        const int Files = 60;
+        var contents = Enumerable.Range(0, Files).Select(i => Content(i, 600 << 10)).ToArray();
+        using var criu = Connect();
+        for (var i = 0; i < Files; i++)
+        {
+            criu.Send($"ghost-file-{i}.img", contents[i]);
+        }
+
+        criu.Send("fs-7.img", Content(99, ImageStreamLimits.MinStreamBytes));
+        Finish(criu, 7);
+        await _server.Complete;
+
+        Assert.InRange(_sink.Small.Values.Sum(c => (long)c.Length), ImageStreamLimits.MaxSmallImagesBytes - (1 << 20), ImageStreamLimits.MaxSmallImagesBytes + (64 << 10));
+        Assert.True(_sink.Small.ContainsKey("fs-7.img"));
+        Assert.True(_sink.Small.ContainsKey("pstree.img"));
+        for (var i = 0; i < Files; i++)
+        {
+            var name = $"ghost-file-{i}.img";
+            Assert.Equal(contents[i], _sink.Small.TryGetValue(name, out var small) ? small : _sink.Streams[name].ToArray());
+            Assert.NotEqual(_sink.Small.ContainsKey(name), _sink.Completed.Contains(name));
+        }
+    }
+
+    /// <summary>What is still arriving counts too, and becomes a stream in its middle.</summary>
+    [Fact]
+    public async Task Capture_ManyImagesOpenAtOnce_HoldNoMoreThanTheirBoundTogether()
+    {
+        const int Files = 60;
+        var contents = Enumerable.Range(0, Files).Select(i => Content(i, 600 << 10)).ToArray();
+        using var criu = Connect();
+        var open = Enumerable.Range(0, Files).Select(i => criu.Open($"ghost-file-{i}.img")).ToList();
+        for (var at = 0; at < contents[0].Length; at += 100 << 10)
+        {
+            for (var i = 0; i < Files; i++)
+            {
+                open[i].Write(contents[i].AsSpan(at, 100 << 10));
+            }
+        }
+
+        open.ForEach(file => file.Dispose());
+        Finish(criu, 7);
+        await _server.Complete;
+
+        Assert.InRange(_sink.Small.Values.Sum(c => (long)c.Length), 0, ImageStreamLimits.MaxSmallImagesBytes + (64 << 10));
+        for (var i = 0; i < Files; i++)
+        {
+            var name = $"ghost-file-{i}.img";
+            Assert.Equal(contents[i], _sink.Small.TryGetValue(name, out var small) ? small : _sink.Streams[name].ToArray());
+        }
+    }
+
+    [Fact]
+    public async Task Capture_ProcessTreeWhenThereIsNoRoomForSmallImages_IsSmallAllTheSame()
+    {
+        const int Processes = 4000;
+        using var criu = Connect();
+        for (var i = 0; i < 40; i++)
+        {
+            criu.Send($"ghost-file-{i}.img", Content(i, 600 << 10));
+        }
+
+        var tree = Images.PstreeImage([.. Enumerable.Range(7, Processes)]);
+        Assert.True(tree.Length > ImageStreamLimits.MinStreamBytes);
+        criu.Send("pstree.img", tree);
+        criu.Send("inventory.img", [1]);
+        await _server.Complete;
+        Assert.Equal(tree, _sink.Small["pstree.img"]);
+    }
+
     [Theory]
     [InlineData("../etc/passwd")]
     [InlineData("/etc/passwd")]
@@ -258,6 +331,13 @@ public sealed class CaptureServerTests : IAsyncDisposable
     }
 
     private CriuSimulator Connect() => new(_folder[StreamListener.CaptureSocket]);
+
+    private static byte[] Content(int seed, int length)
+    {
+        var bytes = new byte[length];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
 
     private static void Finish(CriuSimulator criu, int pid)
     {

@@ -1,3 +1,4 @@
+using Floe.S3;
 using Floe.Store;
 using Floe.Tests.Store.Doubles;
 using Xunit;
@@ -47,6 +48,27 @@ public sealed class RoundTripTests
         Assert.InRange(manifest.Totals.NewBytes, 1, BlockFormat.MaxBlockBytes);
         var reader = await store.OpenSnapshotAsync(Key, manifest.Seq, new SnapshotReaderOptions(), default);
         Assert.Equal(content, (await ReadAllAsync(reader))["s"]);
+    }
+
+    /// <summary>A snapshot that no reader takes must fail while its task can still run on, and not at the restore.</summary>
+    [Fact]
+    public async Task CommitAsync_IndexThatNoReaderTakes_Fails()
+    {
+        var objects = new MemoryObjectStore();
+        var store = await OpenAsync(objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        await using var writer = store.BeginSnapshot(lease, new KnownBlocks(), SmallBuffers);
+        var image = new byte[1 << 20];
+        for (var i = 0; i <= 1024; i++)
+        {
+            writer.AddSmallImage($"criu/image-{i}.img", image);
+        }
+
+        var refused = await Assert.ThrowsAsync<ObjectStoreException>(() => writer.CommitAsync(Facts, Machine, new SnapshotTimings(), default));
+
+        Assert.Equal(ObjectStoreErrorKind.TooLarge, refused.Kind);
+        Assert.Empty(await store.ListSnapshotsAsync(Key, default));
+        Assert.DoesNotContain(objects.Keys, k => k.EndsWith(".index", StringComparison.Ordinal));
     }
 
     /// <summary>A store that takes nothing and fails nothing: whoever waits for a buffer must not wait for its retries.</summary>
