@@ -34,32 +34,6 @@ public sealed class ImdsClient : IDisposable
         return SpotInstanceAction.TryParse(answer.Text, answer.ServerTime) ?? throw Garbage(Path, answer.Text);
     }
 
-    /// <summary>When EC2 recommended to leave the instance (it is at raised risk, often before the notice); null when it has not.</summary>
-    public async Task<DateTimeOffset?> GetRebalanceRecommendationAsync(CancellationToken cancellationToken)
-    {
-        const string Path = "latest/meta-data/events/recommendations/rebalance";
-        var answer = await transport.GetAsync(Path, cancellationToken).ConfigureAwait(false);
-        if (answer is null)
-        {
-            return null;
-        }
-
-        try
-        {
-            var json = JsonSerializer.Deserialize(answer.Text, ImdsJson.Default.RebalanceJson);
-            if (ImdsText.TryGet(json?.NoticeTime) is { } word && ImdsText.TryParseTime(word) is { } time)
-            {
-                return time;
-            }
-        }
-        catch (JsonException)
-        {
-            // Falls through to the one message for every shape of garbage.
-        }
-
-        throw Garbage(Path, answer.Text);
-    }
-
     /// <summary>Like i-0123456789abcdef0.</summary>
     public Task<string?> GetInstanceIdAsync(CancellationToken cancellationToken) =>
         GetWordAsync("latest/meta-data/instance-id", cancellationToken);

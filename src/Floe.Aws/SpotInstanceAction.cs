@@ -66,12 +66,5 @@ internal sealed class SpotInstanceActionJson
     public JsonElement? Time { get; set; }
 }
 
-internal sealed class RebalanceJson
-{
-    [JsonPropertyName("noticeTime")]
-    public JsonElement? NoticeTime { get; set; }
-}
-
 [JsonSerializable(typeof(SpotInstanceActionJson))]
-[JsonSerializable(typeof(RebalanceJson))]
 internal sealed partial class ImdsJson : JsonSerializerContext;

@@ -124,20 +124,6 @@ public sealed partial class FuseServer : IAsyncDisposable
         };
     }
 
-    /// <summary>The kernel forgets a node's attributes and cached bytes from <paramref name="offset"/> on (negative: attributes only).</summary>
-    public void InvalidateNode(ulong node, long offset, long length)
-    {
-        var body = new NotifyInodeOut { NodeId = node, Offset = offset, Length = length };
-        Notify(FuseConstants.FUSE_NOTIFY_INVAL_INODE, MemoryMarshal.AsBytes(new ReadOnlySpan<NotifyInodeOut>(in body)), []);
-    }
-
-    /// <summary>The kernel forgets what a name stands for. Not to be called from a request on the same folder: the kernel holds its lock.</summary>
-    public void InvalidateEntry(ulong parent, ReadOnlySpan<byte> name)
-    {
-        var body = new NotifyEntryOut { Parent = parent, NameLength = (uint)name.Length };
-        Notify(FuseConstants.FUSE_NOTIFY_INVAL_ENTRY, MemoryMarshal.AsBytes(new ReadOnlySpan<NotifyEntryOut>(in body)), name);
-    }
-
     /// <summary>
     /// The kernel gives back every node whose name nobody holds, in requests of its own that come after this. It can wait for pages that are being
     /// written to this file system, so never call it from a request. False: the kernel refuses.
@@ -278,18 +264,6 @@ public sealed partial class FuseServer : IAsyncDisposable
         _buffers.Dispose();
         LogEnded(Directory);
         _ended.SetResult();
-    }
-
-    private void Notify(int code, ReadOnlySpan<byte> body, ReadOnlySpan<byte> name)
-    {
-        var zero = name.Length > 0 ? 1 : 0;
-        var message = new byte[FuseChannel.HeaderBytes + body.Length + name.Length + zero];
-        var header = new OutHeader { Length = (uint)message.Length, Error = code };
-        MemoryMarshal.Write(message, in header);
-        body.CopyTo(message.AsSpan(FuseChannel.HeaderBytes));
-        name.CopyTo(message.AsSpan(FuseChannel.HeaderBytes + body.Length));
-        // ENOENT: the kernel does not know it, which is what was wanted.
-        _ = _channels[0].TrySend(message);
     }
 
     [LoggerMessage(3003, LogLevel.Debug, "Mounted on {Directory} (FUSE 7.{Minor}, passthrough {MayPassThrough})")]

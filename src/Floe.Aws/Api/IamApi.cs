@@ -61,12 +61,6 @@ public sealed class IamApi(AwsClient client)
     public Task DeleteInlinePolicyAsync(string role, string policy, CancellationToken cancellationToken) =>
         DoAsync("DeleteRolePolicy", [("RoleName", role), ("PolicyName", policy)], cancellationToken);
 
-    public Task AttachPolicyAsync(string role, string arn, CancellationToken cancellationToken) =>
-        DoAsync("AttachRolePolicy", [("RoleName", role), ("PolicyArn", arn)], cancellationToken);
-
-    public Task DetachPolicyAsync(string role, string arn, CancellationToken cancellationToken) =>
-        DoAsync("DetachRolePolicy", [("RoleName", role), ("PolicyArn", arn)], cancellationToken);
-
     public Task DeleteRoleAsync(string name, CancellationToken cancellationToken) => DoAsync("DeleteRole", [("RoleName", name)], cancellationToken);
 
     public Task CreateInstanceProfileAsync(string name, IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken) =>

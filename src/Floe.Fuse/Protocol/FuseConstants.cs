@@ -41,9 +41,6 @@ internal static class FuseConstants
     public const uint FUSE_FSYNC_FDATASYNC = 1;
     public const uint FOPEN_PASSTHROUGH = 1 << 7;
 
-    public const int FUSE_NOTIFY_INVAL_INODE = 2;
-    public const int FUSE_NOTIFY_INVAL_ENTRY = 3;
-
     public const ulong FUSE_DEV_IOC_CLONE = 0x8004E500;
     public const ulong FUSE_DEV_IOC_BACKING_OPEN = 0x4010E501;
     public const ulong FUSE_DEV_IOC_BACKING_CLOSE = 0x4004E502;

@@ -301,22 +301,6 @@ internal struct Dirent
 }
 
 [StructLayout(LayoutKind.Sequential)]
-internal struct NotifyInodeOut
-{
-    public ulong NodeId;
-    public long Offset;
-    public long Length;
-}
-
-[StructLayout(LayoutKind.Sequential)]
-internal struct NotifyEntryOut
-{
-    public ulong Parent;
-    public uint NameLength;
-    public uint Flags;
-}
-
-[StructLayout(LayoutKind.Sequential)]
 internal struct BackingMap
 {
     public int Descriptor;

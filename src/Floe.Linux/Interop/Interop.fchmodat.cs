@@ -6,7 +6,4 @@ public static unsafe partial class Interop
 {
     [LibraryImport("libc", SetLastError = true)]
     public static partial int fchmodat(int directory, byte* path, uint mode, int flags);
-
-    [LibraryImport("libc", SetLastError = true)]
-    public static partial int fchmod(int fd, uint mode);
 }

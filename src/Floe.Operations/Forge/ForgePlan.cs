@@ -25,8 +25,6 @@ public sealed record ForgeStep(ForgeAction Action, ForgeResource Resource, IRead
 /// <summary>What would be done, in order.</summary>
 public sealed record ForgePlan(string Name, string Region, IReadOnlyList<ForgeStep> Steps)
 {
-    public bool ChangesSomething => Steps.Any(s => s.Action is ForgeAction.Create or ForgeAction.Update or ForgeAction.Delete);
-
     public IReadOnlyList<ForgeStep> Refused => [.. Steps.Where(s => s.Action == ForgeAction.Refuse)];
 
     /// <summary>From what is wanted and what is there; null for what is not there.</summary>

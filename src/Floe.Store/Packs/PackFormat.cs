@@ -14,9 +14,6 @@ internal static class PackFormat
 
     private static ReadOnlySpan<byte> Magic => "FLOEPACK"u8;
 
-    /// <summary>At most this much directory for frames of that many blocks in all.</summary>
-    public static int MaxEntryBytes(int frames, int blocks) => (frames * 32) + (blocks * 20);
-
     /// <summary>Appends one frame's directory entry. <paramref name="checksum"/> is XxHash3-64 of the stored bytes of a compressed frame; unused for raw.</summary>
     public static void WriteEntry(ByteWriter to, uint frame, FrameCodec codec, int storedBytes, ulong checksum, ReadOnlySpan<BlockId> blocks)
     {

@@ -57,9 +57,6 @@ public sealed class ImdsDouble : IAsyncDisposable
     /// <summary>The raw answer of spot/instance-action; null is 404. For well-formed ones use <see cref="SetSpotNotice"/>.</summary>
     public string? SpotInstanceActionText { get; set; }
 
-    /// <summary>The raw answer of events/recommendations/rebalance; null is 404.</summary>
-    public string? RebalanceText { get; set; }
-
     /// <summary>Clock of the service: token expiry and Date headers. Differs from the time provider's by this much.</summary>
     public TimeSpan ClockOffset { get; set; }
 
@@ -114,9 +111,6 @@ public sealed class ImdsDouble : IAsyncDisposable
         SpotInstanceActionText = JsonSerializer.Serialize(new Dictionary<string, string> { ["action"] = action, ["time"] = Iso(time) });
 
     public void ClearSpotNotice() => SpotInstanceActionText = null;
-
-    public void SetRebalance(DateTimeOffset noticeTime) =>
-        RebalanceText = JsonSerializer.Serialize(new Dictionary<string, string> { ["noticeTime"] = Iso(noticeTime) });
 
     /// <summary>Every token given so far becomes invalid, as after a restart of the service.</summary>
     public void ForgetTokens() => tokens.Clear();
@@ -231,7 +225,6 @@ public sealed class ImdsDouble : IAsyncDisposable
         var text = name switch
         {
             "spot/instance-action" => SpotInstanceActionText,
-            "events/recommendations/rebalance" => RebalanceText,
             _ => values.GetValueOrDefault(name),
         };
         if (text is null)

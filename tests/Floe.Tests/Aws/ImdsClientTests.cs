@@ -21,7 +21,6 @@ public sealed class ImdsClientTests
         using var client = Client(imds);
 
         Assert.Null(await client.GetSpotInstanceActionAsync(default));
-        Assert.Null(await client.GetRebalanceRecommendationAsync(default));
     }
 
     [Fact]
@@ -35,16 +34,6 @@ public sealed class ImdsClientTests
         var action = await client.GetSpotInstanceActionAsync(default);
 
         Assert.Equal(new SpotInstanceAction("stop", time.GetUtcNow().AddMinutes(2), time.GetUtcNow().AddMinutes(7)), action);
-    }
-
-    [Fact]
-    public async Task GetRebalanceRecommendation_Recommended_GivesItsTime()
-    {
-        await using var imds = await ImdsDouble.StartAsync(time);
-        imds.SetRebalance(time.GetUtcNow());
-        using var client = Client(imds);
-
-        Assert.Equal(time.GetUtcNow(), await client.GetRebalanceRecommendationAsync(default));
     }
 
     [Fact]
