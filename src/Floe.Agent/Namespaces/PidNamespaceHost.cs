@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Floe.Agent.Preflight;
 using Floe.Linux;
 using Floe.Linux.Processes;
 using Microsoft.Win32.SafeHandles;
@@ -29,27 +30,20 @@ public static class PidNamespaceHost
     public static bool IsInner => IsInit && Environment.GetEnvironmentVariable(InnerVariable) == "1";
 
     /// <summary>Starts the inner process with this program's own arguments and returns its exit status.</summary>
-    /// <exception cref="LinuxException">EPERM: the namespaces may not be made.</exception>
-    public static async Task<ExitStatus> RunAsync()
+    /// <param name="refusal">The exit status of the exception.</param>
+    /// <exception cref="FloeException">The namespaces may not be made.</exception>
+    public static async Task<ExitStatus> RunAsync(int refusal)
     {
+        if (WhyNot(ProcFiles.TryReadText("/proc/self/status") ?? "") is { } reason)
+        {
+            throw new FloeException(refusal, $"{reason}; 'floe check' says what else is missing");
+        }
+
         // A death signal will not do: it comes when the thread ends that made the child.
         var (read, write) = MakePipe();
         using var life = write;
         using var lifeline = read;
-        var pid = NamespaceThread.Run(Interop.CLONE_NEWPID | Interop.CLONE_NEWNS | Interop.CLONE_NEWIPC, () =>
-        {
-            MakeMountsPrivate();
-            return ChildProcess.Spawn(new ChildProcessOptions
-            {
-                Path = "/proc/self/exe"u8.ToArray(),
-                Arguments = ProcessStrings.Arguments(),
-                Environment = [.. ProcessStrings.Environment(), Encoding.UTF8.GetBytes($"{InnerVariable}=1")],
-                Descriptors = [(lifeline, Lifeline)],
-
-                // A terminal sends Ctrl-C to all of its session's foreground group: the task would get it from there, and from the outer process again.
-                NewSession = true,
-            });
-        });
+        var pid = Start(lifeline, refusal);
         lifeline.Dispose();
         var inner = ChildProcess.Adopt(pid);
 
@@ -68,6 +62,42 @@ public static class PidNamespaceHost
             {
                 registration.Dispose();
             }
+        }
+    }
+
+    /// <summary>Why a process of this status, as /proc/self/status has it, may make no namespaces; null when nothing there is against it.</summary>
+    internal static string? WhyNot(string status)
+    {
+        const string Lack = "CAP_SYS_ADMIN is missing, without which the task gets no namespaces of its own (pids, mounts, IPC)";
+        // In the bounding set it is there for the taking: the process is just not root. No status: the kernel will say.
+        var own = ProcessStatus.Parse(status);
+        return own.Uids.Count == 0 || own.EffectiveCapabilities.Has(Capability.SysAdmin) ? null
+            : own.BoundingCapabilities.Has(Capability.SysAdmin) ? $"{Lack}: run this as root"
+            : $"{Lack}: give it to the container (docker run --privileged, or --cap-add=SYS_ADMIN)";
+    }
+
+    private static int Start(SafeFileHandle lifeline, int refusal)
+    {
+        try
+        {
+            return NamespaceThread.Run(Interop.CLONE_NEWPID | Interop.CLONE_NEWNS | Interop.CLONE_NEWIPC, () =>
+            {
+                MakeMountsPrivate();
+                return ChildProcess.Spawn(new ChildProcessOptions
+                {
+                    Path = "/proc/self/exe"u8.ToArray(),
+                    Arguments = ProcessStrings.Arguments(),
+                    Environment = [.. ProcessStrings.Environment(), Encoding.UTF8.GetBytes($"{InnerVariable}=1")],
+                    Descriptors = [(lifeline, Lifeline)],
+
+                    // A terminal sends Ctrl-C to all of its session's foreground group: the task would get it from there, and from the outer process again.
+                    NewSession = true,
+                });
+            });
+        }
+        catch (LinuxException e) when (e.Errno == Errno.EPERM)
+        {
+            throw new FloeException(refusal, $"{e.Message}; a seccomp profile or a user namespace may stand in the way: 'floe check' says what is missing", e);
         }
     }
 

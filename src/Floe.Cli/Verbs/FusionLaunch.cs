@@ -70,7 +70,7 @@ internal static class FusionLaunch
 
         if (!PidNamespaceHost.IsInit)
         {
-            var status = await PidNamespaceHost.RunAsync().ConfigureAwait(false);
+            var status = await PidNamespaceHost.RunAsync(ExitCodes.StoreError).ConfigureAwait(false);
             return status.ShellCode;
         }
 

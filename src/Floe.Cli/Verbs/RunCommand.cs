@@ -118,7 +118,7 @@ internal static class RunCommand
         {
             // Here only what the inner process would find too late or say twice.
             Executable.Require(command[0], options.WorkingDirectory);
-            var status = await PidNamespaceHost.RunAsync().ConfigureAwait(false);
+            var status = await PidNamespaceHost.RunAsync(ExitCodes.Usage).ConfigureAwait(false);
             return status.ShellCode;
         }
 
