@@ -90,26 +90,29 @@ try
 }
 catch (FloeException e)
 {
-    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    await SayAsync(e.Message);
     return e.ExitCode;
 }
 catch (AwsException e)
 {
-    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    await SayAsync(e.Message);
     return AwsOption.ExitCode(e);
 }
 catch (Exception e) when (e is ObjectStoreException or UnsupportedFormatException or SnapshotDamagedException or LeaseLostException or LeaseRefusedException
     or FileStateException or MountStateException or ContentException)
 {
-    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    await SayAsync(e.Message);
     return ExitCodes.StoreError;
 }
 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
 {
     // CRIU's and the kernel's refusals are such too. What is none of these is a defect of this program, and shows where.
-    await System.Console.Error.WriteLineAsync($"floe: {e.Message}");
+    await SayAsync(e.Message);
     return 1;
 }
+
+// An error may quote what a store has.
+static Task SayAsync(string message) => System.Console.Error.WriteLineAsync($"floe: {Printable.Text(message.ReplaceLineEndings(" "))}");
 
 // A verb may have verbs of its own: floe forge create.
 static IEnumerable<string> Names(CommandResult result) =>

@@ -16,14 +16,14 @@ internal static class PlanText
 
     public static void Table(Plan plan)
     {
-        var table = Tables.New("TYPE", ">VCPU", ">MEMORY", ">GUARANTEED", ">GIB:GBPS", ">TASKS", ">LINE RATE", ">EVERYTHING", ">SPARE", ">NVME", "VERDICT");
+        var table = new Table("TYPE", ">VCPU", ">MEMORY", ">GUARANTEED", ">GIB:GBPS", ">TASKS", ">LINE RATE", ">EVERYTHING", ">SPARE", ">NVME", "VERDICT");
         foreach (var e in plan.Types)
         {
             table.Row(e.Type, $"{e.VirtualCpus}", $"{N(e.MemoryGiB)} GiB", $"{N(e.BaselineGbps)} Gbps", N(e.GiBPerGbps, "0.00"), $"{e.Tasks}", Seconds(e.LineRateSeconds), Seconds(e.EverythingSeconds),
                 Seconds(e.SpareSeconds), e.NvmeGB > 0 ? $"{e.NvmeGB} GB" : "-", Word(e.Verdict));
         }
 
-        Tables.Print(table);
+        table.Print();
     }
 
     public static void Explain(Plan plan, Estimate e)

@@ -30,7 +30,7 @@ internal sealed class TopView
         }
 
         _lastProcessor = (now, status.ProcessorMillis);
-        return
+        string[] lines =
         [
             $"task      {status.Key}",
             $"store     {status.Store}",
@@ -41,6 +41,7 @@ internal sealed class TopView
             $"snapshot  {Progress(status.Progress)}",
             $"last      {Last(status)}",
         ];
+        return [.. lines.Select(Printable.Text)];
     }
 
     private static string State(AgentStatus status, DateTimeOffset now)

@@ -84,10 +84,10 @@ internal static class CheckCommand
         var width = results.Max(r => r.Name.Length);
         foreach (var result in results)
         {
-            System.Console.WriteLine($"{result.Status.ToString().ToLowerInvariant(),-4}  {result.Name.PadRight(width)}  {result.Detail}");
+            System.Console.WriteLine($"{result.Status.ToString().ToLowerInvariant(),-4}  {result.Name.PadRight(width)}  {Printable.Text(result.Detail)}");
             if (result.Fix is { } fix && result.Status != CheckStatus.Pass)
             {
-                System.Console.WriteLine($"      {new string(' ', width)}  → {fix}");
+                System.Console.WriteLine($"      {new string(' ', width)}  → {Printable.Text(fix)}");
             }
         }
     }

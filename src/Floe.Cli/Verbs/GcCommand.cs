@@ -83,13 +83,13 @@ internal static class GcCommand
             return;
         }
 
-        var table = Tables.New("KIND", "WHAT", "SINCE", "");
+        var table = new Table("KIND", "WHAT", "SINCE", "");
         foreach (var row in rows)
         {
             table.Row(row.Kind, row.What, row.Since.ToString("yyyy-MM-dd HH:mm:ss'Z'"), row.IsRemoved ? "removed" : "would be removed");
         }
 
-        Tables.Print(table);
+        table.Print();
     }
 
     private static TimeSpan Age(string text)

@@ -40,19 +40,19 @@ internal static class ListCommand
             return 0;
         }
 
-        var table = Tables.New("TASK", ">SNAPSHOTS", "NEWEST", ">SIZE", ">STORED", "HELD BY", "COMMAND");
+        var table = new Table("TASK", ">SNAPSHOTS", "NEWEST", ">SIZE", ">STORED", "HELD BY", "COMMAND");
         foreach (var row in rows)
         {
             if (row.Problem is { } problem)
             {
-                table.Row(row.Key, "", "", "", "", "", $"damaged: {problem}");
+                table.Row(row.Key, $"damaged: {problem}");
                 continue;
             }
 
-            table.Row(row.Key, row.Snapshots.ToString(), row.NewestAt?.ToString("yyyy-MM-dd HH:mm:ss'Z'") ?? "-", Sizes.Bytes(row.RawBytes), Sizes.Bytes(row.StoredBytes), row.Lease, Shorten(row.Command));
+            table.Row(row.Key, row.Snapshots.ToString(), row.NewestAt?.ToString("yyyy-MM-dd HH:mm:ss'Z'") ?? "-", Sizes.Bytes(row.RawBytes), Sizes.Bytes(row.StoredBytes), row.Lease, Shorten(Printable.Command(row.Words)));
         }
 
-        Tables.Print(table);
+        table.Print();
         return status;
     }
 
@@ -87,7 +87,7 @@ internal static class ListCommand
             ? null
             : new TaskRow(
                 key.Value, snapshots.Count(s => s.Manifest is not null), newest?.Seq ?? 0, newest?.CreatedAt, newest?.Totals.RawBytes ?? 0,
-                newest?.Packs.Sum(p => p.Size) ?? 0, Holder(lease), newest is null ? "" : string.Join(' ', newest.Task.Command));
+                newest?.Packs.Sum(p => p.Size) ?? 0, Holder(lease), newest is null ? "" : string.Join(' ', newest.Task.Command)) { Words = newest?.Task.Command ?? [] };
     }
 
     internal static string Holder(LeaseInfo? lease) => lease switch
@@ -98,5 +98,5 @@ internal static class ListCommand
         _ => "nobody",
     };
 
-    private static string Shorten(string command) => command.Length <= 60 ? command : command[..59] + "…";
+    private static string Shorten(string command) => command.Length <= 60 ? command : command[..(char.IsHighSurrogate(command[58]) ? 58 : 59)] + "…";
 }

@@ -34,19 +34,20 @@ internal static class ShowCommand
         if (snapshots.Select(s => s.Manifest).FirstOrDefault(m => m is not null) is { } newest)
         {
             System.Console.WriteLine($"task       {key}");
-            System.Console.WriteLine($"command    {string.Join(' ', newest.Task.Command)}");
-            System.Console.WriteLine($"folder     {newest.Task.WorkingDirectory}");
-            System.Console.WriteLine($"machine    {newest.Machine.HostName}: {newest.Machine.CpuModel}, Linux {newest.Machine.KernelRelease}, CRIU {newest.Machine.CriuVersion}{(newest.Machine.CpuBaseline is { } level ? $", held to {level}" : "")}");
+            System.Console.WriteLine($"command    {Printable.Command(newest.Task.Command)}");
+            System.Console.WriteLine($"folder     {Printable.Text(newest.Task.WorkingDirectory)}");
+            var machine = $"{newest.Machine.HostName}: {newest.Machine.CpuModel}, Linux {newest.Machine.KernelRelease}, CRIU {newest.Machine.CriuVersion}{(newest.Machine.CpuBaseline is { } level ? $", held to {level}" : "")}";
+            System.Console.WriteLine($"machine    {Printable.Text(machine)}");
         }
 
-        System.Console.WriteLine($"held by    {ListCommand.Holder(lease)}");
+        System.Console.WriteLine($"held by    {Printable.Text(ListCommand.Holder(lease))}");
         System.Console.WriteLine();
-        var table = Tables.New(">SNAPSHOT", "TAKEN", "MACHINE", ">SIZE", ">ZERO", ">KNOWN", ">NEW", ">SENT", ">CAPTURE", ">COMMIT");
+        var table = new Table(">SNAPSHOT", "TAKEN", "MACHINE", ">SIZE", ">ZERO", ">KNOWN", ">NEW", ">SENT", ">CAPTURE", ">COMMIT");
         foreach (var (seq, manifest, problem) in snapshots)
         {
             if (manifest is null)
             {
-                table.Row(seq.ToString(), $"damaged: {problem}", "", "", "", "", "", "", "", "");
+                table.Row(seq.ToString(), $"damaged: {problem}");
                 continue;
             }
 
@@ -56,7 +57,7 @@ internal static class ShowCommand
                 Sizes.Bytes(totals.DedupBytes), Sizes.Bytes(totals.NewBytes), Sizes.Bytes(totals.UploadedBytes), $"{manifest.Timings.CaptureMillis} ms", $"{manifest.Timings.CommitMillis} ms");
         }
 
-        Tables.Print(table);
+        table.Print();
         return 0;
     }
 }

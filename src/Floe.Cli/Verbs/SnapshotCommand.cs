@@ -54,7 +54,7 @@ internal static class SnapshotCommand
         else
         {
             System.Console.WriteLine(
-                $"snapshot {report.Sequence} of {report.Key}: {Sizes.Bytes(report.ReadBytes)} in {report.Processes} processes, " +
+                $"snapshot {report.Sequence} of {Printable.Text(report.Key)}: {Sizes.Bytes(report.ReadBytes)} in {report.Processes} processes, " +
                 $"{Sizes.Bytes(report.SentBytes)} sent, frozen {report.FrozenMillis} ms" + (report.TaskRuns ? "; the task runs on" : "; the task ended here, run it again to resume"));
         }
 
@@ -70,7 +70,7 @@ internal static class SnapshotCommand
                 var bar = context.AddTask("freezing");
                 return agent.AskAsync(request, progress =>
                 {
-                    bar.Description = $"{progress.Phase} {Sizes.Bytes(progress.ReadBytes)}, {Sizes.Bytes(progress.SentBytes)} sent";
+                    bar.Description = $"{Printable.Text(progress.Phase).EscapeMarkup()} {Sizes.Bytes(progress.ReadBytes)}, {Sizes.Bytes(progress.SentBytes)} sent";
                     bar.MaxValue = Math.Max(1, progress.ExpectedBytes);
                     bar.Value = Math.Min(progress.ReadBytes, bar.MaxValue);
                 }, cancellationToken);

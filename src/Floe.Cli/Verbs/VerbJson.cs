@@ -17,7 +17,12 @@ namespace Floe.Cli.Verbs;
 internal sealed partial class VerbJson : JsonSerializerContext;
 
 /// <summary>One task of a store; <paramref name="Problem"/> says why nothing else is known of it.</summary>
-internal sealed record TaskRow(string Key, int Snapshots, long NewestSeq, DateTimeOffset? NewestAt, long RawBytes, long StoredBytes, string Lease, string Command, string? Problem = null);
+internal sealed record TaskRow(string Key, int Snapshots, long NewestSeq, DateTimeOffset? NewestAt, long RawBytes, long StoredBytes, string Lease, string Command, string? Problem = null)
+{
+    /// <summary>The command's words, for people.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string> Words { get; init; } = [];
+}
 
 /// <summary>What reading a task again found.</summary>
 internal sealed record VerifyRow(string Key, IReadOnlyList<long> Snapshots, long BytesRead, bool IsSound, IReadOnlyList<SnapshotProblem> Problems);

@@ -87,7 +87,8 @@ internal static class VerifyCommand
     {
         foreach (var problem in row.Problems)
         {
-            System.Console.WriteLine(problem.Seq == 0 ? $"{row.Key}: {problem.Problem}" : $"{row.Key} snapshot {problem.Seq}: {problem.ObjectKey}: {problem.Problem}");
+            System.Console.WriteLine(Printable.Text(
+                problem.Seq == 0 ? $"{row.Key}: {problem.Problem}" : $"{row.Key} snapshot {problem.Seq}: {problem.ObjectKey}: {problem.Problem}"));
         }
 
         System.Console.WriteLine($"{row.Key}: {row.Snapshots.Count} snapshots, {Sizes.Bytes(row.BytesRead)} read, {(row.IsSound ? "sound" : $"{row.Problems.Count} problems")}");
