@@ -4,6 +4,7 @@ using Floe.Agent;
 using Floe.Agent.Files;
 using Floe.Agent.Launch;
 using Floe.Aws.Api;
+using Floe.Cli;
 using Floe.Cli.Console;
 using Floe.Cli.Verbs;
 using Floe.Criu.Hook;
@@ -30,34 +31,10 @@ if (ActionHook.RunIfInvoked() is { } verdict)
 }
 
 SystemCertificates.UseOurOwnIfThereAreNone();
-using var log = isFusion ? StderrLog.FromFusionEnvironment(TimeProvider.System) : StderrLog.FromEnvironment(TimeProvider.System);
-var root = new RootCommand("""
-    Floe freezes a running task, carries it to another machine through an object store, and thaws it there.
 
-    Start a long command so that it survives the loss of its machine:
-      floe run --store s3://bucket/floe --key my-task -- ./train.sh
-    When the machine is reclaimed, Floe snapshots the task. Run the same line on another machine: it goes on.
-    """);
-root.Subcommands.Add(RunCommand.Build(() => log));
-root.Subcommands.Add(SnapshotCommand.Build());
-root.Subcommands.Add(TopCommand.Build());
-root.Subcommands.Add(ListCommand.Build(() => log));
-root.Subcommands.Add(ShowCommand.Build(() => log));
-root.Subcommands.Add(VerifyCommand.Build(() => log));
-root.Subcommands.Add(ExportCommand.Build(() => log));
-root.Subcommands.Add(RemoveCommand.Build(() => log));
-root.Subcommands.Add(MountCommand.Build(() => log));
-root.Subcommands.Add(GcCommand.Build(() => log));
-root.Subcommands.Add(CheckCommand.Build(() => log));
-root.Subcommands.Add(LayerCommand.Build(() => log));
-root.Subcommands.Add(ImageCommand.Build());
-root.Subcommands.Add(PlanCommand.Build(() => log));
-root.Subcommands.Add(AmiCommand.Build(() => log));
-root.Subcommands.Add(NextflowCommand.Build(() => log));
-root.Subcommands.Add(ForgeCommand.Build(() => log));
-root.Subcommands.Add(DoctorCommand.Build(() => log));
-root.Subcommands.Add(ReportCommand.Build(() => log));
-
+// Opened by the verb: whoever has set it up wrongly can have the help without it. It holds nothing back, so the program's end may close it.
+var log = new Lazy<StderrLog>(() => isFusion ? StderrLog.FromFusionEnvironment(TimeProvider.System) : StderrLog.FromEnvironment(TimeProvider.System));
+var root = FloeCommand.Build(() => log.Value);
 if (args.Length == 0 || root.Subcommands.All(c => c.Name != args[0]))
 {
     // The list of verbs has a line for each; a verb's own help has all of it.
@@ -72,7 +49,7 @@ try
 {
     if (isFusion)
     {
-        return await FusionLaunch.RunAsync(words, user, log, CancellationToken.None);
+        return await FusionLaunch.RunAsync(words, user, log.Value, CancellationToken.None);
     }
 
     // Without a replacer, '@name' is a word like any other.
@@ -81,8 +58,8 @@ try
     {
         // One line: the rest are consequences. The error that quotes a word says what is wrong, the others what is missing then.
         var error = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'')) ?? parsed.Errors[0];
-        await System.Console.Error.WriteLineAsync($"floe: {error.Message.ReplaceLineEndings(" ")}");
-        await System.Console.Error.WriteLineAsync($"floe: see 'floe {string.Concat(Names(parsed.CommandResult).Select(name => name + " "))}--help'");
+        await SayAsync(error.Message);
+        await SayAsync($"see 'floe {string.Concat(Names(parsed.CommandResult).Select(name => name + " "))}--help'");
         return ExitCodes.Usage;
     }
 

@@ -6,6 +6,8 @@ namespace Floe.Cli.Console;
 /// <summary>Options that take an amount, or one of a few words, and that no variable gives.</summary>
 internal static class Amounts
 {
+    private const long GiB = 1L << 30;
+
     /// <summary>A size in GiB: 64, 64GiB, 64G, 65536MiB, 1.5TiB. Null when not given.</summary>
     public static Option<double?> Memory(string name, string description)
     {
@@ -15,9 +17,10 @@ internal static class Amounts
             Description = description,
             CustomParser = result =>
             {
-                if (TryParseGiB(result.Tokens[0].Value) is { } gib)
+                // More than a pebibyte of memory is a slip of the pen.
+                if (Sizes.TryParse(result.Tokens[0].Value, GiB) is { } bytes and <= GiB << 20)
                 {
-                    return gib;
+                    return (double)bytes / GiB;
                 }
 
                 result.AddError($"{name} takes a size like 64GiB or 1.5TiB; not '{result.Tokens[0].Value}'");
@@ -49,6 +52,28 @@ internal static class Amounts
         return option;
     }
 
+    /// <summary>A whole number from <paramref name="least"/> on. Null when not given.</summary>
+    public static Option<long?> Whole(string name, string help, long least, long most, string description)
+    {
+        var option = new Option<long?>(name)
+        {
+            HelpName = help,
+            Description = description,
+            CustomParser = result =>
+            {
+                var text = result.Tokens[0].Value;
+                if (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most)
+                {
+                    return number;
+                }
+
+                result.AddError($"{name} takes a whole number from {least} on; not '{text}'");
+                return null;
+            },
+        };
+        return option;
+    }
+
     /// <summary>One of a few words.</summary>
     public static Option<string> Word(string name, string[] words, string fallback, string description)
     {
@@ -61,14 +86,5 @@ internal static class Amounts
             }
         });
         return option;
-    }
-
-    internal static double? TryParseGiB(string text)
-    {
-        var digits = text.AsSpan().TrimEnd("KMGTPiBkmgtpb");
-        var unit = text[digits.Length..].ToUpperInvariant().TrimEnd('B').TrimEnd('I');
-        double? factor = unit switch { "" or "G" => 1, "M" => 1 / 1024.0, "K" => 1 / 1048576.0, "T" => 1024, _ => null };
-        return factor is { } f && double.TryParse(digits.TrimEnd(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
-            && number * f is > 0 and <= 1 << 20 and var gib ? gib : null;
     }
 }

@@ -20,16 +20,21 @@ internal static class Daemon
     /// <summary>Starts this program again without the word that asked for the background; returns its exit status, or 0 as soon as it is ready.</summary>
     /// <param name="word">The option, as in "--daemon".</param>
     /// <param name="variable">The variable that says the same.</param>
-    public static async Task<int> StartAsync(string word, string variable, CancellationToken cancellationToken)
+    /// <param name="logFile">Where its log goes, unless FLOE_LOG_FILE names a file: nobody reads its stderr.</param>
+    public static async Task<int> StartAsync(string word, string variable, string logFile, CancellationToken cancellationToken)
     {
         using var ready = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
         ChildProcess child;
         using (var readyEnd = ready.ClientSafePipeHandle)
         using (var nothing = File.OpenHandle("/dev/null"))
         {
-            var environment = ProcessStrings.Environment()
-                .Where(entry => !entry.AsSpan().StartsWith(Encoding.UTF8.GetBytes(variable + "=")))
-                .Append(Encoding.UTF8.GetBytes($"{ReadyVariable}={ReadyDescriptor}"));
+            var environment = ProcessStrings.Environment().Where(entry => !Names(entry, variable));
+            if (StderrLog.OwnFile() is null)
+            {
+                environment = environment.Where(entry => !Names(entry, StderrLog.FileVariable)).Append(Encoding.UTF8.GetBytes($"{StderrLog.FileVariable}={logFile}"));
+            }
+
+            environment = environment.Append(Encoding.UTF8.GetBytes($"{ReadyVariable}={ReadyDescriptor}"));
             child = ChildProcess.Start(new ChildProcessOptions
             {
                 Path = Encoding.UTF8.GetBytes(Environment.ProcessPath ?? throw new FloeException(1, "this program cannot find itself (no /proc?)")),
@@ -45,7 +50,7 @@ internal static class Daemon
         return isReady ? 0 : (await child.Exited.WaitAsync(cancellationToken).ConfigureAwait(false)).ShellCode;
     }
 
-    /// <summary>Tells the waiting first program, if there is one, and lets its output go: errors are in the log from now on (FLOE_LOG_FILE).</summary>
+    /// <summary>Tells the waiting first program, if there is one, and lets its output go: errors are in the log's file from now on.</summary>
     public static void Ready()
     {
         if (!int.TryParse(Environment.GetEnvironmentVariable(ReadyVariable), NumberStyles.None, CultureInfo.InvariantCulture, out var descriptor))
@@ -55,8 +60,11 @@ internal static class Daemon
 
         using var nothing = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
         _ = Interop.dup2((int)nothing.DangerousGetHandle(), 1);
-        _ = Interop.dup2((int)nothing.DangerousGetHandle(), 2);
+        using var errors = StderrLog.OwnFile() is { } file ? StderrLog.Append(file, StderrLog.FileVariable) : null;
+        _ = Interop.dup2((int)(errors ?? nothing).DangerousGetHandle(), 2);
         using var ready = new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.Write, 0);
         ready.WriteByte(1);
     }
+
+    private static bool Names(byte[] entry, string variable) => entry.AsSpan().StartsWith(Encoding.UTF8.GetBytes(variable + "="));
 }

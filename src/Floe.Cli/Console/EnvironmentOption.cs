@@ -6,17 +6,28 @@ namespace Floe.Cli.Console;
 /// <summary>Options that FLOE_* variables give too. The command line wins over the variable, the variable over the default.</summary>
 internal static class EnvironmentOption
 {
-    /// <summary>An option of text; null when neither the command line nor the variable says anything.</summary>
-    public static Option<string?> Text(string name, string value, string description, string? fallback = null)
+    /// <summary>An option of text; null when neither the command line nor a variable says anything.</summary>
+    /// <param name="other">One more variable, which counts where the option's own is not set.</param>
+    public static Option<string?> Text(string name, string value, string description, string? fallback = null, string? other = null)
     {
         var variable = Variable(name);
         return new Option<string?>(name)
         {
             HelpName = value,
             Description = $"{description} [{variable}]",
-            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? set : fallback,
+            DefaultValueFactory = _ => Set(variable) ?? (other is null ? null : Set(other)) ?? fallback,
         };
     }
+
+    /// <summary>Whether the command line itself has the option.</summary>
+    public static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+
+    /// <summary>What the user gave an option's value by, for errors: "--key", or "FLOE_KEY".</summary>
+    /// <param name="other">The other variable of <see cref="Text"/>.</param>
+    public static string Source(ParseResult parsed, Option option, string? other = null) =>
+        IsGiven(parsed, option) ? option.Name
+        : Set(Variable(option.Name)) is not null ? Variable(option.Name)
+        : other is not null && Set(other) is not null ? other : option.Name;
 
     /// <summary>One of a few words.</summary>
     public static Option<string> Choice(string name, string[] words, string fallback, string description)
@@ -26,14 +37,14 @@ internal static class EnvironmentOption
         {
             HelpName = string.Join('|', words),
             Description = $"{description} [{variable}]",
-            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? set : fallback,
+            DefaultValueFactory = _ => Set(variable) ?? fallback,
         };
         option.Validators.Add(result =>
         {
             var word = result.GetValueOrDefault<string>();
             if (!words.Contains(word))
             {
-                result.AddError($"{name} takes {string.Join(", ", words)}; not '{word}'");
+                result.AddError($"{(result.Implicit ? variable : name)} takes {string.Join(", ", words)}; not '{word}'");
             }
         });
         return option;
@@ -74,23 +85,23 @@ internal static class EnvironmentOption
             {
                 if (!folder.StartsWith('/'))
                 {
-                    result.AddError($"{name} takes absolute paths; not '{folder}'");
+                    result.AddError($"{(result.Implicit ? variable : name)} takes absolute paths; not '{folder}'");
                 }
             }
         });
         return option;
     }
 
-    /// <summary>A time in seconds, with bounds.</summary>
+    /// <summary>A time in seconds, with bounds, which the help names.</summary>
     public static Option<double> Seconds(string name, double fallback, double least, double most, string description)
     {
         var variable = Variable(name);
         var option = new Option<double>(name)
         {
             HelpName = "SECONDS",
-            Description = $"{description} [{variable}]",
+            Description = $"{description}; {least} to {most} [{variable}]",
             CustomParser = result => Parse(result.Tokens[0].Value),
-            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? Parse(set) : fallback,
+            DefaultValueFactory = _ => Set(variable) is { } set ? Parse(set) : fallback,
         };
         option.Validators.Add(result =>
         {
@@ -108,6 +119,9 @@ internal static class EnvironmentOption
     /// <summary>NaN, which lies in no bounds, for what is no number.</summary>
     private static double Parse(string text) =>
         double.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out var seconds) ? seconds : double.NaN;
+
+    /// <summary>Null for a variable that is not set, or empty.</summary>
+    private static string? Set(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? text : null;
 
     private static string Variable(string option) => "FLOE_" + option.TrimStart('-').Replace('-', '_').ToUpperInvariant();
 }

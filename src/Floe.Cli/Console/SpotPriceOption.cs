@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Floe.Agent;
+using System.Globalization;
 using Floe.Agent.Trace;
 using Floe.Aws.Api;
 using Floe.Operations.Reporting;
@@ -12,20 +12,30 @@ internal static class SpotPriceOption
 {
     public static readonly Option<bool> History = new("--spot-history") { Description = "Ask EC2 for the Spot prices of the machines' types and zones at the time (90 days are kept; needs ec2:DescribeSpotPriceHistory)" };
 
-    public static readonly Option<double> Share = new("--share") { HelpName = "PART", Description = "The part of a machine that one task pays for, when several share it", DefaultValueFactory = static _ => 1 };
+    public static readonly Option<double> Share = new("--share")
+    {
+        HelpName = "PART",
+        Description = "The part of a machine that one task pays for, when several share it",
+        DefaultValueFactory = static _ => 1,
+        CustomParser = static result =>
+        {
+            var text = result.Tokens[0].Value;
+            if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var share) && share is > 0 and <= 1)
+            {
+                return share;
+            }
+
+            result.AddError($"--share takes a number above 0, at most 1; not '{text}'");
+            return 1;
+        },
+    };
 
     public static readonly Option<string?> Region = new("--region") { HelpName = "REGION", Description = "For --spot-history, where a trace names none" };
 
-    /// <exception cref="FloeException">An option makes no sense.</exception>
     /// <exception cref="AwsException">EC2 refuses to tell.</exception>
     public static async Task<PriceList> ReadAsync(ParseResult parsed, string[] given, IReadOnlyList<TraceDocument> traces, ILoggerFactory log, CancellationToken cancellationToken)
     {
         var share = parsed.GetValue(Share);
-        if (!(share is > 0 and <= 1))
-        {
-            throw new FloeException(ExitCodes.Usage, "--share takes a number above 0, at most 1");
-        }
-
         if (!parsed.GetValue(History))
         {
             return PriceList.Of(given, SpotPriceHistory.None, share);

@@ -1,5 +1,8 @@
+using Floe.Agent;
 using Floe.Agent.Run;
+using Floe.Linux;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 
 namespace Floe.Cli.Console;
 
@@ -9,6 +12,9 @@ namespace Floe.Cli.Console;
 /// </summary>
 internal sealed class StderrLog : ILoggerFactory
 {
+    public const string FileVariable = "FLOE_LOG_FILE";
+    private const string LevelVariable = "FLOE_LOG";
+
     // The file system of a bucket, whose level is told apart under the name fusion.
     private static readonly string[] s_fileSystem = ["Floe.FileSystem", "Floe.Fuse"];
 
@@ -28,24 +34,52 @@ internal sealed class StderrLog : ILoggerFactory
     public LogKeeper? Kept { get; }
 
     /// <summary>By FLOE_LOG (trace, debug, info, warn, error; default info) and FLOE_LOG_FILE.</summary>
+    /// <exception cref="FloeException">The level is none of these, or the file cannot be written.</exception>
     public static StderrLog FromEnvironment(TimeProvider time)
     {
-        var level = Level("FLOE_LOG") ?? LogLevel.Information;
-        return new StderrLog(Output(Environment.GetEnvironmentVariable("FLOE_LOG_FILE")), level, level, null, time);
+        var level = OwnLevel() ?? LogLevel.Information;
+        return new StderrLog(Output(Environment.GetEnvironmentVariable(FileVariable), FileVariable), level, level, null, time);
     }
 
     /// <summary>The same, and what Nextflow says: FUSION_LOG_LEVEL, FUSION_SNAPSHOT_LOG_LEVEL, FUSION_LOG_OUTPUT.</summary>
+    /// <exception cref="FloeException">FLOE_LOG is no level, or the file cannot be written.</exception>
     public static StderrLog FromFusionEnvironment(TimeProvider time)
     {
-        var all = Level("FLOE_LOG");
-        var output = Environment.GetEnvironmentVariable("FLOE_LOG_FILE") is { Length: > 0 } file ? file : Environment.GetEnvironmentVariable("FUSION_LOG_OUTPUT");
+        var all = OwnLevel();
+        var source = Environment.GetEnvironmentVariable(FileVariable) is { Length: > 0 } ? FileVariable : "FUSION_LOG_OUTPUT";
+        var output = Environment.GetEnvironmentVariable(source);
         return new StderrLog(
             // A file below the mount is not there yet, and would be the agent waiting for itself: the store keeps the log anyway.
-            Output(output?.StartsWith("/fusion/", StringComparison.Ordinal) == true ? null : output),
+            Output(output?.StartsWith("/fusion/", StringComparison.Ordinal) == true ? null : output, source),
             all ?? Level("FUSION_SNAPSHOT_LOG_LEVEL") ?? Level("FUSION_LOG_LEVEL") ?? LogLevel.Information,
             all ?? Level("FUSION_LOG_LEVEL") ?? LogLevel.Information, new LogKeeper(), time);
     }
 
+    /// <summary>The file that FLOE_LOG_FILE names; null where it names none.</summary>
+    public static string? OwnFile() => Environment.GetEnvironmentVariable(FileVariable) is { Length: > 0 } path and not ("stderr" or "stdout") ? path : null;
+
+    /// <summary>Opened so that every write goes to its end, whoever else writes there.</summary>
+    /// <param name="source">The variable that names it.</param>
+    /// <exception cref="FloeException">It cannot be.</exception>
+    public static SafeFileHandle Append(string path, string source)
+    {
+        // .NET's own way of appending goes by the length that the file once had: of two processes one would write over the other's lines.
+        var file = Interop.openat(Interop.AT_FDCWD, path, Interop.O_WRONLY | Interop.O_CREAT | Interop.O_APPEND | Interop.O_CLOEXEC, 0x1B6);
+        if (!file.IsInvalid)
+        {
+            return file;
+        }
+
+        var reason = LinuxException.Last($"{source}: the log cannot be written to {path}");
+        file.Dispose();
+        throw new FloeException(ExitCodes.Usage, $"{reason.Message}; name another file, or none for stderr", reason);
+    }
+
+    private static LogLevel? OwnLevel() => Level(LevelVariable) is { } level ? level
+        : Environment.GetEnvironmentVariable(LevelVariable) is { Length: > 0 } text
+            ? throw new FloeException(ExitCodes.Usage, $"{LevelVariable} takes trace, debug, info, warn or error; not '{text}'") : null;
+
+    /// <summary>Null for what is no level: of Nextflow's words not all are ours.</summary>
     private static LogLevel? Level(string variable) => Environment.GetEnvironmentVariable(variable)?.ToLowerInvariant() switch
     {
         "trace" => LogLevel.Trace,
@@ -56,11 +90,11 @@ internal sealed class StderrLog : ILoggerFactory
         _ => null,
     };
 
-    private static Stream Output(string? path) => path switch
+    private static Stream Output(string? path, string source) => path switch
     {
         null or "" or "stderr" => System.Console.OpenStandardError(),
         "stdout" => System.Console.OpenStandardOutput(),
-        _ => new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 0),
+        _ => new FileStream(Append(path, source), FileAccess.Write, 0),
     };
 
     public ILogger CreateLogger(string categoryName) => new Logger(this, s_fileSystem.Any(name => categoryName.StartsWith(name, StringComparison.Ordinal)) ? _fileSystemLevel : _level);
@@ -78,10 +112,10 @@ internal sealed class StderrLog : ILoggerFactory
             _ => "",
         };
         var text = exception is null ? message : $"{message}: {exception.Message}";
-        var line = $"floe: {_time.GetUtcNow():HH:mm:ss.fff} {mark}{text.ReplaceLineEndings(" | ")}\n";
+        var line = $"floe: {_time.GetUtcNow():HH:mm:ss.fff} {mark}{Printable.Text(text.ReplaceLineEndings(" | "))}\n";
         if (_level <= LogLevel.Debug && exception is not null)
         {
-            line += exception + "\n";
+            line += Printable.Lines(exception.ToString()) + "\n";
         }
 
         Kept?.Add(line);

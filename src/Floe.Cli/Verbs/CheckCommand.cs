@@ -18,15 +18,17 @@ namespace Floe.Cli.Verbs;
 internal static class CheckCommand
 {
     private static readonly Option<string?> s_store = EnvironmentOption.Text("--store", "URL", "Also check that this store can be used");
-    private static readonly Option<int?> s_pid = new("--pid") { HelpName = "PID", Description = "Also check the process tree below this pid" };
+    private static readonly Option<long?> s_pid = Amounts.Whole("--pid", "PID", 1, int.MaxValue, "Also check the process tree below this pid");
     private static readonly Option<string?> s_baseline = EnvironmentOption.Text("--cpu-baseline", "LEVEL", "Also check that this CPU has the level");
     private static readonly Option<bool> s_json = new("--json") { Description = "Print JSON" };
 
     public static Command Build(Func<ILoggerFactory> log)
     {
         var command = new Command("check", """
-            Check what Floe needs: kernel, capabilities, CRIU, space, store, CPU; with --pid also whether a running
-            process tree can be frozen. Each line that fails says what to do. The status is 1 when anything fails.
+            Check whether this machine can freeze and thaw tasks, and with --pid whether a running process tree can be frozen.
+
+            Kernel, capabilities, CRIU, space, CPU, and with --store the store are looked at. Each line that fails says what to do.
+            The status is 1 when anything fails.
 
             Examples:
               floe check --store s3://bucket/floe
@@ -45,7 +47,7 @@ internal static class CheckCommand
         CpuBaseline? baseline = null;
         if (parsed.GetValue(s_baseline) is { } level && (baseline = CpuBaseline.TryParse(level, out var error)) is null)
         {
-            throw new FloeException(ExitCodes.Usage, $"--cpu-baseline: {error}");
+            throw new FloeException(ExitCodes.Usage, $"{EnvironmentOption.Source(parsed, s_baseline)}: {error}");
         }
 
         using var imds = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), TimeProvider.System);
@@ -64,7 +66,7 @@ internal static class CheckCommand
                 throw new FloeException(ExitCodes.Usage, $"--pid: there is no process {pid}");
             }
 
-            results.AddRange(TaskPreflight.Run(new TaskPreflightOptions { RootPid = pid }, cancellationToken));
+            results.AddRange(TaskPreflight.Run(new TaskPreflightOptions { RootPid = (int)pid }, cancellationToken));
         }
 
         if (parsed.GetValue(s_json))

@@ -11,7 +11,7 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe export</c>: a stored snapshot as plain CRIU images and a tar of the files.</summary>
 internal static class ExportCommand
 {
-    private static readonly Option<long?> s_snapshot = new("--snapshot") { HelpName = "N", Description = "Which snapshot; the newest when left out" };
+    private static readonly Option<long?> s_snapshot = Amounts.Whole("--snapshot", "N", 1, long.MaxValue, "Which snapshot; the newest when left out");
     private static readonly Option<bool> s_json = StoreVerb.Json();
     private static readonly Argument<string> s_key = StoreVerb.Key();
     private static readonly Argument<string> s_folder = new("FOLDER") { Description = "A new folder: images/, files.tar and deleted.txt are written there" };

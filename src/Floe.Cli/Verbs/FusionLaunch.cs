@@ -112,7 +112,7 @@ internal static class FusionLaunch
             Mount = new MountRequest(
                 FusionLine.MountDirectory,
                 Files(user),
-                new ContentStoreOptions { CacheFolder = place.Cache, MaxCacheBytes = Variable("FUSION_CACHE_SIZE") is { } size ? MountCommand.Size(size) : null })
+                new ContentStoreOptions { CacheFolder = place.Cache, MaxCacheBytes = Variable("FUSION_CACHE_SIZE") is { } size ? MountCommand.Size(size, "FUSION_CACHE_SIZE") : null })
             {
                 Work = line.Work,
                 OutputCopy = line.Work is null ? null : ".command.log",
@@ -143,7 +143,7 @@ internal static class FusionLaunch
     /// <summary>What carries no owner is the task's user's; snapshots are not: root restores them.</summary>
     private static FileSystemOptions Files(UserIds? user)
     {
-        var files = MountCommand.Options(null, "FUSION_TAGS", Variable("FUSION_TAGS"), "022");
+        var files = MountCommand.Options(null, "", Variable("FUSION_TAGS"), "FUSION_TAGS");
         return user is { } ids ? files with { Uid = ids.Uid, Gid = ids.Gid, RootOnlyName = FusionLine.StoreFolder } : files;
     }
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Runtime.InteropServices;
 using Floe.Agent;
 using Floe.Agent.Launch;
@@ -19,16 +18,22 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe mount</c>: buckets as a file system.</summary>
 internal static class MountCommand
 {
+    private const string CacheSizeVariable = "FUSION_CACHE_SIZE";
+    private const string TagsVariable = "FUSION_TAGS";
+
+    // A file's name has room for so many characters of any script.
+    private const int MaxLogName = 60;
+
     private static readonly Option<string?> s_root = EnvironmentOption.Text("--store-root", "URL",
         "The folder of a bucket to mount: s3://bucket or s3://bucket/prefix. Default: every bucket, at DIR/s3/BUCKET");
     private static readonly Option<bool> s_daemon = EnvironmentOption.Switch("--daemon",
-        "Go into the background once mounted; the log goes to FLOE_LOG_FILE");
+        "Go into the background once mounted; the log goes to FLOE_LOG_FILE. Default: a file in the cache folder with the name of DIR, like mnt-run7.log");
     private static readonly Option<string?> s_cache = EnvironmentOption.Text("--cache-folder", "DIR",
         "Where bytes are kept that are read ahead or not uploaded yet; mounts may share it. Default: a folder in /tmp");
     private static readonly Option<string?> s_cacheSize = EnvironmentOption.Text("--cache-size", "SIZE",
-        "Its limit, like 500M or 20G; FUSION_CACHE_SIZE counts too. Default: four fifths of what is free there", Environment.GetEnvironmentVariable("FUSION_CACHE_SIZE"));
+        "Its limit, like 500M or 20G; FUSION_CACHE_SIZE counts too. Default: four fifths of what is free there", other: CacheSizeVariable);
     private static readonly Option<string?> s_tags = EnvironmentOption.Text("--tags", "RULES",
-        "Tags of the objects that are written, by name: [pattern|pattern](name=value),[*](name=value); FUSION_TAGS counts too", Environment.GetEnvironmentVariable("FUSION_TAGS"));
+        "Tags of the objects that are written, by name: [pattern|pattern](name=value),[*](name=value); FUSION_TAGS counts too", other: TagsVariable);
     private static readonly Option<string?> s_umask = EnvironmentOption.Text("--umask", "MODE",
         "Taken off 777 for what carries no permissions of its own", "022");
     private static readonly Argument<string> s_directory = new("DIR") { Description = "An existing folder" };
@@ -41,7 +46,8 @@ internal static class MountCommand
             Runs until it is unmounted (umount, fusermount3 -u) or gets SIGINT or SIGTERM; what was written is in the bucket then.
             A second signal ends it at once. docs/semantics.md says what the mount promises.
 
-            Exit status: 0; 174 something could not be brought to the bucket (its bytes are kept and named); 2 wrong usage.
+            Exit status: 0; 174 it cannot be mounted (no /dev/fuse, no CAP_SYS_ADMIN), or something could not be brought to the bucket (its bytes are
+            kept and named); 2 wrong usage.
 
             Examples:
               floe mount /fusion                        a bucket's key is at /fusion/s3/BUCKET/KEY
@@ -64,7 +70,7 @@ internal static class MountCommand
         var contents = Contents(parsed);
         if (parsed.GetValue(s_daemon))
         {
-            return await Daemon.StartAsync("--daemon", "FLOE_DAEMON", cancellationToken).ConfigureAwait(false);
+            return await Daemon.StartAsync("--daemon", "FLOE_DAEMON", LogFile(contents.CacheFolder, directory), cancellationToken).ConfigureAwait(false);
         }
 
         var ownsCache = !Directory.Exists(contents.CacheFolder);
@@ -91,7 +97,7 @@ internal static class MountCommand
         using var signals = new Signals();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signals.Take);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signals.Take);
-        await using var mount = FileSystemMount.Start(directory, buckets, options, contents, log, TimeProvider.System, FuseOptions());
+        await using var mount = Start(directory, buckets, options, contents, log);
         Daemon.Ready();
         await Task.WhenAny(mount.Ended, signals.First).WaitAsync(cancellationToken).ConfigureAwait(false);
         try
@@ -102,6 +108,19 @@ internal static class MountCommand
         catch (OperationCanceledException)
         {
             throw new FloeException(ExitCodes.StoreError, "given up by a second signal; files that were being written may be missing from the bucket");
+        }
+    }
+
+    /// <exception cref="FloeException">The kernel does not let it.</exception>
+    private static FileSystemMount Start(string directory, IBucketService buckets, FileSystemOptions options, ContentStoreOptions contents, ILoggerFactory log)
+    {
+        try
+        {
+            return FileSystemMount.Start(directory, buckets, options, contents, log, TimeProvider.System, FuseOptions());
+        }
+        catch (Exception e) when (e is LinuxException or FuseException)
+        {
+            throw new FloeException(ExitCodes.StoreError, $"nothing can be mounted on {directory}: {e.Message}; 'floe check' says what is missing", e);
         }
     }
 
@@ -119,38 +138,49 @@ internal static class MountCommand
 
     private static bool IsMountPoint(string directory) => File.ReadLines("/proc/self/mountinfo").Any(line => line.Split(' ') is { Length: > 4 } fields && fields[4] == directory);
 
-    private static FileSystemOptions Options(ParseResult parsed) => Options(parsed.GetValue(s_root), "--tags", parsed.GetValue(s_tags), parsed.GetValue(s_umask)!);
+    private static FileSystemOptions Options(ParseResult parsed)
+    {
+        var umask = parsed.GetValue(s_umask)!;
+        var options = Options(parsed.GetValue(s_root), EnvironmentOption.Source(parsed, s_root), parsed.GetValue(s_tags), EnvironmentOption.Source(parsed, s_tags, TagsVariable));
+        return umask.Length is 0 or > 4 || umask.Any(c => c is < '0' or > '7')
+            ? throw new FloeException(ExitCodes.Usage, $"{EnvironmentOption.Source(parsed, s_umask)} takes an octal mode like 022; not '{umask}'")
+            : options with { UMask = Convert.ToUInt32(umask, 8) & 0x1FF };
+    }
 
     /// <summary>What a mount shows, for whoever makes one.</summary>
-    internal static FileSystemOptions Options(string? store, string tagsName, string? tags, string umask)
+    /// <param name="storeSource">What the store was given by: an option or a variable.</param>
+    /// <param name="tagsSource">The same of the tags.</param>
+    internal static FileSystemOptions Options(string? store, string storeSource, string? tags, string tagsSource)
     {
         BucketFolder? root = null;
         if (store is { } text)
         {
-            var url = StoreUrl.TryParse(text, out var error) ?? throw new FloeException(ExitCodes.Usage, error!);
+            var url = StoreUrl.TryParse(text, out var error) ?? throw new FloeException(ExitCodes.Usage, $"{storeSource}: {error}");
             root = url.Scheme == "s3"
                 ? new BucketFolder(url.Container, url.Path.Length == 0 ? "" : url.Path + "/")
-                : throw new FloeException(ExitCodes.Usage, $"'{text}': only buckets can be mounted; write s3://bucket/prefix");
+                : throw new FloeException(ExitCodes.Usage, $"{storeSource} '{text}': only buckets can be mounted; write s3://bucket/prefix");
         }
 
-        var rules = TagRules.TryParse(tags ?? "", out var fault) ?? throw new FloeException(ExitCodes.Usage, $"{tagsName}: {fault}");
-        return umask.Length is 0 or > 4 || umask.Any(c => c is < '0' or > '7')
-            ? throw new FloeException(ExitCodes.Usage, $"--umask takes an octal mode like 022; not '{umask}'")
-            : new FileSystemOptions { Root = root, Tags = rules, UMask = Convert.ToUInt32(umask, 8) & 0x1FF, Uid = Interop.geteuid(), Gid = Interop.getegid() };
+        var rules = TagRules.TryParse(tags ?? "", out var fault) ?? throw new FloeException(ExitCodes.Usage, $"{tagsSource}: {fault}");
+        return new FileSystemOptions { Root = root, Tags = rules, Uid = Interop.geteuid(), Gid = Interop.getegid() };
     }
 
     private static ContentStoreOptions Contents(ParseResult parsed)
     {
         var folder = parsed.GetValue(s_cache) ?? CachePlace.Make();
-        return new ContentStoreOptions { CacheFolder = Path.GetFullPath(folder), MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? Size(size) : null };
+        return new ContentStoreOptions { CacheFolder = Path.GetFullPath(folder), MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? Size(size, EnvironmentOption.Source(parsed, s_cacheSize, CacheSizeVariable)) : null };
     }
 
-    internal static long Size(string text)
+    /// <param name="source">What it was given by: an option or a variable.</param>
+    internal static long Size(string text, string source) => Sizes.TryParse(text, 1)
+        ?? throw new FloeException(ExitCodes.Usage, $"{source}: '{text}' is no size; write a number with K, M, G or T behind it, like 500M or 20GiB");
+
+    /// <summary>Beside the bytes that could not be uploaded, of which it tells. It stays when the mount has ended.</summary>
+    private static string LogFile(string cacheFolder, string directory)
     {
-        var unit = text.Length == 0 ? -1 : "KMGT".IndexOf(char.ToUpperInvariant(text[^1]), StringComparison.Ordinal);
-        var shift = (unit + 1) * 10;
-        return long.TryParse(unit < 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && number < long.MaxValue >> shift
-            ? number << shift : throw new FloeException(ExitCodes.Usage, $"'{text}' is no size; write a number with K, M, G or T behind it");
+        Directory.CreateDirectory(cacheFolder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var name = directory.Trim('/').Replace('/', '-');
+        return Path.Combine(cacheFolder, $"{(name.Length > MaxLogName ? name[^MaxLogName..] : name)}.log");
     }
 
     private static void RemoveEmpty(string folder)

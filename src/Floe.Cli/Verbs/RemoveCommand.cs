@@ -10,7 +10,7 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe rm</c>: removes a task, or one of its snapshots, from a store.</summary>
 internal static class RemoveCommand
 {
-    private static readonly Option<long?> s_snapshot = new("--snapshot") { HelpName = "N", Description = "Only this snapshot of the task" };
+    private static readonly Option<long?> s_snapshot = Amounts.Whole("--snapshot", "N", 1, long.MaxValue, "Only this snapshot of the task");
     private static readonly Option<bool> s_force = new("--force") { Description = "Even while a machine holds the task: its next commit then fails" };
     private static readonly Option<bool> s_json = StoreVerb.Json();
     private static readonly Argument<string> s_key = StoreVerb.Key();

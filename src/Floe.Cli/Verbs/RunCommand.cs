@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Floe.Agent;
 using Floe.Agent.Control;
+using Floe.Agent.Cpu;
 using Floe.Agent.Namespaces;
 using Floe.Agent.Files;
 using Floe.Agent.Launch;
@@ -13,6 +14,7 @@ using Floe.Cli.Console;
 using Floe.FileSystem.Content;
 using Floe.Linux.Processes;
 using Floe.S3;
+using Floe.Store;
 using Microsoft.Extensions.Logging;
 
 namespace Floe.Cli.Verbs;
@@ -20,6 +22,10 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe run</c>: starts a command, or goes on with it where another machine stopped.</summary>
 internal static class RunCommand
 {
+    // What Nextflow sets, and of tasks that have nothing to do with a mount, too.
+    private const string CacheSizeVariable = "FUSION_CACHE_SIZE";
+    private const string TagsVariable = "FUSION_TAGS";
+
     private static readonly Option<string?> s_store = EnvironmentOption.Text("--store", "URL",
         "Where snapshots are kept: s3://bucket/prefix or file:///folder. Default: a folder on this machine, printed at the start");
     private static readonly Option<string?> s_key = EnvironmentOption.Text("--key", "NAME",
@@ -49,9 +55,9 @@ internal static class RunCommand
     private static readonly Option<string?> s_mountCache = EnvironmentOption.Text("--mount-cache", "DIR",
         "With --mount: where bytes are kept that are read ahead or not uploaded yet. Default: a folder in /tmp");
     private static readonly Option<string?> s_cacheSize = EnvironmentOption.Text("--cache-size", "SIZE",
-        "With --mount: the limit of that folder, like 500M or 20G; FUSION_CACHE_SIZE counts too. Default: four fifths of what is free there", Environment.GetEnvironmentVariable("FUSION_CACHE_SIZE"));
+        "With --mount: the limit of that folder, like 500M or 20G; FUSION_CACHE_SIZE counts too. Default: four fifths of what is free there", other: CacheSizeVariable);
     private static readonly Option<string?> s_tags = EnvironmentOption.Text("--tags", "RULES",
-        "With --mount: tags of the objects that are written, by name: [pattern|pattern](name=value),[*](name=value); FUSION_TAGS counts too", Environment.GetEnvironmentVariable("FUSION_TAGS"));
+        "With --mount: tags of the objects that are written, by name: [pattern|pattern](name=value),[*](name=value); FUSION_TAGS counts too", other: TagsVariable);
     private static readonly Option<string?> s_baseline = EnvironmentOption.Text("--cpu-baseline", "LEVEL",
         "Hide CPU features above x86-64-v2, x86-64-v3 or x86-64-v4 from the task, so that it can move within a mixed fleet");
     private static readonly Option<bool> s_keep = EnvironmentOption.Switch("--keep",
@@ -65,7 +71,7 @@ internal static class RunCommand
     private static readonly Option<string?> s_noticeFile = EnvironmentOption.Text("--notice-file", "FILE",
         "Snapshot when this file appears; it may hold the seconds left, or a time");
     private static readonly Option<double> s_poll = EnvironmentOption.Seconds("--notice-poll", 2, 1, 5,
-        "How often the metadata service, or for the file, is asked");
+        "Seconds between two looks for a notice: at the metadata service, and for --notice-file");
     private static readonly Argument<string[]> s_command = new("COMMAND")
     {
         Description = "The command and its arguments, after --",
@@ -114,6 +120,7 @@ internal static class RunCommand
         }
 
         var options = Options(parsed, command);
+        Require(parsed);
         if (!PidNamespaceHost.IsInit)
         {
             // Here only what the inner process would find too late or say twice.
@@ -128,6 +135,20 @@ internal static class RunCommand
         }
 
         return await TaskRun.RunAsync(options, TimeProvider.System, log, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>What the agent would refuse, too, without knowing who said it.</summary>
+    private static void Require(ParseResult parsed)
+    {
+        if (parsed.GetValue(s_key) is { } key && !TaskKey.TryParse(key, out _, out var error))
+        {
+            throw new FloeException(ExitCodes.Usage, $"{EnvironmentOption.Source(parsed, s_key)} '{key}': {error}");
+        }
+
+        if (parsed.GetValue(s_baseline) is { } level && CpuBaseline.TryParse(level, out error) is null)
+        {
+            throw new FloeException(ExitCodes.Usage, $"{EnvironmentOption.Source(parsed, s_baseline)}: {error}");
+        }
     }
 
     private static RunOptions Options(ParseResult parsed, IReadOnlyList<byte[]> command)
@@ -186,22 +207,33 @@ internal static class RunCommand
     {
         if (parsed.GetValue(s_mount) is not { } directory)
         {
-            return parsed.GetValue(s_mountRoot) is null && parsed.GetValue(s_mountCache) is null
-                ? null : throw new FloeException(ExitCodes.Usage, "--mount-root and --mount-cache go with --mount DIR");
+            // Variables of size and tags may be there for others.
+            Option?[] lost =
+            [
+                parsed.GetValue(s_mountRoot) is null ? null : s_mountRoot, parsed.GetValue(s_mountCache) is null ? null : s_mountCache,
+                EnvironmentOption.IsGiven(parsed, s_cacheSize) ? s_cacheSize : null, EnvironmentOption.IsGiven(parsed, s_tags) ? s_tags : null,
+            ];
+            return lost.FirstOrDefault(o => o is not null) is { } option
+                ? throw new FloeException(ExitCodes.Usage, $"{EnvironmentOption.Source(parsed, option)} goes with --mount DIR, which is not there") : null;
         }
 
         var path = Path.GetFullPath(directory, workingDirectory);
         if (path == "/" || File.Exists(path))
         {
-            throw new FloeException(ExitCodes.Usage, $"--mount {directory}: nothing can be mounted there; name a folder like /fusion");
+            throw new FloeException(ExitCodes.Usage, $"{EnvironmentOption.Source(parsed, s_mount)} {directory}: nothing can be mounted there; name a folder like /fusion");
         }
 
         var given = parsed.GetValue(s_mountCache) is { } folder ? Path.GetFullPath(folder, workingDirectory) : null;
         var cache = given ?? CachePlace.Make();
         return new MountRequest(
             path,
-            MountCommand.Options(parsed.GetValue(s_mountRoot), "--tags", parsed.GetValue(s_tags), "022"),
-            new ContentStoreOptions { CacheFolder = cache, MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? MountCommand.Size(size) : null })
+            MountCommand.Options(
+                parsed.GetValue(s_mountRoot), EnvironmentOption.Source(parsed, s_mountRoot), parsed.GetValue(s_tags), EnvironmentOption.Source(parsed, s_tags, TagsVariable)),
+            new ContentStoreOptions
+            {
+                CacheFolder = cache,
+                MaxCacheBytes = parsed.GetValue(s_cacheSize) is { } size ? MountCommand.Size(size, EnvironmentOption.Source(parsed, s_cacheSize, CacheSizeVariable)) : null,
+            })
         {
             RemovesCacheFolder = given is not null,
         };

@@ -11,6 +11,7 @@ public static unsafe partial class Interop
     public const int O_EXCL = 0x80;
     public const int O_NOCTTY = 0x100;
     public const int O_TRUNC = 0x200;
+    public const int O_APPEND = 0x400;
     public const int O_PATH = 0x200000;
     public const int O_NOATIME = 0x40000;
 

@@ -61,6 +61,17 @@ public sealed class MountVerbTests
         Assert.Equal("out\n", Encoding.UTF8.GetString(server.Read("run/out")!));
     }
 
+    [Fact]
+    public async Task Mount_DaemonWhoseUploadIsRefused_TellsItInTheLogOfItsCacheFolder()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var machine = await Machine.CreateAsync(new() { Kind = MachineKind.Host }, Token);
+        await ShellAsync(machine, server, $"mkdir {Folder}; {Floe} mount --daemon --cache-folder /cache --store-root s3://{S3Double.Bucket}/run {Folder}");
+        server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 403, Code = "AccessDenied", Where = c => c.Method == "PUT" });
+        await ShellAsync(machine, server, $"echo kept > {Folder}/refused; umount {Folder}; for i in $(seq 500); do pgrep -x floe || exit 0; sleep 0.02; done; exit 1");
+        Assert.Contains("run/refused", await ShellAsync(machine, server, "cat /cache/*.log"), StringComparison.Ordinal);
+    }
+
     /// <summary>The kernel's own read-ahead, 128 KiB, costs eight requests for one; the setting is in sysfs, which most containers see read-only.</summary>
     [Fact]
     public async Task Mount_WhereSysIsReadOnly_TheKernelReadsAheadByTheMebibyteAllTheSame()

@@ -20,7 +20,9 @@ internal static class FloeProgram
     public static string Path { get; } =
         System.IO.Path.GetFullPath(System.IO.Path.Combine(AppContext.BaseDirectory, "../../Floe.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "floe"));
 
-    public static async Task<Said> RunAsync(IReadOnlyList<string> arguments, IReadOnlyList<(string Name, string Value)>? variables = null, string? input = null)
+    /// <param name="through">A program, by its path, and the arguments behind which it takes a command: it runs floe.</param>
+    public static async Task<Said> RunAsync(
+        IReadOnlyList<string> arguments, IReadOnlyList<(string Name, string Value)>? variables = null, string? input = null, IReadOnlyList<string>? through = null)
     {
         using var folder = new ScratchFolder();
         await File.WriteAllTextAsync(folder["in"], input ?? "");
@@ -41,8 +43,8 @@ internal static class FloeProgram
         {
             var process = ChildProcess.Start(new ChildProcessOptions
             {
-                Path = Encoding.UTF8.GetBytes(Path),
-                Arguments = [.. arguments.Prepend("floe").Select(Encoding.UTF8.GetBytes)],
+                Path = Encoding.UTF8.GetBytes(through?[0] ?? Path),
+                Arguments = [.. (through is null ? ["floe"] : through.Append(Path)).Concat(arguments).Select(Encoding.UTF8.GetBytes)],
                 Environment = [.. inherited.Concat(set.Select(v => $"{v.Name}={v.Value}")).Select(Encoding.UTF8.GetBytes)],
                 Descriptors = [(input0, 0), (stdout, 1), (stderr, 2)],
             });

@@ -1,3 +1,5 @@
+using System.CommandLine;
+using Floe.Cli.Console;
 using Xunit;
 
 namespace Floe.Operations.Tests.Cli;
@@ -81,13 +83,17 @@ public sealed class PlanCommandTests
     [InlineData("64GiB", 64)]
     [InlineData("512MiB", 0.5)]
     [InlineData("1.5T", 1536)]
-    public void Memory_Sizes_AreRead(string text, double gib) => Assert.Equal(gib, Floe.Cli.Console.Amounts.TryParseGiB(text));
+    public void Memory_Sizes_AreRead(string text, double gib)
+    {
+        var option = Amounts.Memory("--memory", "");
+        Assert.Equal(gib, new RootCommand { option }.Parse(["--memory", text]).GetValue(option));
+    }
 
     [Theory]
-    [InlineData("")]
     [InlineData("GiB")]
     [InlineData("-1")]
     [InlineData("0")]
-    [InlineData("1PiB")]
-    public void Memory_Nonsense_IsNull(string text) => Assert.Null(Floe.Cli.Console.Amounts.TryParseGiB(text));
+    [InlineData("2PiB")]
+    public void Memory_Nonsense_IsRefused(string text) =>
+        Assert.Contains("takes a size like 64GiB", new RootCommand { Amounts.Memory("--memory", "") }.Parse(["--memory", text]).Errors[0].Message, StringComparison.Ordinal);
 }
