@@ -23,8 +23,9 @@ internal static class DoctorCommand
     public static Command Build(Func<ILoggerFactory> log)
     {
         var command = new Command("doctor", """
-            Check an AWS Batch queue or compute environment against everything that snapshots need: provider, Spot, image and kernel, regions,
-            instance types, launch template, permissions, retry rules. It only reads.
+            Check an AWS Batch queue or compute environment against everything that snapshots need.
+
+            Provider, Spot, image and kernel, regions, instance types, launch template, permissions and retry rules are looked at. It only reads.
 
             Exit status: 0 sound, 1 something failed, 2 wrong usage.
 

@@ -9,9 +9,9 @@ internal static class ForgeCommand
     public static Command Build(Func<ILoggerFactory> log)
     {
         var command = new Command("forge", """
-            Make, show or remove an AWS Batch environment that is right for snapshots: Spot and on-demand compute environments with their queues, a launch template
-            that mounts the NVMe, least-privilege roles, Amazon Linux 2023.
+            Make, show or remove an AWS Batch environment that is right for snapshots.
 
+            It has Spot and on-demand compute environments with their queues, a launch template that mounts the NVMe, least-privilege roles, Amazon Linux 2023.
             Everything carries the tag floe:environment; what does not is never touched. A run that broke off is gone on with by the same line.
 
             Examples:

@@ -27,8 +27,10 @@ internal static class GcCommand
     public static Command Build(Func<ILoggerFactory> log)
     {
         var command = new Command("gc", """
-            Remove what dead machines left under a prefix: unfinished uploads, and tasks with their snapshots, in the
-            store that the prefix is, or in the work directories below it (.floe/), that no machine has touched since.
+            Remove what dead machines left under a prefix: unfinished uploads, and tasks with their snapshots.
+
+            Tasks are looked for in the store that the prefix is, and in the work directories below it (.floe/). Nothing goes that a machine has
+            touched since.
 
             Exit status: 0; 174 the bucket failed; 2 wrong usage.
 
