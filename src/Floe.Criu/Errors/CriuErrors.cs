@@ -1,3 +1,4 @@
+using Floe.Linux;
 using Floe.Linux.Processes;
 
 namespace Floe.Criu.Errors;
@@ -49,10 +50,18 @@ internal static class CriuErrors
         ("CPU capabilities do not match", "this CPU lacks features of the one that the task was started on", "restore on a CPU of the same or a newer generation, or start tasks with --cpu-baseline"),
         ("kerndat_tcp_repair failed", "CRIU finds no loopback interface", "ip link set lo up"),
         ("Unexpected rt vDSO area bounds", "this CRIU is too old for this kernel", $"use a CRIU >= {CriuInstallation.Minimum}"),
-        ("Cannot allocate memory", "memory ran out", "use a machine with more memory"),
+        ("Cannot allocate memory", "memory ran out", MoreMemory),
         ("No space left on device", "a file system is full", "make room"),
         ("Timeout reached", "the task could not be stopped in time: a process waits in the kernel (a hanging network file system?)", "try again"),
     ];
+
+    /// <summary>
+    /// CRIU's words for a process of the tree that somebody killed (criu/cr-restore.c, sigchld_process). Only where they come first: with
+    /// whatever else goes wrong CRIU itself kills the rest of the tree, and says the same of each.
+    /// </summary>
+    private const string Killed = " killed by signal 9";
+
+    private const string MoreMemory = "use a machine with more memory";
 
     /// <summary>Lines that CRIU calls errors and that stop nothing.</summary>
     private static readonly string[] s_harmless =
@@ -61,9 +70,28 @@ internal static class CriuErrors
         "One of more action scripts failed", "Dumping FAILED", "Restoring FAILED", "Unable to create tun",
     ];
 
+    /// <summary>
+    /// As <see cref="Translate"/>, of a restore: the kernel ends processes for want of memory in a cgroup without an error that CRIU could
+    /// tell, the tree's or CRIU itself, and then a machine with more memory is needed and no other snapshot.
+    /// </summary>
+    /// <param name="isKilledByFloe">Signal 9 in <paramref name="status"/> is Floe's own.</param>
+    public static CriuException TranslateRestore(ExitStatus status, IReadOnlyList<string> errors, bool isKilledByFloe)
+    {
+        var first = errors.FirstOrDefault(IsMeant);
+        if (first?.Contains(Killed, StringComparison.Ordinal) == true)
+        {
+            return new CriuException($"restore failed: the kernel ended a process, most likely because memory ran out (CRIU: {Text(first)})", MoreMemory, errors);
+        }
+
+        var error = Translate("restore", status, errors, null);
+        return error.Hint is null && status.Signal == Interop.SIGKILL && !isKilledByFloe
+            ? new CriuException("restore failed: the kernel ended CRIU, most likely because memory ran out", MoreMemory, errors)
+            : error;
+    }
+
     public static CriuException Translate(string operation, ExitStatus status, IReadOnlyList<string> errors, Exception? inner)
     {
-        var lines = errors.Where(line => !Array.Exists(s_harmless, harmless => line.Contains(harmless, StringComparison.Ordinal))).ToList();
+        var lines = errors.Where(IsMeant).ToList();
         foreach (var line in lines)
         {
             foreach (var (text, message, hint) in s_known)
@@ -78,6 +106,8 @@ internal static class CriuErrors
         var said = lines.Count > 0 ? Text(lines[0]) : inner?.Message ?? "no reason given";
         return new CriuException($"{operation} failed: CRIU ended with {status}: {said}", null, errors, inner);
     }
+
+    private static bool IsMeant(string line) => !Array.Exists(s_harmless, harmless => line.Contains(harmless, StringComparison.Ordinal));
 
     /// <summary>The line without "Error (file:line): ".</summary>
     private static string Text(string line)

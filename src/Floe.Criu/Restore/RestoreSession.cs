@@ -21,6 +21,9 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>CRIU did not end by itself.</summary>
+    private bool _killedIt;
+
     public static async Task<ChildProcess> RunAsync(TimeProvider time, ILogger logger, CriuInstallation criu, RestoreRequest request, IImageSource source, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -101,13 +104,15 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
 
         root?.Signal(Interop.SIGKILL);
         await EndTreeAsync(tree, since).ConfigureAwait(false);
-        if ((serve.Failure ?? refusal) is { } cause)
+        // A killed CRIU breaks off in the middle of what it asks: that is no failure of the images.
+        var isKilled = status.Signal == Interop.SIGKILL && !_killedIt;
+        if ((serve.Failure ?? refusal) is { } cause && !(isKilled && cause is ImageStreamException or LinuxException))
         {
             ExceptionDispatchInfo.Throw(cause);
         }
 
         cancellationToken.ThrowIfCancellationRequested();
-        throw CriuErrors.Translate("restore", status, CriuLog.Errors(LogPath, OutputPath), null);
+        throw CriuErrors.TranslateRestore(status, CriuLog.Errors(LogPath, OutputPath), _killedIt);
     }
 
     private async Task<ExitStatus> EndAsync(ChildProcess process, bool answered)
@@ -121,6 +126,7 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
             catch (TimeoutException)
             {
                 LogKilling(logger, process.Pid);
+                _killedIt = true;
                 process.Signal(Interop.SIGKILL);
             }
         }

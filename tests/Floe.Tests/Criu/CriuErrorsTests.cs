@@ -1,3 +1,4 @@
+using Floe.Agent.Snapshots;
 using Floe.Criu.Errors;
 using Floe.Linux.Processes;
 using Xunit;
@@ -46,4 +47,35 @@ public sealed class CriuErrorsTests
     [Fact]
     public void Translate_NothingSaid_NamesTheExit() =>
         Assert.Contains("signal 9", CriuErrors.Translate("dump", new ExitStatus(0, 9), [], null).Message);
+
+    [Theory]
+    [InlineData("Error (criu/cr-restore.c:1262): 1001 killed by signal 9: Killed\nError (criu/cr-restore.c:2331): Restoring FAILED.\n", 1, 0)]
+    [InlineData("  1000: Error (criu/cr-restore.c:1262): 1001 killed by signal 9: Killed\nError (criu/cr-restore.c:1258): 1000 exited, status=1\n", 1, 0)]
+    [InlineData("", 0, 9)]
+    public void TranslateRestore_AProcessWasKilled_SaysThatMemoryRanOut(string log, int code, int signal)
+    {
+        var error = CriuErrors.TranslateRestore(new ExitStatus(code, signal), CriuLog.ErrorsIn(Noise + log), isKilledByFloe: false);
+        Assert.Contains("memory ran out", error.Message, StringComparison.Ordinal);
+        Assert.Equal("use a machine with more memory", error.Hint);
+        Assert.Equal(RestoreFault.Target, RestoreFaults.Of(error));
+    }
+
+    /// <summary>CRIU kills the rest of the tree when something else goes wrong: that says nothing about memory.</summary>
+    [Theory]
+    [InlineData("Error (criu/x.c:1): something new\nError (criu/cr-restore.c:1262): 1001 killed by signal 9: Killed\n", 1, 0, false)]
+    [InlineData("Error (criu/cr-restore.c:1262): 1001 killed by signal 11: Segmentation fault\n", 1, 0, false)]
+    [InlineData("", 0, 9, true)]
+    public void TranslateRestore_KilledForAnotherReason_IsUnexplained(string log, int code, int signal, bool isKilledByFloe)
+    {
+        var error = CriuErrors.TranslateRestore(new ExitStatus(code, signal), CriuLog.ErrorsIn(Noise + log), isKilledByFloe);
+        Assert.Null(error.Hint);
+        Assert.Equal(RestoreFault.Unexplained, RestoreFaults.Of(error));
+    }
+
+    [Fact]
+    public void TranslateRestore_KnownCauseBesideAKill_NamesTheCause()
+    {
+        const string log = "Error (criu/cr-restore.c:1237): Can't fork for 1001: File exists\nError (criu/cr-restore.c:1262): 1000 killed by signal 9: Killed\n";
+        Assert.Contains("fresh container", CriuErrors.TranslateRestore(new ExitStatus(1, 0), CriuLog.ErrorsIn(log), isKilledByFloe: false).Hint!, StringComparison.Ordinal);
+    }
 }
