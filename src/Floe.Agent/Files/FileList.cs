@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using Floe.Linux;
 using Floe.Store;
 using Microsoft.Win32.SafeHandles;
@@ -10,6 +11,8 @@ namespace Floe.Agent.Files;
 /// </summary>
 public sealed class FileList : IDisposable
 {
+    private const int AheadBytes = 1 << 20;
+
     private readonly FileStream? _copy;
 
     private FileList(FileStream? copy) => _copy = copy;
@@ -32,9 +35,7 @@ public sealed class FileList : IDisposable
         var list = new FileList(copy);
         try
         {
-            await source.ReadStreamsAsync([stream], new CopyingConsumer(copy), cancellationToken).ConfigureAwait(false);
-            await copy.FlushAsync(cancellationToken).ConfigureAwait(false);
-            list.Check(source, cancellationToken);
+            await list.ReadAsync(source, stream, copy, cancellationToken).ConfigureAwait(false);
             return list;
         }
         catch
@@ -45,14 +46,13 @@ public sealed class FileList : IDisposable
     }
 
     /// <summary>All records from the first on. Several enumerations may run at the same time.</summary>
-    public IEnumerable<FileRecord> Records()
-    {
-        if (_copy is null)
-        {
-            yield break;
-        }
+    public IEnumerable<FileRecord> Records() => _copy is null ? [] : Records(new BufferedCopy(_copy.SafeFileHandle));
 
-        using var reader = new RecordReader(new BufferedCopy(_copy.SafeFileHandle), "the snapshot's file list");
+    public void Dispose() => _copy?.Dispose();
+
+    private static IEnumerable<FileRecord> Records(Stream input)
+    {
+        using var reader = new RecordReader(input, "the snapshot's file list");
         FileRecordCodec.ReadHeader(reader);
         for (long count = 0; FileRecordCodec.Read(reader, count) is { } record; count++)
         {
@@ -60,14 +60,36 @@ public sealed class FileList : IDisposable
         }
     }
 
-    public void Dispose() => _copy?.Dispose();
+    /// <summary>
+    /// Copies and checks at once, so that what is no list is not taken to its end: an index of a few bytes may name any number of
+    /// zeros, and any number of times the same block.
+    /// </summary>
+    private async Task ReadAsync(ISnapshotSource source, StoredStream stream, FileStream copy, CancellationToken cancellationToken)
+    {
+        var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: AheadBytes, resumeWriterThreshold: AheadBytes / 2, useSynchronizationContext: false));
+        var checking = Task.Run(() => Check(source, Records(new CopyingInput(pipe.Reader.AsStream(), copy)), cancellationToken), CancellationToken.None);
+        Exception? failure = null;
+        try
+        {
+            await source.ReadStreamsAsync([stream], new PipeConsumer(pipe.Writer), cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+
+        // The check ends with what went wrong here, or has ended with what it found and stopped this.
+        await pipe.Writer.CompleteAsync(failure).ConfigureAwait(false);
+        await checking.ConfigureAwait(false);
+        await copy.FlushAsync(cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Order, and that the contents fill the streams without gap or overlap.</summary>
-    private void Check(ISnapshotSource source, CancellationToken cancellationToken)
+    private void Check(ISnapshotSource source, IEnumerable<FileRecord> records, CancellationToken cancellationToken)
     {
         var streams = new List<long>();
         FileRecord? previous = null;
-        foreach (var record in Records())
+        foreach (var record in records)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var order = previous is null ? -1 : KernelPath.Compare(previous.Path, record.Path);
@@ -120,32 +142,64 @@ public sealed class FileList : IDisposable
         }
     }
 
-    private sealed class CopyingConsumer(FileStream copy) : IStreamConsumer
+    /// <summary>Fails as soon as nobody reads any more.</summary>
+    private sealed class PipeConsumer(PipeWriter pipe) : IStreamConsumer
     {
-        private static readonly byte[] s_zeros = new byte[4096];
+        private static readonly byte[] s_zeros = new byte[16 << 10];
 
         public ValueTask BeginAsync(StoredStream stream, CancellationToken cancellationToken) => default;
 
-        public ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => copy.WriteAsync(data, cancellationToken);
+        public async ValueTask DataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+        {
+            if ((await pipe.WriteAsync(data, cancellationToken).ConfigureAwait(false)).IsCompleted)
+            {
+                throw new IOException("the file list's reader has stopped");
+            }
+        }
 
-        public ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken)
+        public async ValueTask ZerosAsync(long byteCount, CancellationToken cancellationToken)
         {
             for (; byteCount > 0; byteCount -= s_zeros.Length)
             {
-                copy.Write(s_zeros, 0, (int)Math.Min(byteCount, s_zeros.Length));
+                await DataAsync(s_zeros.AsMemory(0, (int)Math.Min(byteCount, s_zeros.Length)), cancellationToken).ConfigureAwait(false);
             }
-
-            return default;
         }
 
         public ValueTask EndAsync(CancellationToken cancellationToken) => default;
     }
 
+    /// <summary>Writes to the copy what is read.</summary>
+    private sealed class CopyingInput(Stream input, FileStream copy) : ReadStream
+    {
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            var read = input.Read(buffer, offset, count);
+            copy.Write(buffer, offset, read);
+            return read;
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            input.Dispose();
+            base.Dispose(disposing);
+        }
+    }
+
     /// <summary>Reads the copy at a position of its own.</summary>
-    private sealed class BufferedCopy(SafeFileHandle file) : Stream
+    private sealed class BufferedCopy(SafeFileHandle file) : ReadStream
     {
         private long _position;
 
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            var read = RandomAccess.Read(file, buffer.AsSpan(offset, count), _position);
+            _position += read;
+            return read;
+        }
+    }
+
+    private abstract class ReadStream : Stream
+    {
         public override bool CanRead => true;
 
         public override bool CanSeek => false;
@@ -155,13 +209,6 @@ public sealed class FileList : IDisposable
         public override long Length => throw new NotSupportedException();
 
         public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-        public override int Read(byte[] buffer, int offset, int count)
-        {
-            var read = RandomAccess.Read(file, buffer.AsSpan(offset, count), _position);
-            _position += read;
-            return read;
-        }
 
         public override void Flush()
         {

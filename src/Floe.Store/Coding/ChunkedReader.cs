@@ -6,7 +6,7 @@ namespace Floe.Store.Coding;
 internal static class ChunkedReader
 {
     /// <summary>The body of an object of chunks that must hold exactly <paramref name="rawBytes"/>. A breach is an <see cref="InvalidDataException"/>.</summary>
-    public static byte[] Read(ReadOnlySpan<byte> stored, long rawBytes)
+    public static ReadOnlyMemory<byte> Read(ReadOnlySpan<byte> stored, long rawBytes)
     {
         var reader = new ByteReader(stored);
         if (!reader.Bytes(8).SequenceEqual(ChunkedWriter.Magic))
@@ -34,6 +34,6 @@ internal static class ChunkedReader
             body.Write(chunk, 0, (int)rawLength);
         }
 
-        return body.Length == rawBytes ? body.ToArray() : throw new InvalidDataException($"{body.Length} bytes instead of {rawBytes}");
+        return body.Length == rawBytes ? body.GetBuffer().AsMemory(0, (int)rawBytes) : throw new InvalidDataException($"{body.Length} bytes instead of {rawBytes}");
     }
 }

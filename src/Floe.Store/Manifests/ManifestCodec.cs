@@ -88,10 +88,12 @@ internal static class ManifestCodec
         {
             Require(
                 pack is not null && PackName.TryParse(pack.Name) is not null && names.Add(pack.Name) && IsSha256(pack.DirectorySha256)
-                && pack.Size is > 0 and <= PackFormat.MaxPackBytes && pack.DirectoryLength > 0 && pack.DirectoryOffset > 0
+                && pack.Size is > 0 and <= PackFormat.MaxPackBytes && pack.DirectoryLength is > 0 and <= PackFormat.MaxDirectoryBytes && pack.DirectoryOffset > 0
                 && pack.DirectoryOffset + pack.DirectoryLength + PackFormat.FooterBytes == pack.Size,
                 "one of its packs is impossible");
         }
+
+        Require(manifest.Packs.Sum(p => (long)p.DirectoryLength) <= PackFormat.MaxDirectoriesBytes, "its packs' directories are impossibly long");
     }
 
     private static bool IsSha256(string text) => text.Length == 64 && text.All(c => c is >= '0' and <= '9' or >= 'a' and <= 'f');

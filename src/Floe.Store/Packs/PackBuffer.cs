@@ -49,7 +49,8 @@ internal sealed class PackBuffer(NativeBuffer memory)
     /// <summary>A place for frames of <paramref name="storedBytes"/> with these directory entries; -1 when they do not fit any more.</summary>
     public int Reserve(int storedBytes, ReadOnlySpan<byte> entries, int frames)
     {
-        if ((long)Used + storedBytes + _directory.Length + entries.Length + PackFormat.FooterBytes > memory.Length)
+        if ((long)Used + storedBytes + _directory.Length + entries.Length + PackFormat.FooterBytes > memory.Length
+            || _directory.Length + entries.Length > PackFormat.MaxDirectoryBytes)
         {
             return -1;
         }

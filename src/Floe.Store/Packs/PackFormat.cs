@@ -14,6 +14,12 @@ internal static class PackFormat
 
     private static ReadOnlySpan<byte> Magic => "FLOEPACK"u8;
 
+    /// <summary>Of one pack. Only blocks of a few bytes each come near it; the pack then ends early.</summary>
+    public const int MaxDirectoryBytes = 64 << 20;
+
+    /// <summary>Of all packs that a manifest names: a reader holds them in memory. Of blocks of 16 KiB they are a thousandth of the data.</summary>
+    public const long MaxDirectoriesBytes = 16L << 30;
+
     /// <summary>Appends one frame's directory entry. <paramref name="checksum"/> is XxHash3-64 of the stored bytes of a compressed frame; unused for raw.</summary>
     public static void WriteEntry(ByteWriter to, uint frame, FrameCodec codec, int storedBytes, ulong checksum, ReadOnlySpan<BlockId> blocks)
     {

@@ -26,6 +26,8 @@ public sealed class SnapshotReader : ISnapshotSource
     /// <summary>Each is a few KiB, and what they take is the time until the store answers; it lets as many through as it can.</summary>
     private const int DirectoriesAtOnce = 256;
 
+    private const int IndexBytesAtOnce = 4 << 20;
+
     private readonly IObjectStore _objects;
     private readonly TaskKey _task;
     private readonly SnapshotIndex _index;
@@ -82,8 +84,7 @@ public sealed class SnapshotReader : ISnapshotSource
     internal static async Task<SnapshotReader> OpenAsync(IObjectStore objects, TaskKey task, Manifest manifest, SnapshotReaderOptions options, CancellationToken cancellationToken)
     {
         var key = IndexKeyOf(task, manifest);
-        var stored = new byte[manifest.Index.Size];
-        await StoredObjects.ReadAsync(objects, key, 0, stored, cancellationToken).ConfigureAwait(false);
+        var stored = await StoredObjects.ReadAsync(objects, key, 0, (int)manifest.Index.Size, IndexBytesAtOnce, cancellationToken).ConfigureAwait(false);
         if (!Convert.ToHexStringLower(SHA256.HashData(stored)).Equals(manifest.Index.Sha256, StringComparison.Ordinal))
         {
             throw new SnapshotDamagedException(key.Value, "its SHA-256 does not match the manifest");
@@ -91,7 +92,7 @@ public sealed class SnapshotReader : ISnapshotSource
 
         try
         {
-            return new SnapshotReader(objects, task, manifest, SnapshotIndex.Parse(ChunkedReader.Read(stored, manifest.Index.RawBytes)), options);
+            return new SnapshotReader(objects, task, manifest, SnapshotIndex.Parse(ChunkedReader.Read(stored, manifest.Index.RawBytes).Span), options);
         }
         catch (InvalidDataException problem)
         {

@@ -5,6 +5,23 @@ namespace Floe.Store.Reading;
 /// <summary>Reads parts of a snapshot's objects; what shows that an object is not what the manifest says is a <see cref="SnapshotDamagedException"/>.</summary>
 internal static class StoredObjects
 {
+    /// <summary>
+    /// A part of an object as an array. Its length is somebody's claim, so memory grows with what really comes: up to
+    /// <paramref name="atOnce"/> bytes take one request, what is longer is asked for in pieces that double.
+    /// </summary>
+    public static async Task<byte[]> ReadAsync(IObjectStore objects, ObjectKey key, long offset, int length, int atOnce, CancellationToken cancellationToken)
+    {
+        var bytes = Array.Empty<byte>();
+        while (bytes.Length < length)
+        {
+            var read = bytes.Length;
+            Array.Resize(ref bytes, (int)Math.Min(length, Math.Max(atOnce, 2L * read)));
+            await ReadAsync(objects, key, offset + read, bytes.AsMemory(read), cancellationToken).ConfigureAwait(false);
+        }
+
+        return bytes;
+    }
+
     public static async Task ReadAsync(IObjectStore objects, ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken)
     {
         try

@@ -4,6 +4,7 @@ using Floe.Store.Coding;
 using Floe.Store.Indexes;
 using Floe.Store.Keeping;
 using Floe.Store.Manifests;
+using Floe.Store.Packs;
 
 namespace Floe.Store.Writing;
 
@@ -35,6 +36,11 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
 
     public async Task<Manifest> RunAsync(SnapshotDraft draft, int keep, long began, CancellationToken cancellationToken)
     {
+        if (draft.Packs.Sum(p => (long)p.DirectoryLength) is var directories && directories > PackFormat.MaxDirectoriesBytes)
+        {
+            throw new ObjectStoreException(ObjectStoreErrorKind.TooLarge, $"the directories of the snapshot's packs would have {directories} bytes, at most {PackFormat.MaxDirectoriesBytes} can be read back");
+        }
+
         var (bytes, rawBytes) = Encode(draft.Index);
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {

@@ -95,6 +95,56 @@ public sealed class FileListHostileTests
         Assert.Empty(Directory.EnumerateFileSystemEntries(machine.Root));
     }
 
+    /// <summary>A few bytes of an index name more zeros than any machine has memory for.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(8)]
+    [InlineData(100)]
+    public async Task LoadAsync_ListThatEndsInZerosWithoutEnd_RefusesAtOnce(int trueBytes)
+    {
+        var start = new MemoryStream();
+        var writer = new RecordWriter(start);
+        FileRecordCodec.WriteHeader(writer);
+        for (var i = 0; i < 10; i++)
+        {
+            FileRecordCodec.Write(writer, new FileRecord { Kind = FileRecordKind.Directory, Path = Text($"directory-{i}"), Mode = 0x1ED });
+        }
+
+        writer.Flush();
+        var snapshot = new MemorySnapshot();
+        using (var sink = snapshot.CreateSink())
+        {
+            sink.BeginSegment(snapshot.AddStream(FileStreams.ListName), 0);
+            if (trueBytes > 0)
+            {
+                sink.Append(start.ToArray().AsSpan(0, trueBytes));
+            }
+
+            sink.AppendZeros(1L << 60);
+            sink.EndSegment();
+        }
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        var e = await Assert.ThrowsAsync<FileStateException>(() => FileList.LoadAsync(snapshot, patience.Token));
+
+        Assert.True(e.IsDamage);
+    }
+
+    /// <summary>The same block again and again: it costs the store nothing either.</summary>
+    [Fact]
+    public async Task LoadAsync_SameRecordsWithoutEnd_RefusesAtOnce()
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        var e = await Assert.ThrowsAsync<FileStateException>(() => FileList.LoadAsync(new EndlessList(), patience.Token));
+
+        Assert.Contains("out of order", e.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>What went wrong in the store is told as that, and not as a list that ends early.</summary>
+    [Fact]
+    public async Task LoadAsync_StoreFails_TellsWhatFailed() =>
+        await Assert.ThrowsAsync<Floe.Store.SnapshotDamagedException>(() => FileList.LoadAsync(new EndlessList(failsAtOnce: true), CancellationToken.None));
+
     private static byte[] Text(string text) => System.Text.Encoding.UTF8.GetBytes(text);
 
     private static MemorySnapshot Listing(byte[] path) => Listing(new FileRecord { Kind = FileRecordKind.Directory, Path = path, Mode = 0x1ED });
@@ -112,6 +162,43 @@ public sealed class FileListHostileTests
         FileRecordCodec.WriteEnd(writer, records.Length);
         writer.Flush();
         return new MemorySnapshot().With(FileStreams.ListName, bytes.ToArray());
+    }
+
+    private sealed class EndlessList(bool failsAtOnce = false) : Floe.Store.ISnapshotSource
+    {
+        private readonly Floe.Store.StoredStream _stream = new(new Floe.Store.StreamId(0), FileStreams.ListName, long.MaxValue >> 3);
+
+        public IReadOnlyCollection<string> SmallImageNames => [];
+
+        public IReadOnlyList<Floe.Store.StoredStream> Streams => [_stream];
+
+        public ReadOnlyMemory<byte>? TryGetSmallImage(string name) => null;
+
+        public Floe.Store.StoredStream? TryGetStream(string name) => name == FileStreams.ListName ? _stream : null;
+
+        public async Task ReadStreamsAsync(IReadOnlyList<Floe.Store.StoredStream> streams, Floe.Store.IStreamConsumer consumer, CancellationToken cancellationToken)
+        {
+            var bytes = new MemoryStream();
+            var writer = new RecordWriter(bytes);
+            FileRecordCodec.WriteHeader(writer);
+            for (var i = 0; i < 100; i++)
+            {
+                writer.Flush();
+                await consumer.DataAsync(bytes.ToArray(), cancellationToken);
+                if (failsAtOnce)
+                {
+                    throw new Floe.Store.SnapshotDamagedException("packs/1-1", "it is cut off");
+                }
+
+                bytes.SetLength(0);
+                FileRecordCodec.Write(writer, new FileRecord { Kind = FileRecordKind.Directory, Path = Text("directory"), Mode = 0x1ED });
+            }
+
+            while (true)
+            {
+                await consumer.DataAsync(bytes.ToArray(), cancellationToken);
+            }
+        }
     }
 
     private sealed class CopyTo(Stream target) : Floe.Store.IStreamConsumer

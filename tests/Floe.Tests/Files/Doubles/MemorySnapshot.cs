@@ -36,7 +36,7 @@ internal sealed class MemorySnapshot : ISnapshotContent, ISnapshotSource
 
     public void AddSmallImage(string name, byte[] content) => _images.Add(name, content);
 
-    public ReadOnlyMemory<byte>? TryGetSmallImage(string name) => _images.TryGetValue(name, out var image) ? image : null;
+    public ReadOnlyMemory<byte>? TryGetSmallImage(string name) => _images.TryGetValue(name, out var image) ? new ReadOnlyMemory<byte>?(image) : null;
 
     public StoredStream? TryGetStream(string name) => Streams.FirstOrDefault(stream => stream.Name == name);
 

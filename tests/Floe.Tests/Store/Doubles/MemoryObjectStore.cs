@@ -28,6 +28,9 @@ internal sealed class MemoryObjectStore : IObjectStore
 
     public int Gets { get; private set; }
 
+    /// <summary>Bytes of the longest range that was asked for: memory that its reader has taken, whatever the store has.</summary>
+    public int LongestRange { get; set; }
+
     /// <summary>From this operation on (1, 2, …) everything fails, the operation itself included; 0: never.</summary>
     public int DiesAt { get; set; }
 
@@ -127,6 +130,7 @@ internal sealed class MemoryObjectStore : IObjectStore
         lock (_lock)
         {
             Gets++;
+            LongestRange = Math.Max(LongestRange, destination.Length);
             if (!_objects.TryGetValue(key.Value, out var found))
             {
                 throw new ObjectStoreException(ObjectStoreErrorKind.NotFound, $"{key} is not there");
