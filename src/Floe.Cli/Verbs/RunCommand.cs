@@ -187,6 +187,7 @@ internal static class RunCommand
             ReturnAfter = TimeSpan.FromSeconds(parsed.GetValue(s_returnAfter)),
             Keep = parsed.GetValue(s_keep),
             LeaseWait = TimeSpan.FromSeconds(parsed.GetValue(s_leaseWait)),
+            WatchesOnDemand = parsed.GetValue(s_notices) == "ec2",
             Notices = parsed.GetValue(s_notices) switch
             {
                 "ec2" => CloudPlatform.Ec2,
