@@ -108,16 +108,22 @@ public sealed partial class ContentStore
     /// <summary>Waits for the memory that a body of this size takes; tells which kind of slot it has.</summary>
     internal async Task<bool> EnterSmallAsync(long bytes, CancellationToken cancellationToken)
     {
-        var isLarge = bytes > SmallBodyBytes;
+        var isLarge = !FitsSmall(bytes, isLarge: false);
         await (isLarge ? _largeSlots : _smallSlots).WaitAsync(cancellationToken).ConfigureAwait(false);
         return isLarge;
     }
 
+    /// <summary>Whether a body of this size may take a slot of this kind.</summary>
+    internal static bool FitsSmall(long bytes, bool isLarge) => isLarge || bytes <= SmallBodyBytes;
+
     internal void LeaveSmall(bool isLarge) => (isLarge ? _largeSlots : _smallSlots).Release();
+
+    /// <summary>Between <see cref="PauseAsync"/> and <see cref="Resume"/>.</summary>
+    internal bool StandsStill => !Volatile.Read(ref _resumed).Task.IsCompleted;
 
     /// <summary>
     /// For a snapshot: no upload begins, parts on their way are broken off, and when this returns everything that was about to make an object
-    /// has made it. Reads go on. <see cref="Resume"/> lets it all go on.
+    /// has made it. Reads go on, but what the bucket has no object of is not dropped: who finds no space waits. <see cref="Resume"/> lets it all go on.
     /// </summary>
     public async Task PauseAsync(CancellationToken cancellationToken)
     {
@@ -132,6 +138,7 @@ public sealed partial class ContentStore
 
             _resumed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             (pause, idle) = (_pause, _running == 0 ? Task.CompletedTask : _idle.Task);
+            Space.BeginTransfer();
         }
 
         await pause.CancelAsync().ConfigureAwait(false);
@@ -140,15 +147,17 @@ public sealed partial class ContentStore
 
     public void Resume()
     {
-        TaskCompletionSource resumed;
         lock (_lock)
         {
             _pause.Dispose();
             _pause = new CancellationTokenSource();
-            resumed = _resumed;
+            if (!_resumed.TrySetResult())
+            {
+                return;
+            }
         }
 
-        resumed.TrySetResult();
+        Space.EndTransfer();
     }
 
     private static TaskCompletionSource Completed()

@@ -13,7 +13,7 @@ public sealed partial class FileContent
     internal long Evict(long bytes, bool waits)
     {
         using var taken = waits ? _fill.Take() : _fill.TryTake();
-        if (taken.IsTaken)
+        if (taken.IsTaken && !_isDropped)
         {
             IReadOnlyList<long> chunks;
             lock (_lock)
@@ -84,9 +84,9 @@ public sealed partial class FileContent
             return false;
         }
 
-        // In a hold the upload may be given up for one to another key.
+        // In a hold the upload may be given up for one to another key; while all stands still a snapshot may be about to read the bytes.
         var part = PartGrid.Number(block * BlockMap.BlockBytes);
-        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (_holds == 0 && IsSent(part) && !MayBeReplaced(part)));
+        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (_holds == 0 && !_store.StandsStill && IsSent(part) && !MayBeReplaced(part)));
     }
 
     /// <summary>The service may yet put an older version of a sent part in its place: then the bytes have to be here to be sent again.</summary>

@@ -127,6 +127,17 @@ public sealed class EvictedPartTests
     }
 
     [Fact]
+    public async Task Evict_ContentThatWasJustDropped_GivesNothing()
+    {
+        await using var fixture = await StartAsync();
+        var content = await fixture.OpenAsync("in", Bytes(1 << 20), Token);
+        AssertSame(Bytes(1 << 20), await ReadAllAsync(content, Token));
+        content.Drop(keepsFile: false);
+        Assert.Equal(0, content.Evict(long.MaxValue, waits: true));
+        Assert.Equal(0, fixture.Store.Space.UsedBytes);
+    }
+
+    [Fact]
     public async Task Evict_ObjectsBytesBesideASentPart_GoFirst()
     {
         await using var fixture = await StartAsync();

@@ -102,6 +102,33 @@ public sealed class MovedContentTests
         Assert.Equal(0, fixture.Server.OpenUploadCount);
     }
 
+    /// <summary>What read ahead, or another file, wants the room for while the snapshot's bytes are read.</summary>
+    [Fact]
+    public async Task ReadCarried_SpaceIsWantedSinceTheCapture_HasTheBytes()
+    {
+        await using var fixture = await StartAsync();
+        var (content, bytes) = await WriteOverAsync(fixture);
+        while (fixture.Server.OpenPartCount == 0 || content.IsSending)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        await fixture.Store.PauseAsync(Token);
+        var range = content.Capture(carriesAll: true)!.Ranges[0];
+        var waiting = fixture.Store.Space.ReserveAsync(fixture.Store.Space.MaxBytes, Token).AsTask();
+        content.Evict(long.MaxValue, waits: true);
+        var carried = new byte[range.Count];
+        content.ReadCarried(range.Offset, carried);
+        AssertSame(bytes[..carried.Length], carried);
+        Assert.False(waiting.IsCompleted);
+        fixture.Store.Resume();
+        content.Close(canRead: false, canWrite: true);
+        await waiting;
+        fixture.Store.Space.Release(fixture.Store.Space.MaxBytes);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(bytes, fixture.Server.Read("file"));
+    }
+
     /// <summary>Parts 1 and 2 of the object are written over; the first has gone up.</summary>
     private static async Task<(FileContent Content, byte[] Bytes)> WriteOverAsync(ContentFixture fixture)
     {
