@@ -48,8 +48,11 @@ public sealed record FileSystemOptions
     /// <summary>Names that the bucket does not have and that are remembered for <see cref="FileTtl"/>, of all folders together.</summary>
     public int MaxMissedNames { get; init; } = 20_000;
 
-    /// <summary>Up to here an object is copied by one request, above in parts of <see cref="CopyPartBytes"/>.</summary>
-    public long MaxSingleCopyBytes { get; init; } = 5L << 30;
+    /// <summary>
+    /// Up to here an object is copied by one request, above in parts of <see cref="CopyPartBytes"/>. Services take more, up to 5 GiB, but answer when
+    /// all is copied: before that the request would be given up, and tried again.
+    /// </summary>
+    public long MaxSingleCopyBytes { get; init; } = 512L << 20;
 
     public long CopyPartBytes { get; init; } = 512L << 20;
 

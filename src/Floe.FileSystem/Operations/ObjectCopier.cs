@@ -3,10 +3,13 @@ using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Operations;
 
-/// <summary>Copies objects within the service: in one request up to the service's limit of 5 GiB, in parts above.</summary>
+/// <summary>Copies objects within the service: in one request while that is answered soon, in parts above.</summary>
 internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions options)
 {
     private const int MaxParts = 10_000;
+
+    /// <summary>S3 copies no more in one request.</summary>
+    private const long MaxCopyBytes = 5L << 30;
 
     /// <param name="headers">Metadata and tags of the copy (see <see cref="ObjectHeaders.KeepsTags"/>); other metadata of the source stay. Null: those of the source.</param>
     /// <param name="condition">
@@ -20,15 +23,24 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
         var change = headers?.Invoke() ?? (inParts ? new ObjectHeaders { KeepsTags = true } : null);
         var written = change is null ? null : await HeadersAsync(source, change, cancellationToken).ConfigureAwait(false);
         ETag etag;
-        if (inParts)
+        if (inParts && written!.KeepsTags)
         {
-            if (written!.KeepsTags)
+            try
             {
                 var tags = await buckets.Open(source.Bucket).GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false);
                 written = written with { Tags = tags, KeepsTags = false };
             }
+            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Unsupported && source.Size <= MaxCopyBytes)
+            {
+                // Whoever may not read them, or whose service has none, has them copied along by one request.
+                inParts = false;
+                written = headers is null ? null : written;
+            }
+        }
 
-            etag = await CopyPartsAsync(source, bucket, key, written, condition, cancellationToken).ConfigureAwait(false);
+        if (inParts)
+        {
+            etag = await CopyPartsAsync(source, bucket, key, written!, condition, cancellationToken).ConfigureAwait(false);
         }
         else
         {

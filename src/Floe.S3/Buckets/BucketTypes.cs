@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace Floe.S3.Buckets;
 
 /// <summary>A bucket that the credentials may list.</summary>
@@ -5,7 +7,11 @@ public sealed record BucketInfo(string Name, DateTimeOffset Created);
 
 /// <summary>An object as HEAD tells it. <paramref name="Metadata"/>: x-amz-meta- headers, names in lower case without that prefix.</summary>
 public sealed record BucketObject(
-    string Key, long Size, ETag ETag, DateTimeOffset LastModified, IReadOnlyDictionary<string, string> Metadata);
+    string Key, long Size, ETag ETag, DateTimeOffset LastModified, IReadOnlyDictionary<string, string> Metadata)
+{
+    /// <summary>The <see cref="ObjectHeaders.WriteId"/> of the call that made it; null: it was not made by Floe.</summary>
+    public string? WriteId => Metadata.GetValueOrDefault(ObjectHeaders.WriteIdName);
+}
 
 /// <summary>An object as a listing tells it.</summary>
 public sealed record ListedObject(string Key, long Size, ETag ETag, DateTimeOffset LastModified);
@@ -16,7 +22,14 @@ public sealed record BucketPage(IReadOnlyList<ListedObject> Objects, IReadOnlyLi
 /// <summary>What is written beside the bytes.</summary>
 public sealed record ObjectHeaders
 {
+    internal const string WriteIdName = "floe-write-id";
+
     public static ObjectHeaders Empty { get; } = new();
+
+    /// <summary>
+    /// Goes with the object, so that a write is known again when its answer is lost. Null: the call takes a new one, and knows only its own tries again.
+    /// </summary>
+    public string? WriteId { get; init; }
 
     /// <summary>User metadata, names without "x-amz-meta-". Values outside printable ASCII are refused.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
@@ -26,6 +39,8 @@ public sealed record ObjectHeaders
 
     /// <summary>For a copy on the server: its tags are the source's, whatever <see cref="Tags"/> says.</summary>
     public bool KeepsTags { get; init; }
+
+    public static string NewWriteId() => RandomNumberGenerator.GetHexString(32, lowercase: true);
 }
 
 /// <summary>One version of one object; <paramref name="Size"/> in bytes.</summary>

@@ -53,7 +53,7 @@ public interface IBucketClient
     Task<BucketPage> ListAsync(
         string prefix, string? delimiter, string? token, int maxEntries, CancellationToken cancellationToken, string? startAfter = null);
 
-    /// <summary>Writes a whole object; durable when it returns. An own write whose answer was lost is recognised.</summary>
+    /// <summary>Writes a whole object; durable when it returns. An own write whose answer was lost is recognised (<see cref="ObjectHeaders.WriteId"/>).</summary>
     Task<ETag> PutAsync(string key, ReadOnlyMemory<byte> content, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken);
 
     /// <summary>Copies on the server, up to 5 GiB.</summary>
@@ -72,7 +72,7 @@ public interface IBucketClient
     Task<UploadedPart> UploadPartAsync(
         UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken stop, CancellationToken cancellationToken);
 
-    /// <summary>Copies a range of an object into a part on the server: at most 5 GiB.</summary>
+    /// <summary>Copies a range of an object into a part on the server: at most 5 GiB, of an object of more than 5 MiB.</summary>
     Task<UploadedPart> CopyPartAsync(
         UploadTicket upload, int number, ObjectVersion source, long offset, long count, CancellationToken cancellationToken);
 

@@ -10,7 +10,7 @@ internal sealed partial class S3BucketClient
 {
     public async Task<UploadTicket> CreateUploadAsync(string key, ObjectHeaders headers, CancellationToken cancellationToken)
     {
-        var writeId = NewWriteId();
+        var writeId = headers.WriteId ?? ObjectHeaders.NewWriteId();
         var request = new S3Request(HttpMethod.Post, Check(key), "s3:PutObject")
         {
             Query = S3Request.QueryOf(("uploads", "")),

@@ -8,7 +8,6 @@ namespace Floe.S3.Buckets;
 internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions options, S3Client client) : IBucketClient, IDisposable
 {
     private const string MetadataPrefix = "x-amz-meta-";
-    private const string WriteIdName = "floe-write-id";
     private const string GetAction = "s3:GetObject (and s3:ListBucket, to tell absence)";
 
     public string Bucket => url.Container;
@@ -68,7 +67,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
     public async Task<ETag> PutAsync(
         string key, ReadOnlyMemory<byte> content, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)
     {
-        var writeId = NewWriteId();
+        var writeId = headers.WriteId ?? ObjectHeaders.NewWriteId();
         var request = S3Request.With(
             new S3Request(HttpMethod.Put, Check(key), S3ObjectStore.PutAction(condition))
             {
@@ -95,7 +94,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
     public async Task<ETag> CopyAsync(
         ObjectVersion source, string key, ObjectHeaders? headers, PutCondition condition, CancellationToken cancellationToken)
     {
-        var writeId = NewWriteId();
+        var writeId = headers?.WriteId ?? ObjectHeaders.NewWriteId();
         var request = new S3Request(HttpMethod.Put, Check(key), "s3:GetObject on the source and s3:PutObject")
         {
             Headers =
@@ -149,8 +148,6 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
 
     private static bool IsAbsent(ObjectStoreException e) => e.InnerException is S3Fault { IsNotFound: true };
 
-    private static string NewWriteId() => RandomNumberGenerator.GetHexString(32, lowercase: true);
-
     /// <summary>S3 takes any text up to 1,024 bytes; control characters cannot travel in a listing.</summary>
     private string Check(string key) =>
         key.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(key) <= ObjectKeyRules.MaxKeyBytes && !key.AsSpan().ContainsAnyInRange('\0', '\u001f')
@@ -173,7 +170,8 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
 
     private IEnumerable<(string, string)> HeadersOf(ObjectHeaders headers, string writeId)
     {
-        foreach (var (name, value) in headers.Metadata)
+        // A copy's metadata are those of its source, but for whose write it is.
+        foreach (var (name, value) in headers.Metadata.Where(m => m.Key != ObjectHeaders.WriteIdName))
         {
             if (value.AsSpan().ContainsAnyExceptInRange(' ', '~') || name.AsSpan().ContainsAnyExceptInRange('-', 'z'))
             {
@@ -183,7 +181,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
             yield return (MetadataPrefix + name, value);
         }
 
-        yield return (MetadataPrefix + WriteIdName, writeId);
+        yield return (MetadataPrefix + ObjectHeaders.WriteIdName, writeId);
         if (headers is { KeepsTags: false, Tags.Count: > 0 })
         {
             yield return ("x-amz-tagging", string.Join('&', headers.Tags.Select(t => $"{SigV4.Encode(t.Key, keepSlash: false)}={SigV4.Encode(t.Value, keepSlash: false)}")));
@@ -210,7 +208,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
 
     /// <summary>The object's ETag if it is the write with this id: an earlier attempt got through and only its answer was lost.</summary>
     private async Task<ETag?> FindOwnWriteAsync(string key, string writeId, CancellationToken cancellationToken) =>
-        await HeadAsync(key, cancellationToken).ConfigureAwait(false) is { } found && found.Metadata.GetValueOrDefault(WriteIdName) == writeId
+        await HeadAsync(key, cancellationToken).ConfigureAwait(false) is { } found && found.WriteId == writeId
             ? found.ETag : null;
 
     private ObjectStoreException AsConflict(string key, PutCondition condition, ObjectStoreException cause) => new(

@@ -214,7 +214,29 @@ public sealed class RenameTests : CoreTests
 /// <summary>Objects above the limit of one copy.</summary>
 public sealed class LargeCopyTests : CoreTests
 {
+    public LargeCopyTests() => Bucket.MaxUnrangedCopySource = 0;
+
     protected override FileSystemOptions Options => base.Options with { MaxSingleCopyBytes = 10, CopyPartBytes = 4 };
+
+    [Theory]
+    [InlineData(ObjectStoreErrorKind.AccessDenied)]
+    [InlineData(ObjectStoreErrorKind.Unsupported)]
+    public async Task Rename_TagsCannotBeRead_IsCopiedInOneRequest(ObjectStoreErrorKind kind)
+    {
+        Bucket.Put("a", "0123456789ABC", new ObjectHeaders { Metadata = new Dictionary<string, string> { ["theirs"] = "kept" }, Tags = [new("t", "v")] });
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "GetTags")
+            {
+                throw new ObjectStoreException(kind, "no tags for you");
+            }
+        };
+        await Tree.RenameAsync("a", "b");
+        Assert.Equal("0123456789ABC", Bucket.Text("b"));
+        Assert.Equal("kept", Bucket.Headers("b").Metadata["theirs"]);
+        Assert.Equal("v", Bucket.Headers("b").Tags.Single().Value);
+        Assert.Equal(["b"], Bucket.Keys);
+    }
 
     [Fact]
     public async Task Rename_AboveTheLimitOfOneCopy_IsCopiedInParts()

@@ -30,7 +30,25 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     /// <summary>Called when a listing's answer is made and still on its way.</summary>
     public Action? Listed { get; set; }
 
+    /// <summary>Called when a PUT has taken effect; what it throws stands for its lost answer.</summary>
+    public Action<string, string>? After { get; set; }
+
+    /// <summary>Of objects up to this size no range is copied into a part.</summary>
+    public long MaxUnrangedCopySource { get; set; } = 5 << 20;
+
     public List<string> Calls { get; } = [];
+
+    /// <summary>A copy, for who looks while calls come.</summary>
+    public IReadOnlyList<string> CallsSoFar
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. Calls];
+            }
+        }
+    }
 
     public IReadOnlyList<string> Keys
     {
@@ -147,11 +165,15 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     public Task<ETag> PutAsync(string key, ReadOnlyMemory<byte> content, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)
     {
         Call("Put", key);
+        ETag etag;
         lock (_lock)
         {
             Check(key, condition);
-            return Task.FromResult(Store(key, content.ToArray(), headers));
+            etag = Store(key, content.ToArray(), Marked(headers));
         }
+
+        After?.Invoke("Put", key);
+        return Task.FromResult(etag);
     }
 
     public Task<ETag> CopyAsync(ObjectVersion source, string key, ObjectHeaders? headers, PutCondition condition, CancellationToken cancellationToken)
@@ -173,8 +195,9 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         lock (_lock)
         {
             var id = $"upload-{++_versions}";
-            _uploads.Add(id, (key, headers, []));
-            return Task.FromResult(new UploadTicket(key, id, id));
+            var marked = Marked(headers);
+            _uploads.Add(id, (key, marked, []));
+            return Task.FromResult(new UploadTicket(key, id, marked.Metadata["floe-write-id"]));
         }
     }
 
@@ -202,6 +225,11 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     public Task<UploadedPart> CopyPartAsync(UploadTicket upload, int number, ObjectVersion source, long offset, long count, CancellationToken cancellationToken)
     {
         Call("CopyPart", upload.Key);
+        if (source.Size <= MaxUnrangedCopySource)
+        {
+            throw new ObjectStoreException(ObjectStoreErrorKind.Unsupported, "S3 copies ranges of larger objects only");
+        }
+
         return Task.FromResult(Part(upload, number, service[source.Bucket].Pinned(source).AsSpan((int)offset, (int)count).ToArray()));
     }
 
@@ -288,6 +316,12 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
 
         Before?.Invoke(call, key);
     }
+
+    /// <summary>With the write's id, as S3BucketClient sends it.</summary>
+    private static ObjectHeaders Marked(ObjectHeaders headers) => headers with
+    {
+        Metadata = new Dictionary<string, string>(headers.Metadata) { ["floe-write-id"] = headers.WriteId ?? ObjectHeaders.NewWriteId() },
+    };
 
     private Stored? Find(string key)
     {

@@ -175,6 +175,9 @@ public sealed record S3DoubleOptions
     /// <summary>Off: writes are done whatever their conditions say, as by services that do not know them.</summary>
     public bool HonorsConditions { get; init; } = true;
 
+    /// <summary>Of objects up to this size S3 copies no ranges into a part.</summary>
+    public long MaxUnrangedCopySource { get; init; } = 5 << 20;
+
     /// <summary>For benchmarks: null answers at once, as fast as this machine can.</summary>
     public S3DoublePace? Pace { get; init; }
 

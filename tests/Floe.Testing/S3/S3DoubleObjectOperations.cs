@@ -24,7 +24,7 @@ internal static class S3DoubleObjectOperations
                 var number = int.Parse(query["partNumber"].ToString(), CultureInfo.InvariantCulture);
                 if (call.Headers.ContainsKey(CopySource))
                 {
-                    return CopyPart(state, call, uploadId, number);
+                    return CopyPart(server, call, uploadId, number);
                 }
 
                 return number is < 1 or > 10_000
@@ -123,8 +123,9 @@ internal static class S3DoubleObjectOperations
         return S3DoubleAnswer.Xml(new XElement("CopyObjectResult", new XElement("ETag", etag)).ToString());
     }
 
-    private static S3DoubleAnswer CopyPart(S3DoubleState state, S3DoubleCall call, string uploadId, int number)
+    private static S3DoubleAnswer CopyPart(S3Double server, S3DoubleCall call, string uploadId, int number)
     {
+        var state = server.State;
         if (Source(state, call) is not ({ } source, _))
         {
             return Source(state, call).Error!;
@@ -132,6 +133,11 @@ internal static class S3DoubleObjectOperations
 
         var ends = call.Headers["x-amz-copy-source-range"]["bytes=".Length..].Split('-');
         var (from, to) = (long.Parse(ends[0], CultureInfo.InvariantCulture), long.Parse(ends[1], CultureInfo.InvariantCulture));
+        if (source.Size <= server.Options.MaxUnrangedCopySource)
+        {
+            return S3DoubleAnswer.Error(400, "InvalidRequest");
+        }
+
         if (to >= source.Size)
         {
             return S3DoubleAnswer.Error(416, "InvalidRange");
