@@ -10,13 +10,21 @@ namespace Floe.FileSystem.Operations;
 /// writes. A list is changed by compare-and-swap, so that others may change it too; it goes with its last link.
 /// </summary>
 /// <param name="headers">Of every list.</param>
+#pragma warning disable CA1001 // Semaphores whose wait handle nobody asks for hold nothing to dispose of.
 internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeaders headers, ILogger logger)
+#pragma warning restore CA1001
 {
     private const int MaxTries = 10;
+
+    private const int MaxFolders = 1024;
+
+    private const int UsualBytes = 1 << 20;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Bucket, string Prefix), Pending> _pending = [];
     private readonly Dictionary<(string Bucket, string Prefix), long> _written = [];
+    private readonly HashSet<(string Bucket, string Prefix)> _tooLong = [];
+    private readonly SemaphoreSlim _long = new(1);
     private long _writes;
     private long _writtenElsewhere;
 
@@ -76,6 +84,24 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeade
         return names;
     }
 
+    /// <summary>
+    /// The names in a folder's list, as the bucket has it. None where there is no list; nor where it is longer than <see cref="LinkList.MaxBytes"/>,
+    /// for links that were made here are known without it.
+    /// </summary>
+    public async Task<HashSet<string>> ReadAsync(IBucketClient bucket, string prefix, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await WithListAsync(
+                bucket, prefix + LinkList.Name, list => Task.FromResult(list is null ? [] : LinkList.Parse(list.Content)), cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.TooLarge)
+        {
+            NoteTooLong(bucket.Bucket, prefix);
+            return [];
+        }
+    }
+
     public async Task DrainAsync(CancellationToken cancellationToken)
     {
         List<Task> writing;
@@ -121,7 +147,14 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeade
 
             try
             {
-                await WriteAsync(buckets.Open(bucket), prefix + LinkList.Name, changes).ConfigureAwait(false);
+                if (!await WriteAsync(buckets.Open(bucket), prefix + LinkList.Name, changes).ConfigureAwait(false))
+                {
+                    NoteTooLong(bucket, prefix);
+                }
+            }
+            catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.TooLarge)
+            {
+                NoteTooLong(bucket, prefix);
             }
             catch (ObjectStoreException e)
             {
@@ -136,7 +169,6 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeade
     /// <summary>Before the written names stop being pending.</summary>
     private void Count(string bucket, string prefix)
     {
-        const int MaxFolders = 1024;
         lock (_gate)
         {
             if (_written.Count >= MaxFolders)
@@ -149,34 +181,14 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeade
         }
     }
 
-    private async Task WriteAsync(IBucketClient bucket, string key, Dictionary<string, bool> changes)
+    /// <summary>False: not all names had room in the list.</summary>
+    private async Task<bool> WriteAsync(IBucketClient bucket, string key, Dictionary<string, bool> changes)
     {
         for (var attempt = 1; ; attempt++)
         {
-            var current = await bucket.GetAsync(key, LinkList.MaxBytes, CancellationToken.None).ConfigureAwait(false);
-            var names = current is null ? [] : LinkList.Parse(current.Content);
-            var isChanged = false;
-            foreach (var (name, isThere) in changes)
-            {
-                isChanged |= isThere ? names.Add(name) : names.Remove(name);
-            }
-
-            if (!isChanged)
-            {
-                return;
-            }
-
-            if (names.Count == 0)
-            {
-                await bucket.DeleteAsync([key], CancellationToken.None).ConfigureAwait(false);
-                return;
-            }
-
             try
             {
-                var condition = current is null ? PutCondition.IfAbsent : PutCondition.IfMatch(current.ETag);
-                await bucket.PutAsync(key, LinkList.Format(names), headers, condition, CancellationToken.None).ConfigureAwait(false);
-                return;
+                return await WithListAsync(bucket, key, list => WriteAsync(bucket, key, list, changes), CancellationToken.None).ConfigureAwait(false);
             }
             catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed && attempt < MaxTries)
             {
@@ -184,6 +196,82 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeade
             }
         }
     }
+
+    private async Task<bool> WriteAsync(IBucketClient bucket, string key, SmallObject? current, Dictionary<string, bool> changes)
+    {
+        var names = current is null ? [] : LinkList.Parse(current.Content);
+        var bytes = names.Sum(n => (long)LinkList.BytesOf(n));
+        var (isChanged, hadRoom) = (false, true);
+        // Removals first: they make room.
+        foreach (var (name, isThere) in changes.OrderBy(c => c.Value))
+        {
+            if (!isThere)
+            {
+                var isRemoved = names.Remove(name);
+                isChanged |= isRemoved;
+                bytes -= isRemoved ? LinkList.BytesOf(name) : 0;
+            }
+            else if (!names.Contains(name))
+            {
+                var hasRoom = bytes + LinkList.BytesOf(name) <= LinkList.MaxBytes;
+                hadRoom &= hasRoom;
+                isChanged |= hasRoom && names.Add(name);
+                bytes += hasRoom ? LinkList.BytesOf(name) : 0;
+            }
+        }
+
+        if (isChanged && names.Count == 0)
+        {
+            await bucket.DeleteAsync([key], CancellationToken.None).ConfigureAwait(false);
+        }
+        else if (isChanged)
+        {
+            var condition = current is null ? PutCondition.IfAbsent : PutCondition.IfMatch(current.ETag);
+            await bucket.PutAsync(key, LinkList.Format(names), headers, condition, CancellationToken.None).ConfigureAwait(false);
+        }
+
+        return hadRoom;
+    }
+
+    /// <summary>Reads a list for a use; only one that is long is in memory at a time.</summary>
+    private async Task<T> WithListAsync<T>(IBucketClient bucket, string key, Func<SmallObject?, Task<T>> use, CancellationToken cancellationToken)
+    {
+        SmallObject? list;
+        try
+        {
+            list = await bucket.GetAsync(key, UsualBytes, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.TooLarge)
+        {
+            await _long.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                return await use(await bucket.GetAsync(key, LinkList.MaxBytes, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+            }
+            finally
+            {
+                _long.Release();
+            }
+        }
+
+        return await use(list).ConfigureAwait(false);
+    }
+
+    private void NoteTooLong(string bucket, string prefix)
+    {
+        lock (_gate)
+        {
+            if (_tooLong.Count >= MaxFolders || !_tooLong.Add((bucket, prefix)))
+            {
+                return;
+            }
+        }
+
+        LogTooLong(bucket, prefix, LinkList.MaxBytes >> 20);
+    }
+
+    [LoggerMessage(3102, LogLevel.Warning, "The list of links in s3://{Bucket}/{Prefix} takes no more than {MaxMebibytes} MiB here: links that are not in it Nextflow may take for files, and of a longer one nothing is read")]
+    private partial void LogTooLong(string bucket, string prefix, int maxMebibytes);
 
     [LoggerMessage(3101, LogLevel.Warning, "The list of links in s3://{Bucket}/{Prefix} could not be written; Nextflow may take links there for files")]
     private partial void LogFailed(string bucket, string prefix, Exception exception);

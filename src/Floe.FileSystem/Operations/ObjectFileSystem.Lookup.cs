@@ -248,8 +248,8 @@ public sealed partial class ObjectFileSystem
                 }
             }
 
-            var list = unlistedSince != writes ? await bucket.GetAsync(prefix + LinkList.Name, LinkList.MaxBytes, cancellationToken).ConfigureAwait(false) : null;
-            var names = _links.Complete(bucket.Bucket, prefix, list is null ? [] : LinkList.Parse(list.Content));
+            var list = unlistedSince != writes ? await _links.ReadAsync(bucket, prefix, cancellationToken).ConfigureAwait(false) : [];
+            var names = _links.Complete(bucket.Bucket, prefix, list);
             lock (Gate)
             {
                 // Else a link was made or removed meanwhile, and may be in neither.

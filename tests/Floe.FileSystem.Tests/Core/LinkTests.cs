@@ -50,6 +50,50 @@ public sealed class LinkTests : CoreTests
     }
 
     [Fact]
+    public async Task MakeLink_ListOfMoreThanAMegabyte_IsReadAndChanged()
+    {
+        Bucket.Put("work/in", "/fusion/s3/data/in.fq");
+        var names = string.Concat(Enumerable.Range(0, 60_000).Select(i => $"{i:D24}\n"));
+        Bucket.Put("work/" + LinkList.Name, names + "in\n");
+        Assert.Equal("/fusion/s3/data/in.fq", await Tree.ReadLinkAsync("work/in"));
+        await Tree.LinkAsync("work/new", "t");
+        await Tree.UnlinkAsync("work/in");
+        await Tree.DrainAsync();
+        Assert.Equal(names + "new\n", Bucket.Text("work/" + LinkList.Name));
+    }
+
+    [Fact]
+    public async Task MakeLink_ListBeyondTheLimit_CountsAsNoneAndStays()
+    {
+        var list = string.Concat(Enumerable.Repeat("0123456789abcde\n", (LinkList.MaxBytes / 16) + 1));
+        Bucket.Put("work/file", "text");
+        Bucket.Put("work/" + LinkList.Name, list);
+        Assert.Equal([("file", File)], await Tree.ListAsync("work"));
+        Assert.Equal("text", await Tree.ReadAsync("work/file"));
+        await Tree.LinkAsync("work/l", "t");
+        await Tree.DrainAsync();
+        Assert.Equal(list.Length, Bucket.Content("work/" + LinkList.Name).Length);
+        await using var another = Another();
+        Assert.Equal("t", await another.ReadLinkAsync("work/l"));
+        Assert.Equal(["file", "l"], (await another.ListAsync("work")).Select(e => e.Name));
+    }
+
+    [Fact]
+    public async Task MakeLink_ListThatIsFull_TakesNoMoreAndLosesWhatIsRemoved()
+    {
+        var list = string.Concat(Enumerable.Range(0, LinkList.MaxBytes / 16).Select(i => $"{i:D15}\n"));
+        var first = $"{0:D15}";
+        Bucket.Put("work/" + first, "target");
+        Bucket.Put("work/" + LinkList.Name, list);
+        await Tree.LinkAsync("work/a", "t");
+        await Tree.DrainAsync();
+        Assert.Equal(list.Length, Bucket.Content("work/" + LinkList.Name).Length);
+        await Tree.UnlinkAsync("work/" + first);
+        await Tree.DrainAsync();
+        Assert.Equal(list[16..], Bucket.Text("work/" + LinkList.Name));
+    }
+
+    [Fact]
     public async Task Unlink_LastLink_TakesTheListToo()
     {
         await Tree.MakeFolderAsync("d");
