@@ -190,7 +190,7 @@ public sealed partial class FileContent
     /// <summary>The upload was completed: its object has the parts that are not here. Everything else is here, or is zeros.</summary>
     private void Adopt(ContentState state, UploadState upload, List<PartState> missing, BucketObject? found)
     {
-        if (found is null || found.Metadata.GetValueOrDefault("floe-write-id") != upload.WriteId || state.BaseLimit > 0)
+        if (found is null || found.WriteId != upload.WriteId || state.BaseLimit > 0)
         {
             throw Lost(state);
         }

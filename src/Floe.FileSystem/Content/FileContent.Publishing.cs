@@ -106,10 +106,33 @@ public sealed partial class FileContent
                 isSmall = _size <= PartGrid.MinPartBytes && _session is null;
             }
 
-            var done = isSmall
-                ? await PutAsync(cancellationToken).ConfigureAwait(false)
-                : await CompleteAsync(isForced, holdsWriters: isForced && round > MaxFreeRounds, cancellationToken).ConfigureAwait(false);
-            if (done)
+            // Before its bytes are looked for, of which some may be in that object alone.
+            if (await TryTakeUnansweredAsync(cancellationToken).ConfigureAwait(false))
+            {
+                Published?.Invoke(this);
+                continue;
+            }
+
+            bool isDone;
+            try
+            {
+                isDone = isSmall
+                    ? await PutAsync(isForced, cancellationToken).ConfigureAwait(false)
+                    : await CompleteAsync(isForced, holdsWriters: isForced && round > MaxFreeRounds, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ContentException e) when (e.Kind == ContentErrorKind.Conflict)
+            {
+                // One may have arrived late.
+                if (!await TryTakeUnansweredAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    throw;
+                }
+
+                Published?.Invoke(this);
+                continue;
+            }
+
+            if (isDone)
             {
                 Published?.Invoke(this);
                 return;
@@ -117,8 +140,8 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>A small file in one request, from a copy, so that writers do not wait for the bucket. False: it is not small any more.</summary>
-    private async Task<bool> PutAsync(CancellationToken cancellationToken)
+    /// <summary>A small file in one request, from a copy, so that writers do not wait for the bucket. False: it is not small any more, or is written again.</summary>
+    private async Task<bool> PutAsync(bool isForced, CancellationToken cancellationToken)
     {
         byte[]? buffer = null;
         bool? isLarge = null;
@@ -127,14 +150,12 @@ public sealed partial class FileContent
             long changes;
             int size;
             ContentTarget target;
-            await EnterAsync(_gate, cancellationToken).ConfigureAwait(false);
+            isLarge = await EnterWithMemoryAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                // In the gate: who has this memory waits for no writer, who may wait for space.
-                isLarge = await _store.EnterSmallAsync(Size, cancellationToken).ConfigureAwait(false);
                 lock (_lock)
                 {
-                    if (_size > PartGrid.MinPartBytes || _target is null || _session is not null)
+                    if (_size > PartGrid.MinPartBytes || _target is null || _session is not null || (!isForced && _writers > 0))
                     {
                         return false;
                     }
@@ -156,12 +177,11 @@ public sealed partial class FileContent
             }
 
             var body = buffer.AsMemory(0, size);
+            var writeId = WriteIdOf(target, changes);
             await MapAsync(() => _store.UploadAsync(
-                async _ =>
-                {
-                    var etag = await _store.Client(target.Bucket).PutAsync(target.Key, body, _store.HeadersOf(target), Condition(), _store.Stopping).ConfigureAwait(false);
-                    Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session: null);
-                },
+                _ => MakeObjectAsync(
+                    target, size, changes, session: null, writeId,
+                    client => client.PutAsync(target.Key, body, _store.HeadersOf(target) with { WriteId = writeId }, Condition(), _store.Stopping)),
                 cancellationToken)).ConfigureAwait(false);
             return true;
         }
@@ -179,7 +199,7 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>Every part up, then the object. False where the file changed meanwhile.</summary>
+    /// <summary>Every part up, then the object. False where the file changed meanwhile, or a writer who waits for it is to stand still for a snapshot.</summary>
     private async Task<bool> CompleteAsync(bool isForced, bool holdsWriters, CancellationToken cancellationToken)
     {
         if (!holdsWriters)
@@ -195,9 +215,9 @@ public sealed partial class FileContent
         await EnterAsync(_gate, cancellationToken).ConfigureAwait(false);
         try
         {
-            if (holdsWriters)
+            if (holdsWriters && !await TrySendAllInGateAsync(cancellationToken).ConfigureAwait(false))
             {
-                await SendAllAsync(cancellationToken).ConfigureAwait(false);
+                return false;
             }
 
             lock (_lock)
@@ -220,8 +240,7 @@ public sealed partial class FileContent
                 if (parts.Count == 0)
                 {
                     // Cut to nothing: an upload of no parts cannot be completed.
-                    _store.Abandon(_session);
-                    _session = null;
+                    AbandonSession();
                     return false;
                 }
 
@@ -237,11 +256,9 @@ public sealed partial class FileContent
         try
         {
             await MapAsync(() => _store.UploadAsync(
-                async _ =>
-                {
-                    var etag = await _store.Client(target.Bucket).CompleteUploadAsync(session.Ticket, parts, Condition(), _store.Stopping).ConfigureAwait(false);
-                    Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session);
-                },
+                _ => MakeObjectAsync(
+                    target, size, changes, session, session.Ticket.WriteId,
+                    client => client.CompleteUploadAsync(session.Ticket, parts, Condition(), _store.Stopping)),
                 cancellationToken)).ConfigureAwait(false);
             return true;
         }
@@ -308,7 +325,8 @@ public sealed partial class FileContent
     }
 
     /// <summary>The bucket has the content of a change: what was not changed since is clean now and rests on the new version.</summary>
-    private void Apply(ContentTarget target, ObjectVersion version, long changes, UploadSession? session)
+    /// <param name="capLimit">The lowest length since that change; null: it is the last whose content was fixed, and it is known.</param>
+    private void Apply(ContentTarget target, ObjectVersion version, long changes, UploadSession? session, long? capLimit)
     {
         lock (_lock)
         {
@@ -329,7 +347,9 @@ public sealed partial class FileContent
             }
 
             _base = version;
-            _baseLimit = Math.Min(version.Size, _capLimit);
+            _baseLimit = Math.Min(version.Size, capLimit ?? _capLimit);
+            // Whatever else is on its way there finds that its condition does not hold.
+            _unanswered.Clear();
             if (isAll)
             {
                 _published = changes;
@@ -341,6 +361,11 @@ public sealed partial class FileContent
             if (_session == session)
             {
                 _session = null;
+            }
+            else if (isAll)
+            {
+                // Begun for a part that was cut off before it went up.
+                AbandonSession();
             }
         }
     }

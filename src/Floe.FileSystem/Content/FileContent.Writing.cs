@@ -20,14 +20,14 @@ public sealed partial class FileContent
             await _store.Backlog.WaitAsync(1, released, cancellationToken).ConfigureAwait(false);
         }
 
-        await ChangeAsync(() => TryWriteAsync(offset, source, released, cancellationToken), cancellationToken).ConfigureAwait(false);
+        await ChangeAsync(() => TryWriteAsync(offset, source, released, cancellationToken), released, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>O_APPEND: writes at the end as it is at that moment, whoever else appends; gives the offset.</summary>
     public async ValueTask<long> AppendAsync(ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
         long offset = 0;
-        await ChangeAsync(() => TryWriteAsync(offset = Size, source, CancellationToken.None, cancellationToken), cancellationToken).ConfigureAwait(false);
+        await ChangeAsync(() => TryWriteAsync(offset = Size, source, CancellationToken.None, cancellationToken), CancellationToken.None, cancellationToken).ConfigureAwait(false);
         return offset;
     }
 
@@ -35,7 +35,7 @@ public sealed partial class FileContent
     {
         ArgumentOutOfRangeException.ThrowIfNegative(size);
         CheckSize(size);
-        await ChangeAsync(() => ValueTask.FromResult(TryCut(size)), cancellationToken).ConfigureAwait(false);
+        await ChangeAsync(() => ValueTask.FromResult(TryCut(size)), CancellationToken.None, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -43,11 +43,12 @@ public sealed partial class FileContent
     /// is brought within reach, by publishing the file as it is, and it is tried again. So is one that has no space while sent parts are kept here that
     /// could be dropped else: by a hold, at whose end the publication comes, or since older bytes may replace them until then.
     /// </summary>
-    private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, CancellationToken cancellationToken)
+    /// <param name="released">Ends the waiting for a publication in the gate, which lets go.</param>
+    private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, CancellationToken released, CancellationToken cancellationToken)
     {
         while (true)
         {
-            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await EnterAsWriterAsync(released, cancellationToken).ConfigureAwait(false);
             try
             {
                 if (await tryChange().ConfigureAwait(false))
@@ -213,6 +214,7 @@ public sealed partial class FileContent
 
                 _size = size;
                 _capLimit = Math.Min(_capLimit, size);
+                _unanswered.ForEach(u => u.CapLimit = Math.Min(u.CapLimit, size));
                 _changes++;
                 _evictions += isShorter ? 1 : 0;
             }
