@@ -18,6 +18,8 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     private const string KeptFolder = "kept";
 
+    private static readonly TimeSpan s_abortPatience = TimeSpan.FromSeconds(30);
+
     private readonly IBucketService _buckets;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
@@ -292,9 +294,11 @@ public sealed partial class ContentStore : IAsyncDisposable
     /// <summary>Never throws: what stays is found by <c>floe gc</c>.</summary>
     internal async Task AbortAsync(UploadSession session)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30), Time);
         try
         {
+            // A part that ends after the abort may stay in the bucket, and the upload with it.
+            await session.Idle.WaitAsync(s_abortPatience, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            using var limit = new CancellationTokenSource(s_abortPatience, Time);
             await Client(session.Bucket).AbortUploadAsync(session.Ticket.Key, session.Ticket.UploadId, limit.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is Floe.S3.ObjectStoreException or OperationCanceledException or ObjectDisposedException)

@@ -15,6 +15,9 @@ public sealed partial class FileContent
     // The last part that was tried failed: sending more to make room is of no use until a publication has been tried again.
     private bool _isStuck;
 
+    /// <summary>S3 copies ranges of larger objects only.</summary>
+    private const long MaxUnrangedBytes = 5 << 20;
+
     /// <summary>What a part has to wait for outside its upload slot before it can be tried again.</summary>
     private enum Obstacle
     {
@@ -26,6 +29,9 @@ public sealed partial class FileContent
         /// <summary>The cache has no room for what the part lacks, and the part is too large for memory.</summary>
         Room,
     }
+
+    /// <summary>A part as it goes up: its version, blocks and length.</summary>
+    private readonly record struct Piece(int Part, int Version, long First, long End, long Bytes, uint? Checksum);
 
     private sealed class Sending
     {
@@ -278,23 +284,44 @@ public sealed partial class FileContent
             (first, end) = BlocksOfPart(part);
             version = VersionOf(part);
             checksum = ChecksumOf(part, bytes);
-            source = !HasDirty(part) && PartGrid.Offset(part) + bytes <= _baseLimit ? _base : null;
+            source = !HasDirty(part) && PartGrid.Offset(part) + bytes <= _baseLimit && _base?.Size > MaxUnrangedBytes ? _base : null;
             isMissing = source is null && MissingIn(first, end);
             if (HasAwayIn(part, part))
             {
                 throw LostUpload();
             }
+
+            session.Begin();
         }
 
+        try
+        {
+            return await SendOnceAsync(session, new Piece(part, version, first, end, bytes, checksum), isMissing, source, stop, either.Token, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                session.End();
+            }
+        }
+    }
+
+    /// <param name="source">The version that has all of it; null: it is sent from here.</param>
+    /// <param name="either">Either of the two.</param>
+    private async Task<Obstacle> SendOnceAsync(
+        UploadSession session, Piece piece, bool isMissing, ObjectVersion? source, CancellationToken stop, CancellationToken either, CancellationToken cancellationToken)
+    {
+        var (part, version, first, end, bytes, checksum) = piece;
         var client = _store.Client(session.Bucket);
         UploadedPart sent;
-        var isHere = !isMissing || await TryFetchToSendAsync(first, end, either.Token).ConfigureAwait(false);
+        var isHere = !isMissing || await TryFetchToSendAsync(first, end, either).ConfigureAwait(false);
         if (!isHere && !_store.PartMemory.Fits(bytes))
         {
             return Obstacle.Room;
         }
 
-        using var memory = isHere ? null : await ReadPartAsync(part, bytes, either.Token).ConfigureAwait(false);
+        using var memory = isHere ? null : await ReadPartAsync(part, bytes, either).ConfigureAwait(false);
         stop.ThrowIfCancellationRequested();
         try
         {

@@ -31,12 +31,13 @@ public sealed partial class FileContent
             var session = new UploadSession(ticket, target.Bucket);
             lock (_lock)
             {
-                if (_target == target)
+                if (_target == target && _changes != _published)
                 {
                     return _session = session;
                 }
             }
 
+            // Removed meanwhile, or published as a small file.
             await _store.AbortAsync(session).ConfigureAwait(false);
             throw new OperationCanceledException();
         }
@@ -46,13 +47,12 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>The upload belongs to a snapshot from now on; the file begins another.</summary>
+    /// <summary>Under the lock: if the file is uploaded again it is by another upload. One that belongs to a snapshot stays.</summary>
     private void AbandonSession()
     {
-        if (_session is { } session)
+        if (TakeSession() is { } session)
         {
             _store.Abandon(session);
-            _session = null;
         }
     }
 
@@ -67,12 +67,21 @@ public sealed partial class FileContent
         }
     }
 
+    /// <summary>Nothing more goes into the upload: parts on their way stop, and are sent again if they are wanted.</summary>
     internal UploadSession? TakeSession()
     {
         lock (_lock)
         {
             var session = _session;
             _session = null;
+            if (session is not null)
+            {
+                foreach (var sending in _sending.Values)
+                {
+                    _ = sending.Stop.CancelAsync();
+                }
+            }
+
             return session;
         }
     }

@@ -301,6 +301,11 @@ public sealed partial class FileContent
     internal void Drop(bool keepsFile)
     {
         DropWritten();
+        if (TakeSession() is { } session)
+        {
+            _store.Abandon(session);
+        }
+
         using (_fill.Take())
         {
             long held;

@@ -19,4 +19,27 @@ internal sealed class UploadSession(UploadTicket ticket, string bucket)
 
     /// <summary>Parts that a snapshot refers to: whatever becomes of this upload, they are never sent again under their number.</summary>
     public HashSet<int> Sealed { get; } = [];
+
+    /// <summary>Completes when no part is on its way.</summary>
+    public Task Idle { get; private set; } = Task.CompletedTask;
+
+    private TaskCompletionSource? _idle;
+    private int _running;
+
+    public void Begin()
+    {
+        if (_running++ == 0)
+        {
+            _idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            Idle = _idle.Task;
+        }
+    }
+
+    public void End()
+    {
+        if (--_running == 0)
+        {
+            _idle!.SetResult();
+        }
+    }
 }
