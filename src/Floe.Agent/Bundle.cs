@@ -3,6 +3,8 @@ namespace Floe.Agent;
 /// <summary>The folder that Floe is shipped in: <c>bin/floe</c> and, beside it, <c>lib/floe</c> with CRIU and tini.</summary>
 public sealed class Bundle
 {
+    private static readonly string[] s_parts = ["bin/floe", "bin/fusion", "lib/floe", "share/floe"];
+
     private Bundle(string root, string init)
     {
         Root = root;
@@ -11,6 +13,9 @@ public sealed class Bundle
 
     /// <summary>The folder; CRIU is looked for below it.</summary>
     public string Root { get; }
+
+    /// <summary>All that <c>make bundle</c> puts into it: the folder may be one that others use too, as /usr/local.</summary>
+    public IReadOnlyList<string> Parts => [.. s_parts.Select(part => Path.Combine(Root, part))];
 
     /// <summary>tini, statically linked.</summary>
     public string InitPath { get; }
@@ -25,7 +30,12 @@ public sealed class Bundle
     /// <exception cref="FloeException">There is no tini.</exception>
     public static Bundle Locate()
     {
-        var root = FindRoot();
+        return At(FindRoot());
+    }
+
+    /// <inheritdoc cref="Locate"/>
+    internal static Bundle At(string root)
+    {
         var init = Path.Combine(root, "lib/floe/tini");
         if (!File.Exists(init))
         {

@@ -7,6 +7,9 @@ namespace Floe.S3;
 /// <summary>The one place where a store's URL becomes a store.</summary>
 public static class ObjectStores
 {
+    /// <summary>What a store that is a folder has at its top beside its objects.</summary>
+    public const string FolderName = Folder.FolderListing.OwnFolder;
+
     /// <summary>
     /// Opens the store without touching the network: a bad endpoint, bucket or credential shows at the first operation.
     /// A folder is made if it is not there. Errors: <see cref="ObjectStoreException"/>.

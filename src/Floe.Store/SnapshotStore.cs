@@ -67,6 +67,9 @@ public sealed class SnapshotStore
         return new SnapshotStore(objects, options);
     }
 
+    /// <summary>What a store has at its top where it is a folder.</summary>
+    public static IReadOnlyList<string> FolderNames { get; } = [ObjectStores.FolderName, StoreLayout.StoreFile.Value, StoreLayout.TasksPrefix.Value.TrimEnd('/')];
+
     /// <inheritdoc cref="IObjectStore.FailingFor"/>
     public TimeSpan FailingFor => _objects.FailingFor;
 

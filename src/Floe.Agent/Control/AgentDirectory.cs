@@ -12,6 +12,9 @@ public sealed class AgentDirectory
 {
     private const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    /// <summary>What agents' folders are called; a # stands for a hexadecimal digit.</summary>
+    internal const string Names = "################";
+
     private const string RootParent = "/run/floe";
 
     private AgentDirectory(string path) => Root = path;
@@ -74,7 +77,7 @@ public sealed class AgentDirectory
     private static AgentDirectory CreateIn(string parent, AgentRecord record, bool isForOtherUser)
     {
         Directory.CreateDirectory(parent, Owner | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
-        var directory = new AgentDirectory(Path.Combine(parent, RandomNumberGenerator.GetHexString(16, lowercase: true)));
+        var directory = new AgentDirectory(Path.Combine(parent, RandomNumberGenerator.GetHexString(Names.Length, lowercase: true)));
         Directory.CreateDirectory(directory.Root, Owner | (isForOtherUser ? UnixFileMode.GroupExecute | UnixFileMode.OtherExecute : UnixFileMode.None));
         File.WriteAllText(directory.Record, JsonSerializer.Serialize(record, ControlJson.Default.AgentRecord));
         return directory;

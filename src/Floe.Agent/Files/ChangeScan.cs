@@ -83,7 +83,8 @@ internal sealed class ChangeScan(ScopeTree scope, FileBaseline baseline, RecordB
     {
         // Below a directory that is gone nothing more needs saying; and what is no longer in scope is not gone. Where everybody
         // removes files, a removal is not known to be the task's, and on the next machine it could hit somebody else's file.
-        if (scope.IsPublic(path) || (_goneDirectory is not null && KernelPath.IsAtOrBelow(path, _goneDirectory)) || !scope.Contains(path, out _, out _))
+        // A directory with the agent's own files is there, and only has no others any more: each of those is told.
+        if (scope.IsAgentFolder(path) || scope.IsPublic(path) || (_goneDirectory is not null && KernelPath.IsAtOrBelow(path, _goneDirectory)) || !scope.Contains(path, out _, out _))
         {
             return;
         }

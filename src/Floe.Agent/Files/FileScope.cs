@@ -18,6 +18,7 @@ public sealed class FileScope
     private readonly List<byte[]> _roots;
     private readonly List<byte[]> _excluded;
     private readonly List<byte[]> _agentPaths;
+    private readonly List<(byte[] Path, List<byte[]> Names)> _agentFolders;
 
     private FileScope(FileScopeOptions options)
     {
@@ -30,7 +31,8 @@ public sealed class FileScope
         };
         _roots = [.. roots.Concat(options.Include).Select(Canonical)];
         _excluded = [.. options.Exclude.Select(Canonical)];
-        _agentPaths = [.. options.AgentPaths.Select(Canonical)];
+        _agentPaths = [.. options.AgentPaths.SelectMany(path => (byte[][])[Canonical(path), CanonicalName(path)])];
+        _agentFolders = [.. options.AgentFolders.Select(folder => (Canonical(folder.Path), folder.Names.Select(Encoding.ASCII.GetBytes).ToList()))];
     }
 
     public FileScopeMode Mode => _options.Mode;
@@ -45,7 +47,7 @@ public sealed class FileScope
     /// <exception cref="FileStateException">An included directory cannot be taken.</exception>
     public static FileScope Create(FileScopeOptions options)
     {
-        foreach (var path in options.Include.Concat(options.Exclude).Concat(options.AgentPaths).Concat(WorkingDirectory(options)))
+        foreach (var path in options.Include.Concat(options.Exclude).Concat(options.AgentPaths).Concat(options.AgentFolders.Select(f => f.Path)).Concat(WorkingDirectory(options)))
         {
             if (!path.StartsWith('/') || path.Contains('\0', StringComparison.Ordinal))
             {
@@ -118,6 +120,11 @@ public sealed class FileScope
             tree.MarkExcluded(path, $"{KernelPath.Display(path)} is Floe's own");
         }
 
+        foreach (var (path, names) in _agentFolders)
+        {
+            tree.MarkAgentFolder(path, names, $"{KernelPath.Display(path)} has it for Floe's own use");
+        }
+
         tree.Top.ComputeRootsBelow();
         return tree;
     }
@@ -139,6 +146,13 @@ public sealed class FileScope
 
     private static IEnumerable<string> WorkingDirectory(FileScopeOptions options) =>
         options.Mode == FileScopeMode.Work && options.WorkingDirectory is { } path && path.Trim('/').Length > 0 ? [path] : [];
+
+    /// <summary>As <see cref="Canonical"/>, but of a link itself: its name is not followed.</summary>
+    private static byte[] CanonicalName(string path)
+    {
+        var whole = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        return Path.GetDirectoryName(whole) is { } parent ? TreeRemoval.Join(Canonical(parent), KernelPath.FromText("/" + Path.GetFileName(whole))) : [];
+    }
 
     /// <summary>Symbolic links followed as far as the path exists, because the walk itself follows none.</summary>
     private static byte[] Canonical(string path)

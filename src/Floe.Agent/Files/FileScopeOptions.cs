@@ -26,6 +26,17 @@ public sealed record FileScopeOptions
     /// <summary>Directories or files that do not belong to the task.</summary>
     public IReadOnlyList<string> Exclude { get; init; } = [];
 
-    /// <summary>The agent's own directories (state, run directory, folder store): never part of the task, whatever is included.</summary>
+    /// <summary>The agent's own files and directories: never part of the task, whatever is included.</summary>
     public IReadOnlyList<string> AgentPaths { get; init; } = [];
+
+    /// <summary>Directories that the agent may share with the task, as it does when somebody names /tmp or the working directory for its files.</summary>
+    public IReadOnlyList<AgentFolder> AgentFolders { get; init; } = [];
 }
+
+/// <summary>
+/// A directory of which only some names are the agent's own. As long as it has no others it is no part of the task either; it is never
+/// one that appeared, or is gone.
+/// </summary>
+/// <param name="Path">Absolute.</param>
+/// <param name="Names">Of ASCII; each # stands for a hexadecimal digit.</param>
+public sealed record AgentFolder(string Path, IReadOnlyList<string> Names);

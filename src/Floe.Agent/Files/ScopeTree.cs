@@ -17,6 +17,8 @@ internal sealed class ScopeNode
 {
     private readonly SortedList<byte[], ScopeNode> _children = new(Comparer<byte[]>.Create(static (a, b) => a.AsSpan().SequenceCompareTo(b)));
 
+    private readonly List<(byte[] Names, ScopeNode Node)> _ownNames = [];
+
     public ScopeMark Mark { get; set; }
 
     /// <summary>Why it is excluded, for messages.</summary>
@@ -27,6 +29,9 @@ internal sealed class ScopeNode
 
     /// <summary>Whether a root lies below, which is reached through this directory even if it is excluded itself.</summary>
     public bool HasRootBelow { get; private set; }
+
+    /// <summary>A directory that the agent uses for what is excluded by name, and perhaps the task for other things.</summary>
+    public bool IsAgentFolder => _ownNames.Count > 0;
 
     /// <summary>Sorted by name.</summary>
     public IList<byte[]> ChildNames => _children.Keys;
@@ -44,7 +49,50 @@ internal sealed class ScopeNode
             }
         }
 
+        foreach (var (names, own) in _ownNames)
+        {
+            if (Matches(name, names))
+            {
+                return own;
+            }
+        }
+
         return null;
+    }
+
+    /// <summary>Excludes all names of a form, those to come too. To be called when all paths are marked.</summary>
+    /// <param name="names">A # stands for a hexadecimal digit.</param>
+    public void ExcludeNames(byte[] names, string reason)
+    {
+        _ownNames.Add((names, new ScopeNode { Mark = ScopeMark.Excluded, Reason = reason }));
+        foreach (var (name, node) in _children)
+        {
+            // Made for what lies below it, a mount perhaps.
+            if (Matches(name, names))
+            {
+                node.Mark = ScopeMark.Excluded;
+                node.Reason = reason;
+                node.IsUnnamed = false;
+            }
+        }
+    }
+
+    private static bool Matches(ReadOnlySpan<byte> name, byte[] form)
+    {
+        if (name.Length != form.Length)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < form.Length; i++)
+        {
+            if (form[i] == (byte)'#' ? !char.IsAsciiHexDigitLower((char)name[i]) : name[i] != form[i])
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     public ScopeNode FindOrAdd(byte[] name)
@@ -131,6 +179,19 @@ internal sealed class ScopeTree
         node.Reason = reason;
         node.IsUnnamed = isUnnamed;
     }
+
+    /// <summary>A directory of which these names are the agent's own. To be called when all else is marked.</summary>
+    public void MarkAgentFolder(byte[] path, IEnumerable<byte[]> names, string reason)
+    {
+        var node = FindOrAdd(path);
+        foreach (var form in names)
+        {
+            node.ExcludeNames(form, reason);
+        }
+    }
+
+    /// <summary>Whether the agent has files in this directory: it is neither new nor gone, whatever a listing says.</summary>
+    public bool IsAgentFolder(ReadOnlySpan<byte> path) => Find(path) is { IsAgentFolder: true };
 
     public bool IsRoot(ReadOnlySpan<byte> path) => Locate(path, out _, out var end).Mark == ScopeMark.Root && end == path.Length;
 

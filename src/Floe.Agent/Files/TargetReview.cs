@@ -159,7 +159,7 @@ internal sealed class TargetReview(ScopeTree scope, FileBaseline baseline, FileL
             }
 
             var skipBelow = IsBelow(path, settled);
-            if (!isListed && !skipBelow && !scope.IsShared(path))
+            if (!isListed && !skipBelow && !scope.IsShared(path) && !((order != 0 || before.IsAbsent) && scope.IsAgentFolder(path)))
             {
                 var isAbsent = order < 0 || (order == 0 && before.IsAbsent);
                 if (isAbsent)

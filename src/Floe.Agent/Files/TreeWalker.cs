@@ -126,11 +126,44 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
                 continue;
             }
 
+            if (_node is { IsAgentFolder: true, Mark: ScopeMark.Inherited } && IsDirectory && !HasOthers(level.Descriptor, level.CurrentName, _node))
+            {
+                continue;
+            }
+
             _descend = IsDirectory;
             return true;
         }
 
         return false;
+    }
+
+    /// <summary>Whether a directory that the agent uses has anything but what is the agent's.</summary>
+    private bool HasOthers(int directory, ReadOnlySpan<byte> name, ScopeNode node)
+    {
+        var descriptor = NativeName.Open(directory, name, Interop.O_RDONLY | Interop.O_DIRECTORY);
+        if (descriptor < 0)
+        {
+            // What cannot be listed is told where it is gone into.
+            return true;
+        }
+
+        try
+        {
+            var names = new DirectoryNames();
+            names.Read(descriptor, Path);
+            var has = false;
+            for (var i = 0; i < names.Count && !has; i++)
+            {
+                has = node.Find(names[i]) is not { Mark: ScopeMark.Excluded };
+            }
+
+            return has;
+        }
+        finally
+        {
+            _ = Interop.close(descriptor);
+        }
     }
 
     private ulong MountId() => (_stat.stx_mask & Interop.STATX_MNT_ID) != 0 ? _stat.stx_mnt_id : 0;

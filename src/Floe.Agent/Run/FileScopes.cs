@@ -1,20 +1,31 @@
+using Floe.Agent.Control;
 using Floe.Agent.Files;
 using Floe.Agent.Trace;
+using Floe.FileSystem.Content;
+using Floe.Store;
 
 namespace Floe.Agent.Run;
 
 /// <summary>Which files belong to the task of a run.</summary>
 internal static class FileScopes
 {
-    /// <summary>What the user chose, without what is Floe's own: its state, its program, its output, a store that is a folder.</summary>
+    /// <summary>
+    /// What the user chose, without what is Floe's own: its state, its program, its output, a store that is a folder. Of the folders that
+    /// were named for these only what Floe makes in them: the bundle may lie in /usr/local, the state in /tmp, the store in the working directory.
+    /// </summary>
     /// <exception cref="FloeException">A folder that was named cannot be taken.</exception>
     public static FileScope For(RunOptions options, Bundle bundle)
     {
         // CRIU keeps what it learned of the kernel in /run.
-        List<string> own = [options.StateDirectory, bundle.Root, "/run/criu.kdat", .. OwnOutput.Files("/proc/self/fd")];
-        if (options.Store.Scheme == "file")
+        List<string> own = [.. bundle.Parts, "/run/criu.kdat", .. OwnOutput.Files("/proc/self/fd")];
+        List<AgentFolder> folders = [new AgentFolder(options.StateDirectory, [AgentDirectory.Names])];
+        if (options is { Store.Scheme: "file", OwnsStore: true })
         {
             own.Add(options.Store.Path);
+        }
+        else if (options.Store.Scheme == "file")
+        {
+            folders.Add(new AgentFolder(options.Store.Path, SnapshotStore.FolderNames));
         }
 
         if (Environment.GetEnvironmentVariable("FLOE_LOG_FILE") is { Length: > 0 } log)
@@ -31,7 +42,8 @@ internal static class FileScopes
         if (options.Mount is { } mount)
         {
             own.Add(mount.Directory);
-            own.Add(mount.Contents.CacheFolder);
+            folders.Add(new AgentFolder(mount.Contents.CacheFolder, ContentStore.FolderNames));
+            MakeCache(mount.Contents.CacheFolder);
         }
 
         try
@@ -43,11 +55,25 @@ internal static class FileScopes
                 Include = options.Include,
                 Exclude = options.Exclude,
                 AgentPaths = own,
+                AgentFolders = folders,
             });
         }
         catch (FileStateException e)
         {
             throw new FloeException(ExitCodes.Usage, e.Message, e);
+        }
+    }
+
+    /// <summary>Before the files are listed: it is none that appeared when the mount comes, nor are the folders on the way to it.</summary>
+    private static void MakeCache(string folder)
+    {
+        try
+        {
+            ContentStore.MakeFolder(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The mount will say so.
         }
     }
 }

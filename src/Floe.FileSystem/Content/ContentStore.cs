@@ -53,6 +53,13 @@ public sealed partial class ContentStore : IAsyncDisposable
         _smallSlots = new SemaphoreSlim(Math.Max(options.MaxUploads, MaxSmallBodies));
     }
 
+    /// <summary>All that lies directly in a cache folder; a # stands for a hexadecimal digit.</summary>
+    public static IReadOnlyList<string> FolderNames { get; } = [OwnFolder.Names, KeptFolder];
+
+    /// <summary>Makes a cache folder as a store would. It stays.</summary>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    public static void MakeFolder(string cacheFolder) => OwnFolder.MakeCacheFolder(cacheFolder);
+
     /// <summary>Bytes free for new data: for statfs.</summary>
     public long FreeCacheBytes
     {

@@ -12,6 +12,9 @@ namespace Floe.FileSystem.Content;
 /// </summary>
 internal sealed class OwnFolder : IDisposable
 {
+    /// <summary>What these folders are called, on any machine; a # stands for a hexadecimal digit.</summary>
+    public const string Names = "mount-########-################";
+
     private const int IdDigits = 16;
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
@@ -29,7 +32,7 @@ internal sealed class OwnFolder : IDisposable
     {
         while (true)
         {
-            Directory.CreateDirectory(cacheFolder, OwnerOnly);
+            MakeCacheFolder(cacheFolder);
             RemoveLeftovers(cacheFolder);
             var path = Path.Combine(cacheFolder, s_prefix + RandomNumberGenerator.GetHexString(IdDigits, lowercase: true));
             Directory.CreateDirectory(path, OwnerOnly);
@@ -48,6 +51,8 @@ internal sealed class OwnFolder : IDisposable
             }
         }
     }
+
+    public static void MakeCacheFolder(string path) => Directory.CreateDirectory(path, OwnerOnly);
 
     /// <summary>The folder itself: it can be reached by this whatever is mounted over its path.</summary>
     public SafeFileHandle Handle => _lock;

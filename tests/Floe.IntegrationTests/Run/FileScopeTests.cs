@@ -126,6 +126,48 @@ public sealed class FileScopeTests
         Assert.Equal("one\ntwo\n", await File.ReadAllTextAsync(Path.Combine(secondData, "log"), Fleet.Token));
     }
 
+    /// <summary>The bundle in /usr/local, the agent's state in /tmp, the store in a folder of the task's: Floe's own stays, the task's beside it travels.</summary>
+    [Fact]
+    public async Task Run_FloesFilesBesideTheTasks_OnlyTheTasksTravel()
+    {
+        await using var fleet = new Fleet();
+        fleet.Environment["FLOE_STATE_DIR"] = "/tmp";
+        fleet.Environment["FLOE_BUNDLE"] = "/usr/local";
+        const string script = Fleet.Gate + """
+            set -e
+            mkdir -p /usr/local/lib/python/new; echo module >/usr/local/lib/python/new/module; echo scratch >/tmp/scratch; echo result >/store/result
+            echo ready; gate /run/go; cat /usr/local/lib/python/new/module /tmp/scratch /store/result; ls /usr/local/lib/floe/tini /usr/local/bin/fusion /store/floe.json; echo done
+            """;
+        var a = await BundledInUsrLocalAsync("machine-a");
+        var run = await StartAsync(a);
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        await fleet.TakeAwayAsync(a, run);
+        await a.DestroyAsync();
+        File.Delete(Path.Combine(fleet.StoreFolder, "result"));
+
+        var b = await BundledInUsrLocalAsync("machine-b");
+        Fleet.AssertStatus(0, await fleet.FloeAsync(b, "export", Fleet.Key, "/root/out", "--store", fleet.StoreUrl));
+        var exported = await fleet.ShellAsync(b, "tar tf /root/out/files.tar; cat /root/out/deleted.txt; rm -r /root/out");
+        Assert.Contains("usr/local/lib/python/new/module", exported.Text, StringComparison.Ordinal);
+        Assert.DoesNotMatch("floe|fusion|store/tasks|tmp/[0-9a-f]{16}", exported.Text);
+        Fleet.Open(b, "/run/go");
+        var second = await Fleet.EndAsync(await StartAsync(b));
+        Fleet.AssertStatus(0, second);
+        Assert.Equal("module\nscratch\nresult\n/store/floe.json\n/usr/local/bin/fusion\n/usr/local/lib/floe/tini\ndone\n", second.Text);
+        Assert.Contains("Restored snapshot", second.Errors, StringComparison.Ordinal);
+
+        async Task<Machine> BundledInUsrLocalAsync(string name)
+        {
+            var machine = await fleet.MachineAsync(name);
+            Fleet.AssertStatus(0, await fleet.ShellAsync(machine, "cp -a /opt/floe/. /usr/local"));
+            return machine;
+        }
+
+        Task<MachineProcess> StartAsync(Machine machine) => machine.StartAsync(
+            ["/usr/local/bin/floe", "run", "--store", fleet.StoreUrl, "--key", Fleet.Key, "--notices=none", "--include", "/store", "--", "/bin/bash", "-c", script],
+            fleet.Environment, Fleet.Token);
+    }
+
     private static async Task<string> DescribeAsync(Machine machine)
     {
         var result = await machine.RunAsync(["/usr/bin/python3", "-c", Describe, .. s_touched], null, Fleet.Token);

@@ -1,0 +1,154 @@
+using Floe.Agent.Files;
+using Floe.Testing;
+using Floe.Tests.Files.Doubles;
+using Xunit;
+
+namespace Floe.Tests.Files;
+
+/// <summary>A folder that the agent shares with the task: the task's files travel, the agent's neither travel nor are removed.</summary>
+public sealed class AgentFolderTests : IDisposable
+{
+    private const string Own = "mount-0123abcd-0123456789abcdef";
+    private const string OthersOwn = "mount-4567cdef-0000000000000000";
+
+    private readonly ScratchFolder _scratch = new();
+    private readonly string _root;
+    private int _listings;
+
+    public AgentFolderTests()
+    {
+        _root = _scratch.Folder("root");
+        Directory.CreateDirectory(In("shared"));
+    }
+
+    public void Dispose() => _scratch.Dispose();
+
+    [Fact]
+    public async Task Capture_OnlyTheAgentsFiles_HasNoRecord()
+    {
+        var baseline = await ListAsync();
+        MakeOwn(Own);
+
+        await CaptureAsync(baseline);
+
+        Assert.Equal(0, _captured.RecordCount);
+    }
+
+    [Fact]
+    public async Task PutBack_OnTheNextMachine_BringsTheTasksFilesOnly()
+    {
+        var baseline = await ListAsync();
+        MakeOwn(Own);
+        Directory.CreateDirectory(In("shared/results"));
+        File.WriteAllText(In("shared/results/one"), "1");
+        var snapshot = await CaptureAsync(baseline);
+        Assert.Equal(3, _captured.RecordCount);
+
+        FreshMachine();
+        baseline = await ListAsync();
+        MakeOwn(OthersOwn);
+        await PutBackAsync(snapshot, baseline);
+
+        Assert.Equal("1", File.ReadAllText(In("shared/results/one")));
+        Assert.True(File.Exists(In($"shared/{OthersOwn}/blocks")));
+        Assert.False(Path.Exists(In($"shared/{Own}")));
+    }
+
+    /// <summary>Going back to a snapshot from before the task had files there takes those, and nothing of the agent's.</summary>
+    [Fact]
+    public async Task PutBack_OlderSnapshotWithoutTheTasksFiles_LeavesTheAgents()
+    {
+        var baseline = await ListAsync();
+        MakeOwn(Own);
+        var older = await CaptureAsync(baseline);
+        File.WriteAllText(In("shared/later"), "x");
+        await CaptureAsync(baseline);
+
+        await PutBackAsync(older, baseline);
+
+        Assert.False(File.Exists(In("shared/later")));
+        Assert.True(File.Exists(In($"shared/{Own}/blocks")));
+    }
+
+    /// <summary>All of the task's that was there at the start is gone: each file is told, and never the folder.</summary>
+    [Fact]
+    public async Task PutBack_TheTaskRemovedItsFiles_RemovesThoseAndLeavesTheAgents()
+    {
+        File.WriteAllText(In("shared/input"), "x");
+        var baseline = await ListAsync();
+        MakeOwn(Own);
+        File.Delete(In("shared/input"));
+        var snapshot = await CaptureAsync(baseline);
+        Assert.Equal(1, _captured.DeletedCount);
+
+        FreshMachine();
+        File.WriteAllText(In("shared/input"), "x");
+        baseline = await ListAsync();
+        MakeOwn(OthersOwn);
+        await PutBackAsync(snapshot, baseline);
+
+        Assert.False(File.Exists(In("shared/input")));
+        Assert.True(File.Exists(In($"shared/{OthersOwn}/blocks")));
+    }
+
+    /// <summary>A snapshot of a machine where the folder was the task's alone, which the task has removed.</summary>
+    [Fact]
+    public async Task PutBack_TheFolderIsGoneInTheSnapshot_RefusesAndLeavesTheAgents()
+    {
+        Directory.Delete(In("shared"));
+        var bytes = new MemoryStream();
+        var writer = new RecordWriter(bytes);
+        FileRecordCodec.WriteHeader(writer);
+        FileRecordCodec.Write(writer, new FileRecord { Kind = FileRecordKind.Deleted, Path = KernelPath.FromText(In("shared")) });
+        FileRecordCodec.WriteEnd(writer, 1);
+        writer.Flush();
+
+        FreshMachine();
+        var baseline = await ListAsync();
+        MakeOwn(Own);
+
+        await Assert.ThrowsAsync<FileStateException>(() => PutBackAsync(new MemorySnapshot().With(FileStreams.ListName, bytes.ToArray()), baseline));
+
+        Assert.True(File.Exists(In($"shared/{Own}/blocks")));
+    }
+
+    private FileCaptureResult _captured = null!;
+
+    private string In(string path) => Path.Combine(_root, path);
+
+    private FileScope Scope() => FileScope.Create(new FileScopeOptions
+    {
+        Mode = FileScopeMode.Included,
+        Include = [_root],
+        AgentFolders = [new AgentFolder(In("shared"), ["mount-########-################", "kept"])],
+    });
+
+    private void MakeOwn(string name)
+    {
+        Directory.CreateDirectory(In($"shared/{name}"));
+        File.WriteAllText(In($"shared/{name}/blocks"), "own");
+    }
+
+    private void FreshMachine()
+    {
+        Directory.Delete(_root, recursive: true);
+        Directory.CreateDirectory(In("shared"));
+    }
+
+    private async Task<FileBaseline> ListAsync()
+    {
+        // Past the tick of the coarse clock.
+        await Task.Delay(TimeSpan.FromMilliseconds(12));
+        return await FileBaseline.TakeAsync(Scope(), _scratch[$"baseline-{_listings++}"], CancellationToken.None);
+    }
+
+    private async Task<MemorySnapshot> CaptureAsync(FileBaseline baseline)
+    {
+        var snapshot = new MemorySnapshot();
+        _captured = await FileCapture.RunAsync(Scope(), baseline, snapshot, CancellationToken.None);
+        return snapshot;
+    }
+
+    private Task<PutBackResult> PutBackAsync(MemorySnapshot snapshot, FileBaseline baseline) =>
+        FilePutBack.RunAsync(Scope(), snapshot, new PutBackOptions { Baseline = baseline }, CancellationToken.None);
+}
