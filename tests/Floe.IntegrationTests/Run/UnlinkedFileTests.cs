@@ -26,4 +26,33 @@ public sealed class UnlinkedFileTests
         Fleet.AssertStatus(0, ended);
         Assert.Equal($"{1100 << 20}\ntail", ended.Text);
     }
+
+    /// <summary>More than small images may have together: most of them travel as streams, and CRIU is given each in the form that it has.</summary>
+    [Fact]
+    public async Task Run_ManyUnlinkedFiles_AllGoAlong()
+    {
+        const string script = """
+            import hashlib, os, random, resource, tempfile, time
+            resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+            random.seed(7)
+            files = [tempfile.TemporaryFile(dir='/var/tmp') for _ in range(300)]
+            for f in files: f.write(random.randbytes(600 << 10)); f.flush()
+            def digest():
+                whole = hashlib.sha256()
+                for f in files: f.seek(0); whole.update(f.read())
+                return whole.hexdigest()
+            before = digest()
+            print('ready', flush=True)
+            while not os.path.exists('/run/go'): time.sleep(0.02)
+            print(digest() == before)
+            """;
+        string[] task = ["/usr/bin/python3", "-c", script];
+        await using var fleet = new Fleet();
+
+        var ended = await fleet.MoveAsync(task);
+
+        Fleet.AssertStatus(0, ended);
+        Assert.Contains("Restored snapshot", ended.Errors, StringComparison.Ordinal);
+        Assert.Equal("True\n", ended.Text);
+    }
 }
