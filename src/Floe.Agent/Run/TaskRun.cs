@@ -116,7 +116,7 @@ public sealed partial class TaskRun
         Lease lease;
         try
         {
-            lease = await AcquireAsync(place.Store, place.Key, cancellationToken).ConfigureAwait(false);
+            lease = await TaskLease.AcquireAsync(place.Store, place.Key, _options, _time, cancellationToken).ConfigureAwait(false);
         }
         catch (FloeException e) when (isBack)
         {
@@ -161,7 +161,7 @@ public sealed partial class TaskRun
             // Nothing of the task may run any more when the next agent gets the lease; then it need not wait for it.
             await LeftOvers.KillAsync(_time).ConfigureAwait(false);
             using var limit = new CancellationTokenSource(s_releasePatience, _time);
-            await TryAsync(() => lease.ReleaseAsync(place.Signals.HasTaskRun ? LeaseState.Released : AsTaken(lease), limit.Token)).ConfigureAwait(false);
+            await TryAsync(() => lease.ReleaseAsync(place.Signals.HasTaskRun ? LeaseState.Released : TaskLease.AsTaken(lease), limit.Token)).ConfigureAwait(false);
             throw;
         }
         finally
@@ -184,7 +184,7 @@ public sealed partial class TaskRun
         {
             // Whoever removed the snapshots, or cannot use them, it is not for this machine to start the command once more.
             LogTaskIsElsewhere("there is no snapshot of it that can be restored here");
-            await TryAsync(() => context.Lease.ReleaseAsync(context.Signals.HasTaskRun ? LeaseState.Released : AsTaken(context.Lease), cancellationToken)).ConfigureAwait(false);
+            await TryAsync(() => context.Lease.ReleaseAsync(context.Signals.HasTaskRun ? LeaseState.Released : TaskLease.AsTaken(context.Lease), cancellationToken)).ConfigureAwait(false);
             return new Departure(ExitCodes.Snapshotted);
         }
 
@@ -303,41 +303,6 @@ public sealed partial class TaskRun
             }
         }
     }
-
-    private async Task<Lease> AcquireAsync(SnapshotStore store, TaskKey key, CancellationToken cancellationToken)
-    {
-        Lease lease;
-        try
-        {
-            lease = await store.AcquireLeaseAsync(key, new LeaseRequest
-            {
-                HolderId = Guid.NewGuid().ToString("n"),
-                Host = Environment.MachineName,
-                WaitUpTo = _options.LeaseWait,
-                Job = _options.Scheduler is { } job ? new JobAttempt($"{job.Kind}/{job.JobId}", job.Attempt) : null,
-                TakeOverFromEarlierAttempt = _options.Scheduler is not null,
-            }, cancellationToken).ConfigureAwait(false);
-        }
-        catch (LeaseRefusedException e)
-        {
-            throw new FloeException(ExitCodes.StoreError, e.Message, e);
-        }
-
-        try
-        {
-            await lease.RequireConditionsAsync(cancellationToken).ConfigureAwait(false);
-            return lease;
-        }
-        catch
-        {
-            await TryAsync(() => lease.ReleaseAsync(AsTaken(lease), CancellationToken.None)).ConfigureAwait(false);
-            await lease.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
-    }
-
-    /// <summary>How a lease is left under which nothing of the task has run: what was known of its newest snapshot still holds.</summary>
-    private static LeaseState AsTaken(Lease lease) => lease.TakenFrom is { State: LeaseState.HandedOver } ? LeaseState.HandedOver : LeaseState.Released;
 
     private async Task TryAsync(Func<Task> leave)
     {

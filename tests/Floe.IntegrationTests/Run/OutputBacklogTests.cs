@@ -40,6 +40,7 @@ public sealed class OutputBacklogTests
         fleet.Environment["FLOE_CRIU"] = "/opt/fake-criu";
         var failed = await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script));
         Fleet.AssertStatus(176, failed);
+        Assert.Contains("CRIU ended", failed.Errors, StringComparison.Ordinal);
         Assert.Empty(failed.Text);
 
         fleet.Environment.Remove("FLOE_CRIU");
@@ -165,7 +166,7 @@ public sealed class OutputBacklogTests
             """], null, Fleet.Token);
         await Fleet.UntilAsync(taker, () => File.Exists(a.RootPath + "/run/ready"), "the reader");
         var run = await a.StartAsync(
-            ["/bin/bash", "-c", $"exec {Fleet.Floe} run --notices=none --store file:///store --key {Fleet.Key} -- /bin/bash -c '{Script}' >/run/out"], null, Fleet.Token);
+            ["/bin/bash", "-c", $"exec {Fleet.Floe} run --notices=none --store file:///store --key {Fleet.Key} -- /bin/bash -c '{Script}' >/run/out"], fleet.Environment, Fleet.Token);
         await Fleet.UntilAsync(run, () => File.Exists(a.RootPath + "/run/stands"), "the reader to stand still");
         await Task.Delay(300, Fleet.Token);
         for (var i = 0; i < snapshotsBefore; i++)

@@ -72,7 +72,6 @@ public sealed class SignalTests
     public async Task Run_TermBeforeTheTaskIsBack_EndsAndChangesNothing(MachineKind kind, string onTerm, string? notice, int status)
     {
         await using var fleet = new Fleet { Kind = kind };
-        fleet.Environment.Remove(Fleet.Exclude);
         const string script = Fleet.Gate + "echo tail >>/etc/profile; echo ready; gate /run/go; tail -n 1 /etc/profile";
         string[] options = kind == MachineKind.Host ? ["--include", "/etc"] : [];
         var a = await fleet.MachineAsync("machine-a");
@@ -107,6 +106,37 @@ public sealed class SignalTests
         var resumed = await Fleet.EndAsync(await fleet.RunScriptAsync(b, script, [.. options, "--lease-wait", "0"]));
         Fleet.AssertStatus(0, resumed);
         Assert.Equal("tail\n", resumed.Text);
+    }
+
+    /// <summary>A node that goes again and again, before, while and after the task comes back: it is never lost, and no line is there twice.</summary>
+    [Fact]
+    public async Task Run_TermAtAnyMomentOfItsStart_TaskGoesOnAndItsFileIsWhole()
+    {
+        const int attempts = 12;
+        const string script = "i=0; echo ready; until [ -e /work/stop ]; do i=$((i + 1)); echo line $i >>/work/out; sleep 0.01; done; seq 1 $i | sed 's/^/line /' | cmp - /work/out && echo whole";
+        var seed = Environment.TickCount;
+        var random = new Random(seed);
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var work = fleet.Folder("work");
+        var host = await fleet.MachineAsync("host", new MachineBind(work, "/work"));
+        var run = await fleet.RunScriptAsync(host, script, "--include", "/work");
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        await fleet.TakeAwayAsync(host, run);
+        var early = 0;
+        for (var attempt = 0; attempt < attempts; attempt++)
+        {
+            run = await fleet.RunScriptAsync(host, script, "--include", "/work", "--on-term", "snapshot", "--lease-wait", "0");
+            await Fleet.UntilLoggedAsync(run, "task task, store");
+            await Task.Delay(random.Next(0, 200), Fleet.Token);
+            Assert.True(run.Signal(Term), $"seed {seed}: {run.Errors}");
+            var ended = await Fleet.EndAsync(run);
+            Assert.True(ended.Status.ShellCode == 75, $"seed {seed}, attempt {attempt}: {ended.Status}: {ended.Errors}");
+            early += ended.Errors.Contains("before anything of the task ran", StringComparison.Ordinal) ? 1 : 0;
+        }
+
+        await File.WriteAllTextAsync(Path.Combine(work, "stop"), "", Fleet.Token);
+        var last = await Fleet.EndAsync(await fleet.RunScriptAsync(host, script, "--include", "/work", "--lease-wait", "0"));
+        Assert.True(last.Status.ShellCode == 0 && last.Text == "whole\n", $"seed {seed}, {early} early: {last.Status}: {last.Text}{last.Errors}");
     }
 
     [Theory]
