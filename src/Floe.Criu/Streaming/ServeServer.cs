@@ -86,6 +86,7 @@ internal sealed class ServeServer : IDisposable
         }
         finally
         {
+            _listener.Dispose(); // a CRIU that was never accepted must meet the end too
             _ended.TrySetResult();
         }
     }

@@ -23,6 +23,27 @@ public sealed class ChangedPartTests
     }
 
     [Fact]
+    public async Task Close_ObjectOfWhichS3CopiesNoRangeAndAnUploadUnderWay_IsSentWhole()
+    {
+        await using var fixture = await ContentFixture.StartAsync();
+        var bytes = Bytes(3_000_000);
+        var content = await fixture.OpenAsync("a", bytes, Token);
+        content.Open(canRead: false, canWrite: true);
+        await content.WriteAsync(bytes.Length, Bytes(9 << 20, seed: 2), Token);
+        await content.WriteAsync(12 << 20, Bytes(10, seed: 3), Token);
+        while (fixture.Server.OpenUploadCount == 0)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        await content.TruncateAsync(2_000_000, Token);
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(bytes[..2_000_000], fixture.Server.Read("a"));
+        Assert.Equal(0, fixture.Server.OpenUploadCount);
+    }
+
+    [Fact]
     public async Task UploadPart_StoppedWhenAllIsSent_IsWaitedFor()
     {
         await using var upload = await UploadOfAFileAsync();

@@ -85,23 +85,6 @@ public sealed class WritingTests
     }
 
     [Fact]
-    public async Task Close_ObjectOfWhichS3CopiesNoRangeAndAnUploadUnderWay_IsSentWhole()
-    {
-        await using var fixture = await StartAsync();
-        var bytes = Bytes(3_000_000);
-        var content = await fixture.OpenAsync("a", bytes, Token);
-        content.Open(canRead: false, canWrite: true);
-        await content.WriteAsync(bytes.Length, Bytes(9 << 20, seed: 2), Token);
-        await content.WriteAsync(12 << 20, Bytes(10, seed: 3), Token);
-        await WaitAsync(() => fixture.Server.OpenUploadCount == 1);
-        await content.TruncateAsync(2_000_000, Token);
-        content.Close(canRead: false, canWrite: true);
-        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
-        AssertSame(bytes[..2_000_000], fixture.Server.Read("a"));
-        Assert.Equal(0, fixture.Server.OpenUploadCount);
-    }
-
-    [Fact]
     public async Task TruncateAsync_ShorterThenLonger_LeavesZeros()
     {
         await using var fixture = await StartAsync();
