@@ -105,7 +105,7 @@ public sealed class SharedFolderTests
     [Fact]
     public async Task Run_AttemptBetweenDidNotGetToTheTask_OthersLineInTheSharedFileStays()
     {
-        const string script = Fleet.Gate + "cd /work; echo own >>summary; echo ready; gate /work/stop; echo again >>summary; cat summary";
+        const string script = Fleet.Gate + "cd /work; echo own >>summary; echo ready; gate stop; echo again >>summary; cat summary";
         await using var fleet = new Fleet { Kind = MachineKind.Host };
         var work = fleet.Folder("work");
         var host = await fleet.MachineAsync("host", new MachineBind(work, "/work"));

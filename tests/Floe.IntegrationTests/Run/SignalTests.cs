@@ -113,7 +113,7 @@ public sealed class SignalTests
     public async Task Run_TermAtAnyMomentOfItsStart_TaskGoesOnAndItsFileIsWhole()
     {
         const int attempts = 12;
-        const string script = "i=0; echo ready; until [ -e /work/stop ]; do i=$((i + 1)); echo line $i >>/work/out; sleep 0.01; done; seq 1 $i | sed 's/^/line /' | cmp - /work/out && echo whole";
+        const string script = "cd /work; i=0; echo ready; until [ -e stop ]; do i=$((i + 1)); echo line $i >>out; sleep 0.01; done; seq 1 $i | sed 's/^/line /' | cmp - out && echo whole";
         var seed = Environment.TickCount;
         var random = new Random(seed);
         await using var fleet = new Fleet { Kind = MachineKind.Host };
