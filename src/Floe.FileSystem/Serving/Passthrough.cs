@@ -198,6 +198,12 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
                     continue;
                 }
 
+                if (opens.Pinned is null)
+                {
+                    // Who releases it and who looks again for the end of its mappings may both come this far.
+                    return true;
+                }
+
                 files.ForgetMappable(content);
                 content.UnpinLocalFile();
                 (held, opens.Pinned, opens.Held) = (opens.Held, null, 0);

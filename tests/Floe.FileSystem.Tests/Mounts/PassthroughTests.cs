@@ -78,6 +78,26 @@ public sealed class PassthroughTests : IAsyncLifetime
         Assert.Equal(Text[..70000] + "MAPPED" + Text[70006..], Bucket.Text("f"));
     }
 
+    /// <summary>Who looks again for the end of the mappings, and who releases the file meanwhile, both let go of it.</summary>
+    [Fact]
+    public async Task Open_AgainAndAgainWhileItIsLetGo_EveryOneIsAnswered()
+    {
+        Bucket.Put("large", new string('x', 4 << 20));
+        Assert.Equal("True", await PythonAsync("""
+            import os, random, time
+            rng = random.Random(1)
+            size = len(open('large', 'rb').read())
+            for i in range(1500):
+                opened = [os.open('large', os.O_RDONLY), os.open('large', os.O_RDWR)]
+                opened.append(os.open('large', os.O_WRONLY | os.O_APPEND))
+                for f in opened: os.close(f)
+                if i % 4: time.sleep(rng.random() * 0.004)
+            print(size == 4 << 20)
+            """));
+        await UntilAsync(() => _mount.Mount.Contents.PinnedBytes == 0);
+        await EndAsync();
+    }
+
     [Fact]
     public async Task Map_DescriptorIsClosed_BytesStayWhileItIsMapped()
     {
