@@ -10,7 +10,7 @@ internal static class MountMemory
 
     public static Benchmark Benchmark { get; } = new(
         "mount-memory",
-        "mount-memory-full: most resident memory of the mount's process / 256 MiB, while 100,000 files in 100 folders are looked at one by one, a file of 1 GiB is read, " +
+        "mount-memory-full: most resident memory of the mount's process / 256 MiB, while 100,000 files in 100 folders are looked at one by one and renamed together, a file of 1 GiB is read, " +
         "another is written, a third is changed in every part, and 2,000 small ones are made, all at the same time and with a cache of 256 MiB; smaller is better. The server answers at once",
         RunAsync);
 
@@ -33,7 +33,7 @@ internal static class MountMemory
         await using var folder = await MountedFolder.StartAsync(bench, s3, "memory", cancellationToken, "--cache-size 256M");
         await folder.ShellAsync("mkdir /data/small", cancellationToken);
         await Task.WhenAll(
-            folder.ShellAsync("find /data/many -ls > /dev/null", cancellationToken),
+            folder.ShellAsync("find /data/many -ls > /dev/null && mv /data/many /data/moved", cancellationToken),
             folder.MillisAsync("read /data/read", cancellationToken),
             folder.MillisAsync("write /data/written 1024", cancellationToken),
             folder.MillisAsync("change /data/changed", cancellationToken),

@@ -221,7 +221,14 @@ public sealed partial class ObjectFileSystem
         var newBucket = _buckets.Open(copy.Bucket);
         if (target is null && await IsThereAsync(bucket, key).ConfigureAwait(false) == true)
         {
-            await RemoveCopiesAsync(newBucket, [copy]).ConfigureAwait(false);
+            try
+            {
+                await DeleteAsync(newBucket, copy.Key).ConfigureAwait(false);
+            }
+            catch (ObjectStoreException)
+            {
+                // Then it stays beside what it was made of.
+            }
         }
         else if (target is not null)
         {

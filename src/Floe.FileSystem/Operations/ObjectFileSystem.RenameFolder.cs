@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Floe.FileSystem.Content;
 using Floe.FileSystem.Inodes;
 using Floe.FileSystem.Names;
@@ -75,62 +75,57 @@ public sealed partial class ObjectFileSystem
         // Until the end nothing goes to an old key: it would be left there, or miss in the copy.
         using var holds = new Holds();
         await HoldAllAsync(contents, holds, newPrefix, cancellationToken).ConfigureAwait(false);
-        var versions = await AllBelowAsync(bucket, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
-        var copies = new ConcurrentDictionary<string, ObjectVersion>(StringComparer.Ordinal);
-        List<ObjectVersion> left;
+        var moved = new MovedObjects(KnownBelow(node, prefix));
+        (long Copied, long Others) left;
         try
         {
-            await CopyAllAsync(bucket, versions, copies, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
-            if (!copies.ContainsKey(prefix))
+            await CopyAllAsync(bucket, moved, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
+            if (!moved.HasMarker)
             {
-                var etag = await bucket.PutAsync(newPrefix, Array.Empty<byte>(), MarkerHeadersOf(node, newName), PutCondition.None, cancellationToken).ConfigureAwait(false);
-                copies[prefix] = new ObjectVersion(bucket.Bucket, newPrefix, etag, 0);
+                moved.AddMarker(newPrefix, await bucket.PutAsync(newPrefix, Array.Empty<byte>(), MarkerHeadersOf(node, newName), PutCondition.None, cancellationToken).ConfigureAwait(false));
             }
 
             await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
-            left = await AllBelowAsync(bucket, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
+            left = await CountBelowAsync(bucket, prefix, moved, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            await RemoveCopiesAsync(bucket, copies.Values).ConfigureAwait(false);
+            await RemoveCopiesAsync(bucket, newPrefix, moved).ConfigureAwait(false);
             throw;
         }
 
-        // What others have written meanwhile is not in the copies: it stays where it is.
-        var copied = versions.ToHashSet();
-        var others = left.RemoveAll(version => !copied.Contains(version));
-
         // From here on files are read from their copies, and nothing is interrupted.
-        var places = RetargetAll(bucket.Bucket, contents, versions, copies, prefix, newPrefix);
+        var places = RetargetAll(bucket.Bucket, contents, moved, prefix, newPrefix);
         ObjectStoreException? failure = null;
         try
         {
-            await RemoveAsync(bucket, left).ConfigureAwait(false);
+            // What others have written meanwhile is not in the copies: it stays where it is.
+            await RemoveBelowAsync(bucket, prefix, moved.IsOriginal).ConfigureAwait(false);
         }
         catch (ObjectStoreException e)
         {
-            var kept = await LeftBelowAsync(bucket, prefix).ConfigureAwait(false);
-            if (kept is not null && left.ToHashSet().IsSubsetOf(kept))
+            var kept = await LeftBelowAsync(bucket, prefix, moved).ConfigureAwait(false);
+            if (kept?.Copied == left.Copied)
             {
                 places.ForEach(p => p.Content.Return(p.Place));
-                await RemoveCopiesAsync(bucket, copies.Values).ConfigureAwait(false);
+                await RemoveCopiesAsync(bucket, newPrefix, moved).ConfigureAwait(false);
                 throw;
             }
 
-            failure = kept is { Count: 0 } ? null : e;
+            failure = kept is { Copied: 0 } ? null : e;
         }
 
         lock (Gate)
         {
             var name = node.Name;
-            Follow(node, prefix, copies);
+            Follow(node, prefix, moved);
             _inodes.Move(node, to, newName);
             node.CTime = Clock;
             node.Folder!.HasMarker = true;
             node.ValidUntil = After(_options.FolderTtl);
             Changed(from, name, isThere: false);
             Changed(to, newName, isThere: true, isFolder: true);
-            if (failure is not null || others > 0)
+            if (failure is not null || left.Others > 0)
             {
                 Doubt(from, name);
             }
@@ -145,30 +140,28 @@ public sealed partial class ObjectFileSystem
 
     /// <summary>Files whose objects were copied go where the copies are; gives where they went before.</summary>
     private List<(FileContent Content, FileContent.Place Place)> RetargetAll(
-        string bucket, List<(Node Node, FileContent Content, string Path)> contents, List<ObjectVersion> versions,
-        ConcurrentDictionary<string, ObjectVersion> copies, string prefix, string newPrefix)
+        string bucket, List<(Node Node, FileContent Content, string Path)> contents, MovedObjects moved, string prefix, string newPrefix)
     {
-        var known = versions.ToDictionary(v => v.Key, StringComparer.Ordinal);
         List<(FileContent, FileContent.Place)> places = [];
         foreach (var (node, content, path) in contents)
         {
             var place = TargetOf(node, bucket, newPrefix + path);
             // Without a version it goes to its new key when it goes up. Where others have replaced or removed its version, it fails there as it
             // would have here.
-            var there = known.GetValueOrDefault(prefix + path);
-            var copy = there is not null && content.Knows(there.ETag) ? copies[there.Key] : null;
-            places.Add((content, content.Retarget(place, copy ?? content.Version, there == content.Version ? copy : null)));
+            var known = moved.KnownAt(prefix + path);
+            var copy = known is var (original, made) && content.Knows(original.ETag) ? made : null;
+            places.Add((content, content.Retarget(place, copy ?? content.Version, known?.Original == content.Version ? copy : null)));
         }
 
         return places;
     }
 
-    /// <summary>What is still there after a deletion that failed; null: the bucket does not say.</summary>
-    private static async Task<List<ObjectVersion>?> LeftBelowAsync(IBucketClient bucket, string prefix)
+    /// <summary>Copied objects that are still under their old keys, and others that are there; null: the bucket does not say.</summary>
+    private static async Task<(long Copied, long Others)?> LeftBelowAsync(IBucketClient bucket, string prefix, MovedObjects moved)
     {
         try
         {
-            return await AllBelowAsync(bucket, prefix, prefix, CancellationToken.None).ConfigureAwait(false);
+            return await CountBelowAsync(bucket, prefix, moved, CancellationToken.None).ConfigureAwait(false);
         }
         catch (ObjectStoreException)
         {
@@ -176,12 +169,23 @@ public sealed partial class ObjectFileSystem
         }
     }
 
+    private static async Task<(long Copied, long Others)> CountBelowAsync(IBucketClient bucket, string prefix, MovedObjects moved, CancellationToken cancellationToken)
+    {
+        var (copied, others) = (0L, 0L);
+        await foreach (var version in AllBelowAsync(bucket, prefix, cancellationToken).ConfigureAwait(false))
+        {
+            (copied, others) = moved.IsOriginal(version) ? (copied + 1, others) : (copied, others + 1);
+        }
+
+        return (copied, others);
+    }
+
     /// <summary>As far as the bucket lets it: the caller is told of the failure before.</summary>
-    private static async Task RemoveCopiesAsync(IBucketClient bucket, IEnumerable<ObjectVersion> copies)
+    private static async Task RemoveCopiesAsync(IBucketClient bucket, string newPrefix, MovedObjects moved)
     {
         try
         {
-            await RemoveAsync(bucket, copies).ConfigureAwait(false);
+            await RemoveBelowAsync(bucket, newPrefix, moved.IsCopy).ConfigureAwait(false);
         }
         catch (ObjectStoreException)
         {
@@ -189,11 +193,53 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    private static async Task RemoveAsync(IBucketClient bucket, IEnumerable<ObjectVersion> versions)
+    private static async Task RemoveBelowAsync(IBucketClient bucket, string prefix, Func<ObjectVersion, bool> isChosen)
     {
-        foreach (var some in versions.Select(v => v.Key).Chunk(KeysPerPage))
+        var keys = new List<string>(KeysPerPage);
+        await foreach (var version in AllBelowAsync(bucket, prefix, CancellationToken.None).ConfigureAwait(false))
         {
-            await bucket.DeleteAsync(some, CancellationToken.None).ConfigureAwait(false);
+            if (isChosen(version))
+            {
+                keys.Add(version.Key);
+            }
+
+            if (keys.Count == KeysPerPage)
+            {
+                await bucket.DeleteAsync(keys, CancellationToken.None).ConfigureAwait(false);
+                keys.Clear();
+            }
+        }
+
+        if (keys.Count > 0)
+        {
+            await bucket.DeleteAsync(keys, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Keys of the files below a folder that this mount knows of.</summary>
+    private HashSet<string> KnownBelow(Node folder, string prefix)
+    {
+        var keys = new HashSet<string>(StringComparer.Ordinal);
+        lock (Gate)
+        {
+            Collect(folder, prefix);
+        }
+
+        return keys;
+
+        void Collect(Node from, string path)
+        {
+            foreach (var (name, child) in from.Folder!.Children)
+            {
+                if (child.Kind == NodeKind.Folder)
+                {
+                    Collect(child, $"{path}{name}/");
+                }
+                else
+                {
+                    keys.Add(path + name);
+                }
+            }
         }
     }
 
@@ -249,45 +295,46 @@ public sealed partial class ObjectFileSystem
         public void Dispose() => _holds.ForEach(h => h.Dispose());
     }
 
-    private static async Task<List<ObjectVersion>> AllBelowAsync(IBucketClient bucket, string prefix, string newPrefix, CancellationToken cancellationToken)
+    private static async IAsyncEnumerable<ObjectVersion> AllBelowAsync(
+        IBucketClient bucket, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var versions = new List<ObjectVersion>();
         string? token = null;
         do
         {
             var page = await bucket.ListAsync(prefix, delimiter: null, token, KeysPerPage, cancellationToken).ConfigureAwait(false);
             foreach (var found in page.Objects)
             {
-                NameRules.Checked(newPrefix + found.Key[prefix.Length..]);
-                versions.Add(new ObjectVersion(bucket.Bucket, found.Key, found.ETag, found.Size));
+                yield return new ObjectVersion(bucket.Bucket, found.Key, found.ETag, found.Size);
             }
 
             token = page.NextToken;
         }
         while (token is not null);
-        return versions;
     }
 
-    /// <summary>Makes the copies, by their old keys.</summary>
-    private async Task CopyAllAsync(
-        IBucketClient bucket, List<ObjectVersion> versions, ConcurrentDictionary<string, ObjectVersion> copies, string prefix, string newPrefix, CancellationToken cancellationToken)
+    private async Task CopyAllAsync(IBucketClient bucket, MovedObjects moved, string prefix, string newPrefix, CancellationToken cancellationToken)
     {
         var copier = new ObjectCopier(_buckets, _options);
-        await Parallel.ForEachAsync(versions, new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken }, async (version, token) =>
-            copies[version.Key] = await copier.CopyAsync(version, bucket, newPrefix + version.Key[prefix.Length..], null, PutCondition.IfAbsent, token).ConfigureAwait(false)).ConfigureAwait(false);
+        await Parallel.ForEachAsync(
+            AllBelowAsync(bucket, prefix, cancellationToken), new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken },
+            async (version, token) =>
+            {
+                var newKey = NameRules.Checked(newPrefix + version.Key[prefix.Length..]);
+                moved.Add(version, await copier.CopyAsync(version, bucket, newKey, null, PutCondition.IfAbsent, token).ConfigureAwait(false), isMarker: version.Key == prefix);
+            }).ConfigureAwait(false);
     }
 
     /// <summary>Known files below stand for their copies now. The lock is held.</summary>
-    private static void Follow(Node folder, string prefix, ConcurrentDictionary<string, ObjectVersion> copies)
+    private static void Follow(Node folder, string prefix, MovedObjects moved)
     {
         folder.Folder!.NoteMove();
         foreach (var (name, child) in folder.Folder.Children)
         {
             if (child.Kind == NodeKind.Folder)
             {
-                Follow(child, $"{prefix}{name}/", copies);
+                Follow(child, $"{prefix}{name}/", moved);
             }
-            else if (copies.TryGetValue(prefix + name, out var copy))
+            else if (moved.KnownAt(prefix + name) is var (_, copy))
             {
                 child.Listed = copy;
             }

@@ -1,3 +1,5 @@
+using Floe.Linux;
+using Floe.S3;
 using Xunit;
 
 namespace Floe.FileSystem.Tests.Core;
@@ -75,5 +77,24 @@ public sealed class MovingFolderTests : CoreTests
         Assert.Equal("theirs", Bucket.Text("d/1"));
         Assert.Equal("ours", await Tree.ReadAsync("e/1"));
         Assert.Equal("theirs", await Tree.ReadAsync("d/1"));
+    }
+
+    [Fact]
+    public async Task Rename_FailsWhenOthersHaveWrittenUnderTheNewName_LeavesTheirs()
+    {
+        Bucket.Put("d/1", "one");
+        Bucket.Put("d/2", "two");
+        Bucket.Before = (call, key) =>
+        {
+            if (call == "Put" && key == "e/")
+            {
+                Bucket.Put("e/1", "theirs");
+                throw new ObjectStoreException(ObjectStoreErrorKind.AccessDenied, key);
+            }
+        };
+        await FailsAsync(Errno.EACCES, () => Tree.RenameAsync("d", "e"));
+        Assert.Equal(["d/1", "d/2", "e/1"], Bucket.Keys);
+        Assert.Equal("theirs", Bucket.Text("e/1"));
+        Assert.Equal("one", await Tree.ReadAsync("d/1"));
     }
 }
