@@ -52,10 +52,6 @@ internal sealed record TaskCheck(string Name, CheckStatus Severity, string Nothi
         Fix = "a connection to another machine cannot follow to a machine with another address: use --tcp=close if the program connects again by itself.",
     };
 
-    public static readonly TaskCheck TcpInternal = new(
-        "task tcp inside", CheckStatus.Warn, "no TCP connection between the task's own processes, or it is kept",
-        "--tcp=close would break connections between the task's own processes: use --tcp=established.");
-
     public static readonly TaskCheck UnixSockets = new(
         "task unix sockets", CheckStatus.Fail, "no connection to a process outside the task",
         "a connected socket cannot be split: stop the use of the outside service (syslog, D-Bus, nscd, sssd), or start it inside the task.");
@@ -75,7 +71,7 @@ internal sealed record TaskCheck(string Name, CheckStatus Severity, string Nothi
     /// <summary>In the order in which they are reported.</summary>
     public static readonly IReadOnlyList<TaskCheck> All =
     [
-        IoUring, Devices, KernelObjects, Tracer, Terminal, Session, Namespaces, Mounts, GhostFiles, Users, UnixSockets, TcpLost, TcpInternal, Pipes,
+        IoUring, Devices, KernelObjects, Tracer, Terminal, Session, Namespaces, Mounts, GhostFiles, Users, UnixSockets, TcpLost, Pipes,
         Watches, FilesOutside,
     ];
 }

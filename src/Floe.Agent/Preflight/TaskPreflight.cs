@@ -129,14 +129,7 @@ public sealed class TaskPreflight
         {
             if (tcp.TryGet(inode) is { } connection)
             {
-                if (tcp.IsInside(connection, inodes))
-                {
-                    if (!options.TcpEstablished)
-                    {
-                        findings.Add(TaskCheck.TcpInternal, $"{who} is connected to {connection.Remote}");
-                    }
-                }
-                else
+                if (!tcp.IsInside(connection, inodes))
                 {
                     findings.Add(Effective(TaskCheck.TcpLost), $"{who} is connected to {connection.Remote}");
                 }

@@ -7,6 +7,7 @@ namespace Floe.Agent.Preflight;
 internal sealed class TcpTable
 {
     private const int StateListen = 0x0A;
+    private const int StateCloseWait = 0x08;
     private readonly Dictionary<ulong, TcpConnection> byInode = [];
     private readonly Dictionary<(IPEndPoint Local, IPEndPoint Remote), ulong> byEnds = [];
 
@@ -34,9 +35,12 @@ internal sealed class TcpTable
     /// <summary>The connection of a socket; null when it is none (listening, unconnected, or no TCP at all).</summary>
     public TcpConnection? TryGet(ulong inode) => byInode.GetValueOrDefault(inode);
 
-    /// <summary>Whether the other end of the connection is one of these sockets.</summary>
+    /// <summary>Whether the other end of the connection is one of these sockets, or was: who has sent its last byte may have closed it.</summary>
     public bool IsInside(TcpConnection connection, IReadOnlySet<ulong> inodes) =>
-        byEnds.TryGetValue((connection.Remote, connection.Local), out var peer) && inodes.Contains(peer);
+        (byEnds.TryGetValue((connection.Remote, connection.Local), out var peer) && inodes.Contains(peer)) || connection is { IsEnding: true, IsLoopback: true };
+
+    /// <summary>Whether any connection has both ends on this machine: most have none, and need no look at what a task has open.</summary>
+    public bool HasLocal() => byInode.Values.Any(c => byEnds.ContainsKey((c.Remote, c.Local)) || c is { IsEnding: true, IsLoopback: true });
 
     internal void AddLine(string line)
     {
@@ -52,7 +56,7 @@ internal sealed class TcpTable
             return;
         }
 
-        byInode[inode] = new TcpConnection(local, remote);
+        byInode[inode] = new TcpConnection(local, remote, IsEnding: state == StateCloseWait);
         byEnds[(local, remote)] = inode;
     }
 
@@ -82,7 +86,8 @@ internal sealed class TcpTable
     }
 }
 
-internal sealed record TcpConnection(IPEndPoint Local, IPEndPoint Remote)
+/// <param name="IsEnding">The other end has sent its last byte.</param>
+internal sealed record TcpConnection(IPEndPoint Local, IPEndPoint Remote, bool IsEnding)
 {
     public bool IsLoopback => IPAddress.IsLoopback(Remote.Address);
 }

@@ -18,10 +18,10 @@ public enum TermPolicy
 /// <summary>What happens to the task's TCP connections.</summary>
 public enum TcpPolicy
 {
-    /// <summary>They are closed on the new machine: the task sees an error and connects again.</summary>
+    /// <summary>Those to the outside are closed on the new machine: the task sees an error and connects again. Those inside the task are kept.</summary>
     Close,
 
-    /// <summary>They are kept, for connections inside the task and machines that keep their address.</summary>
+    /// <summary>All are kept, for machines that keep their address.</summary>
     Established,
 }
 

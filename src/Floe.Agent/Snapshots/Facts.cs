@@ -31,7 +31,7 @@ internal static class Facts
             Stdio = new StdioPipes(null, stdout, stderr),
             Options = new Dictionary<string, string>
             {
-                [TcpOption] = context.Options.Tcp == TcpPolicy.Established ? "established" : "close",
+                [TcpOption] = frozen.Tcp == TcpMode.Close ? "close" : "established",
                 [MemoryOption] = memoryBytes.ToString(CultureInfo.InvariantCulture),
                 [MountOption] = context.Options.Mount?.Directory ?? "",
                 [FrozenOption] = Time(frozenAt),

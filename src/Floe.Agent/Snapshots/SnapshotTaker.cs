@@ -105,7 +105,8 @@ internal sealed partial class SnapshotTaker
                 RootPid = task.Root.Pid,
                 WorkDirectory = _context.Directory.FreshImages(),
                 HookProgram = Bundle.ProgramPath,
-                Tcp = _context.Options.Tcp == TcpPolicy.Established ? TcpMode.Established : TcpMode.Close,
+                Tcp = _context.Options.Tcp == TcpPolicy.Established ? TcpMode.Established
+                    : TaskConnections.AreInside(task.Root.Pid, cancellationToken) ? TcpMode.Inside : TcpMode.Close,
                 Cpu = _context.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
                 LeaveRunning = leaveRunning,
             };

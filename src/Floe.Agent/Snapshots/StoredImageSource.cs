@@ -1,27 +1,51 @@
+using Floe.Criu.Images;
 using Floe.Criu.Streaming;
 using Floe.Store;
 
 namespace Floe.Agent.Snapshots;
 
 /// <summary>Gives CRIU its images back out of a stored snapshot, every block verified on the way.</summary>
-internal sealed class StoredImageSource(ISnapshotSource snapshot) : IImageSource
+internal sealed class StoredImageSource : IImageSource
 {
+    /// <summary>A table of some ten million descriptors.</summary>
+    private const int MaxFilesBytes = 1 << 30;
+
+    private readonly ISnapshotSource _snapshot;
+    private readonly byte[]? _files;
+
+    private StoredImageSource(ISnapshotSource snapshot, byte[]? files) => (_snapshot, _files) = (snapshot, files);
+
+    /// <summary>The snapshot's images, with what this machine needs otherwise.</summary>
+    /// <exception cref="InvalidDataException">Its table of files is none.</exception>
+    public static async Task<StoredImageSource> OpenAsync(ISnapshotSource snapshot, CancellationToken cancellationToken)
+    {
+        var stored = await StoredBytes.ReadEitherAsync(snapshot, SnapshotNames.CriuImage(LostAddresses.ImageName), MaxFilesBytes, cancellationToken).ConfigureAwait(false);
+        var mended = stored.Length == 0 ? stored : LostAddresses.Mend(stored);
+        return new StoredImageSource(snapshot, ReferenceEquals(mended, stored) ? null : mended);
+    }
+
     public bool TryGetSmall(string name, out ReadOnlyMemory<byte> content)
     {
-        var image = snapshot.TryGetSmallImage(SnapshotNames.CriuImage(name));
+        if (name == LostAddresses.ImageName && _files is not null)
+        {
+            content = _files;
+            return true;
+        }
+
+        var image = _snapshot.TryGetSmallImage(SnapshotNames.CriuImage(name));
         content = image ?? default;
         return image is not null;
     }
 
-    public bool Exists(string name) => TryGetSmall(name, out _) || snapshot.TryGetStream(SnapshotNames.CriuImage(name)) is not null;
+    public bool Exists(string name) => TryGetSmall(name, out _) || _snapshot.TryGetStream(SnapshotNames.CriuImage(name)) is not null;
 
     public async Task WriteStreamAsync(string name, ImagePipe pipe, CancellationToken cancellationToken)
     {
-        var stream = snapshot.TryGetStream(SnapshotNames.CriuImage(name)) ?? throw new InvalidOperationException($"no image {name}");
+        var stream = _snapshot.TryGetStream(SnapshotNames.CriuImage(name)) ?? throw new InvalidOperationException($"no image {name}");
         var consumer = new PipeConsumer(pipe);
         try
         {
-            await snapshot.ReadStreamsAsync([stream], consumer, cancellationToken).ConfigureAwait(false);
+            await _snapshot.ReadStreamsAsync([stream], consumer, cancellationToken).ConfigureAwait(false);
         }
         catch (ReaderGoneException)
         {

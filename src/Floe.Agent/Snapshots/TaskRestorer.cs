@@ -179,7 +179,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 Tcp = manifest.Task.Options.GetValueOrDefault(Facts.TcpOption) == "established" ? TcpMode.Established : TcpMode.Close,
                 Cpu = manifest.Machine.CpuBaseline is null ? CpuCheck.Full : CpuCheck.None,
             };
-            var root = await new CriuRestore(time, logger).RunAsync(context.Criu, request, new StoredImageSource(reader), cancellationToken).ConfigureAwait(false);
+            var images = await StoredImageSource.OpenAsync(reader, cancellationToken).ConfigureAwait(false);
+            var root = await new CriuRestore(time, logger).RunAsync(context.Criu, request, images, cancellationToken).ConfigureAwait(false);
             var millis = (long)time.GetElapsedTime(started).TotalMilliseconds;
             if (files.Result.ChangedSince.Count > 0)
             {

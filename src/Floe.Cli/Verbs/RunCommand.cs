@@ -41,7 +41,7 @@ internal static class RunCommand
     private static readonly Option<double> s_returnAfter = EnvironmentOption.Seconds("--return-after", 600, 0, 86400,
         "A machine that is still there so long after its reclaim notice's time, or after a snapshot that it stayed after without a notice, gets the task back");
     private static readonly Option<string> s_tcp = EnvironmentOption.Choice("--tcp", ["close", "established"], "close",
-        "TCP connections on the new machine: close lets the task see an error and connect again; established keeps connections inside the task");
+        "TCP connections on the new machine: close keeps those inside the task and closes others, so that the task sees an error and connects again; established keeps all, for machines that keep their address");
     private static readonly Option<string> s_files = EnvironmentOption.Choice("--files", ["auto", "root", "work"], "auto",
         "Files that travel with the task: root = all that changes on the root file system, /tmp and /dev/shm; work = in the working directory, /tmp and /dev/shm. auto is root in a container of its own, work elsewhere");
     private static readonly Option<string[]> s_include = EnvironmentOption.Folders("--include",

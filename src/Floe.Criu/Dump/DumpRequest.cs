@@ -38,7 +38,13 @@ public enum TcpMode
     /// <summary>They are closed in the restored task, which sees a connection error. The only choice across machines for outside peers.</summary>
     Close,
 
-    /// <summary>They are carried along; right when both ends are inside the task.</summary>
+    /// <summary>
+    /// Those with both ends inside the task are carried along, the others closed. Such a dump is restored as <see cref="Established"/>: the images say
+    /// what is closed (<see cref="Images.OutsideConnections"/>).
+    /// </summary>
+    Inside,
+
+    /// <summary>All are carried along; right where a machine keeps its address.</summary>
     Established,
 }
 

@@ -29,7 +29,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
     {
         cancellationToken.ThrowIfCancellationRequested();
         using var hook = new HookServer(request.WorkDirectory);
-        using var capture = new CaptureServer(request.WorkDirectory, sink);
+        using var capture = new CaptureServer(request.WorkDirectory, sink, request.Tcp);
         try
         {
             return await new DumpSession(time, logger, criu, request).RunAsync(hook, capture, whileFrozen, cancellationToken).ConfigureAwait(false);
@@ -65,7 +65,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
         {
             call = await NextPostDumpAsync(hook, capture, stop.Token).ConfigureAwait(false);
             await capture.Complete.WaitAsync(stop.Token).ConfigureAwait(false);
-            var frozen = new FrozenTask(request.RootPid, process.Pid, capture.Catalog.Processes, capture.Catalog.MemoryBytes);
+            var frozen = new FrozenTask(request.RootPid, process.Pid, capture.Catalog.Processes, capture.Catalog.MemoryBytes) { Tcp = request.Tcp };
             frozen.EnsureFrozen();
             Restorable.Require(request.RootPid, frozen.Processes);
             tree = ProcessIdentity.Of(frozen.Processes);
@@ -139,7 +139,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             arguments.Add("--leave-running");
         }
 
-        if (request.Tcp == TcpMode.Close)
+        if (request.Tcp != TcpMode.Established)
         {
             // One that was not accepted yet is closed like the others; CRIU would give the dump up for it.
             arguments.Add("--skip-in-flight");

@@ -21,6 +21,9 @@ public sealed class FrozenTask
 
     public int RootPid { get; }
 
+    /// <summary>What CRIU carries of its TCP connections.</summary>
+    public TcpMode Tcp { get; init; }
+
     /// <summary>Every process of the tree, zombies included, as pstree.img lists them.</summary>
     public IReadOnlyList<FrozenProcess> Processes { get; }
 

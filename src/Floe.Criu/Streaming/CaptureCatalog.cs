@@ -7,7 +7,7 @@ namespace Floe.Criu.Streaming;
 /// <summary>
 /// Decides what becomes of each image by its name, and gathers what Floe itself needs from them: pagemaps and process tree.
 /// </summary>
-internal sealed class CaptureCatalog(IImageSink sink)
+internal sealed class CaptureCatalog(IImageSink sink, TcpMode tcp)
 {
     private const string Inventory = "inventory.img";
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
@@ -83,6 +83,7 @@ internal sealed class CaptureCatalog(IImageSink sink)
         else if (file.Name == TimerfdMending.ImageName)
         {
             held = TimerfdMending.Mend(file.Held());
+            held = tcp == TcpMode.Inside ? OutsideConnections.Close(held) : held;
         }
         else if (ReservedMemoryMending.IsFor(file.Name))
         {

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Floe.Criu.Dump;
 using Floe.Linux;
 using Microsoft.Win32.SafeHandles;
 
@@ -26,9 +27,9 @@ internal sealed unsafe class CaptureServer : IDisposable
     private readonly List<CaptureFile> _open = [];
     private volatile bool _aborted;
 
-    public CaptureServer(string workDirectory, IImageSink sink)
+    public CaptureServer(string workDirectory, IImageSink sink, TcpMode tcp = TcpMode.Close)
     {
-        _catalog = new CaptureCatalog(sink);
+        _catalog = new CaptureCatalog(sink, tcp);
         _listener = StreamListener.Listen(workDirectory, StreamListener.CaptureSocket);
         var wake = Interop.eventfd(0, Interop.EFD_CLOEXEC);
         _wake = wake >= 0 ? new SafeFileHandle(wake, true) : throw LinuxException.Last("eventfd");

@@ -219,14 +219,14 @@ public sealed class TaskPreflightTests : IDisposable
     }
 
     [Fact]
-    public void Run_TcpInsideTheTree_WarnsUnlessEstablished()
+    public void Run_TcpInsideTheTree_IsKept()
     {
         proc.SetTcp(10, Inside1, Inside2);
         proc.AddDescriptor(10, 7, "socket:[501]");
         proc.AddDescriptor(11, 7, "socket:[502]");
 
-        Assert.Equal(CheckStatus.Warn, Only("task tcp inside").Status);
-        Assert.Equal(CheckStatus.Pass, Only("task tcp inside", options => options with { TcpEstablished = true }).Status);
+        Assert.Equal(CheckStatus.Pass, Only("task tcp").Status);
+        Assert.Equal(CheckStatus.Pass, Only("task tcp", options => options with { TcpEstablished = true }).Status);
     }
 
     [Fact]

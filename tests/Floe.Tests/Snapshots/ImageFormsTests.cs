@@ -13,9 +13,9 @@ public sealed class ImageFormsTests
     private static readonly byte[] s_streamed = [.. Enumerable.Range(0, 20_001).Select(i => (byte)(i * 7))];
 
     [Fact]
-    public void Exists_SmallImageOrStream_IsTrue()
+    public async Task Exists_SmallImageOrStream_IsTrue()
     {
-        var source = new StoredImageSource(Snapshot());
+        var source = await StoredImageSource.OpenAsync(Snapshot(), CancellationToken.None);
 
         Assert.True(source.Exists("ghost-file-1.img"));
         Assert.True(source.Exists("ghost-file-2.img"));
