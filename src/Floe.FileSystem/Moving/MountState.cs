@@ -61,7 +61,13 @@ public sealed record MountState
 /// <summary>A file, folder or special file, by its path below the mount's root.</summary>
 public sealed record NodeState
 {
+    /// <summary>More names than a mount makes; those of the next one go on behind it.</summary>
+    private const ulong MaxIno = 1UL << 52;
+
     public required string Path { get; init; }
+
+    /// <summary>What st_ino was, which programs that have it open may compare (SQLite does); 0: an older Floe wrote the state.</summary>
+    public ulong Ino { get; init; }
 
     /// <summary>With the type.</summary>
     public required uint Mode { get; init; }
@@ -94,7 +100,7 @@ public sealed record NodeState
             throw new MountStateException("the snapshot's file system state names a path that is none");
         }
 
-        if (Object is { Size: < 0 })
+        if (Object is { Size: < 0 } || Ino > MaxIno)
         {
             throw new MountStateException($"the snapshot's file system state of '{Path}' makes no sense");
         }

@@ -49,6 +49,7 @@ public sealed partial class ObjectFileSystem
                 nodes.Add(new NodeState
                 {
                     Path = PathOf(node),
+                    Ino = node.Ino,
                     Mode = node.Mode,
                     Uid = node.Uid,
                     Gid = node.Gid,
@@ -86,6 +87,7 @@ public sealed partial class ObjectFileSystem
         List<(FileContent, RangeState)> ranges = [];
         lock (Gate)
         {
+            _inodes.LastIno = state.Nodes.Select(told => told.Ino).DefaultIfEmpty().Max();
             foreach (var told in state.Nodes)
             {
                 var node = ImportNode(told);
@@ -176,7 +178,7 @@ public sealed partial class ObjectFileSystem
 
             if (!folder.Children.TryGetValue(names[i], out var child))
             {
-                child = AddImported(node, names[i], i + 1 < names.Length ? NodeKind.Folder : KindOf(told.Mode));
+                child = i + 1 < names.Length ? AddImported(node, names[i], NodeKind.Folder, 0) : AddImported(node, names[i], KindOf(told.Mode), told.Ino);
             }
 
             node = child;
@@ -185,7 +187,8 @@ public sealed partial class ObjectFileSystem
         return node;
     }
 
-    private Node AddImported(Node folder, string name, NodeKind kind)
+    /// <param name="ino">0: any.</param>
+    private Node AddImported(Node folder, string name, NodeKind kind, ulong ino)
     {
         if (!NameRules.IsVisible(name) || (folder == _inodes.Root && !folder.Folder!.IsInBucket))
         {
@@ -193,7 +196,7 @@ public sealed partial class ObjectFileSystem
         }
 
         var node = folder.Folder!.IsInBucket
-            ? _inodes.Add(folder, name, kind)
+            ? _inodes.Add(folder, name, kind, ino: ino == 0 || _inodes.TryGet(ino, out _) ? null : ino)
             : _inodes.Add(folder, name, NodeKind.Folder, new FolderState { Bucket = _buckets.Open(name).Bucket, RootPrefix = "", IsPinned = true });
         SetDefaults(node);
         // Of files and links the bucket is asked first: what the state does not carry of them is the bucket's to say.

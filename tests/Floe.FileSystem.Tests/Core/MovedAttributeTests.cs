@@ -29,6 +29,34 @@ public sealed class MovedAttributeTests : CoreTests
         Assert.Equal("#!/bin/sh", await next.ReadAsync("tool"));
     }
 
+    /// <summary>SQLite refuses to write to a database whose name shows another inode than the one that it has open.</summary>
+    [Fact]
+    public async Task Stat_OpenFileMoved_HasTheSameNumberAndNobodyElseHas()
+    {
+        Bucket.Put("d/other", "x");
+        await Tree.WriteAsync("first", "text");
+        var handle = await Tree.OpenAsync("d/other", Tree.ReadWrite);
+        var made = await Tree.CreateAsync("d/made", Tree.ReadWrite);
+        var numbers = new List<ulong>();
+        foreach (var name in (string[])["d/other", "d/made"])
+        {
+            numbers.Add((await Tree.StatAsync(name)).Ino);
+        }
+
+        await using var next = await MovedAsync();
+        Assert.Equal(numbers, [(await next.StatAsync("d/other")).Ino, (await next.StatAsync("d/made")).Ino]);
+        await next.WriteAsync("d/new", "text");
+        var all = new List<ulong> { (await next.StatAsync("")).Ino };
+        foreach (var name in (string[])["d", "d/other", "d/made", "d/new", "first"])
+        {
+            all.Add((await next.StatAsync(name)).Ino);
+        }
+
+        Assert.Distinct(all);
+        Tree.Files.Release(handle);
+        Tree.Files.Release(made);
+    }
+
     [Fact]
     public async Task SetAttributes_LinkMoved_IsReadAndKeepsItsOwner()
     {
