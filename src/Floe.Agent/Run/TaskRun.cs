@@ -193,8 +193,8 @@ public sealed partial class TaskRun
             context = context with { CpuBaseline = restored.Manifest.Machine.CpuBaseline, Known = restored.Known };
         }
 
-        await using var task = restored?.Task ?? await new TaskStarter(_logger).StartAsync(context, bundle, cancellationToken).ConfigureAwait(false);
-        var snapshots = new SnapshotTaker(context, _time, _logger);
+        await using var task = restored?.Task ?? await new TaskStarter(_logger).StartAsync(context, place.Bundle, cancellationToken).ConfigureAwait(false);
+        await using var snapshots = new SnapshotTaker(context, _time, _logger);
         var supervisor = new Supervisor(_options, task, snapshots, context.Signals, context.Trace, _time, _logger);
         var runningAt = _time.GetUtcNow();
         context.Trace.Update(a => a with { RunningAt = runningAt });
@@ -203,11 +203,13 @@ public sealed partial class TaskRun
             point.Open(new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, runningAt, _time));
             using var notices = NoticeWatch.Start(_options, supervisor.Watch, context.Trace, _time, _loggers, cancellationToken);
             using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
-            using var stopPruning = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var pruning = restored is null ? Task.CompletedTask : snapshots.PruneAsync(stopPruning.Token);
+            if (restored is not null)
+            {
+                snapshots.BeginPruning();
+            }
+
             var outcome = await supervisor.RunAsync().ConfigureAwait(false);
-            await stopPruning.CancelAsync().ConfigureAwait(false);
-            await pruning.ConfigureAwait(false);
+            await snapshots.DisposeAsync().ConfigureAwait(false);
             var status = await FinishAsync(context, outcome, task.Output, cancellationToken).ConfigureAwait(false);
             return new Departure(status, outcome is TaskOutcome.TakenAway taken ? StayUntil(taken.MachineEnds) : null);
         }

@@ -14,12 +14,13 @@ namespace Floe.Agent.Snapshots;
 /// are read; the manifest is committed; only then does CRIU end the task (or let it run on). Whatever fails before the commit
 /// leaves the task running and the store's last good snapshot untouched.
 /// </summary>
-internal sealed partial class SnapshotTaker
+internal sealed partial class SnapshotTaker : IAsyncDisposable
 {
     private readonly SnapshotContext _context;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CriuDump _dump;
+    private readonly BackgroundPruning _pruning;
     private volatile SnapshotRun? _running;
     private bool _hasNamedFiles;
 
@@ -29,6 +30,7 @@ internal sealed partial class SnapshotTaker
         _time = time;
         _logger = logger;
         _dump = new CriuDump(time, logger);
+        _pruning = new BackgroundPruning(PruneAsync);
     }
 
     /// <summary>How far the snapshot being taken is; null when none is.</summary>
@@ -38,12 +40,17 @@ internal sealed partial class SnapshotTaker
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
     public async Task<SnapshotReport> TakeAsync(RunningTask task, bool leaveRunning, DateTimeOffset? deadline, CancellationToken cancellationToken)
     {
+        if (!leaveRunning)
+        {
+            // The time there is belongs to the commit, and the next holder prunes.
+            _pruning.Stop();
+        }
+
         using var patience = deadline is null ? new StorePatience(() => _context.Store.FailingFor, _time) : null;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost, patience?.Expired ?? CancellationToken.None);
-        var run = new SnapshotRun(_context, task, leaveRunning, _time, limit.Token);
-        _running = run;
         try
         {
+            var run = _running = Begin(task, leaveRunning, patience, limit.Token);
             var outcome = await CommitAsync(run, task, leaveRunning, patience, limit.Token).ConfigureAwait(false);
 
             // From here on the snapshot is a fact, and nothing may turn it into a failure.
@@ -70,7 +77,7 @@ internal sealed partial class SnapshotTaker
             {
                 _context.Mount?.Resume();
                 task.Output.Resume();
-                await PruneAsync(cancellationToken).ConfigureAwait(false);
+                BeginPruning();
             }
 
             return report;
@@ -81,8 +88,28 @@ internal sealed partial class SnapshotTaker
         }
     }
 
+    /// <summary>Removes beside the task what only older snapshots needed, until the task leaves this machine or <see cref="DisposeAsync"/>.</summary>
+    public void BeginPruning() => _pruning.Begin();
+
+    /// <summary>Nothing is removed from the store any more when this returns.</summary>
+    public ValueTask DisposeAsync() => _pruning.DisposeAsync();
+
     /// <summary>Before a task is ended that another machine has, or will have: what its end does to its files must not reach the bucket.</summary>
     public Task HandOverMountAsync(CancellationToken cancellationToken) => _context.Mount?.HandOverAsync(cancellationToken) ?? Task.CompletedTask;
+
+    /// <exception cref="SnapshotFailedException">What a snapshot needs of this machine is not to be had: descriptors, memory.</exception>
+    private SnapshotRun Begin(RunningTask task, bool leaveRunning, StorePatience? patience, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return new SnapshotRun(_context, task, leaveRunning, _time, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            // Whatever it was, the task must not pay for it.
+            throw Failed(e, patience);
+        }
+    }
 
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
     private async Task<DumpOutcome> CommitAsync(SnapshotRun run, RunningTask task, bool leaveRunning, StorePatience? patience, CancellationToken cancellationToken)
@@ -118,31 +145,46 @@ internal sealed partial class SnapshotTaker
             // Whatever it was, the task must not pay for it: it runs on.
             _context.Mount?.Resume();
             task.Output.Resume();
-            var reason = e is not OperationCanceledException ? e.Message
-                : patience is { Expired.IsCancellationRequested: true } ? $"the store has not answered for {_context.Store.FailingFor.TotalSeconds:0} s; check endpoint and network"
-                : "it was stopped before it was complete";
-            throw new SnapshotFailedException(reason, e is LeaseLostException or SnapshotFailedException { IsPermanent: true } || _context.Lease.Lost.IsCancellationRequested, e);
+            throw Failed(e, patience);
         }
         finally
         {
             _context.Mount?.SetBeingFrozen(false);
-            await run.DisposeAsync().ConfigureAwait(false);
+            await EndAsync(run).ConfigureAwait(false);
         }
     }
 
-    /// <summary>
-    /// Removes what only older snapshots needed. Not when the task leaves this machine: the time there is belongs to the commit, and
-    /// the next holder prunes.
-    /// </summary>
-    public async Task PruneAsync(CancellationToken cancellationToken)
+    private SnapshotFailedException Failed(Exception e, StorePatience? patience)
+    {
+        var reason = e is not OperationCanceledException ? e.Message
+            : patience is { Expired.IsCancellationRequested: true } ? $"the store has not answered for {_context.Store.FailingFor.TotalSeconds:0} s; check endpoint and network"
+            : "it was stopped before it was complete";
+        return new SnapshotFailedException(reason, e is LeaseLostException or SnapshotFailedException { IsPermanent: true } || _context.Lease.Lost.IsCancellationRequested, e);
+    }
+
+    private async Task EndAsync(SnapshotRun run)
     {
         try
         {
-            await _context.Store.PruneAsync(_context.Lease, _context.Known, _context.Options.KeepSnapshots, cancellationToken).ConfigureAwait(false);
+            await run.DisposeAsync().ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (Exception e)
         {
-            // The task has ended: what is left is removed with its history, or by the next holder.
+            // Committed or not, that is settled.
+            LogNotCleared(e.Message);
+        }
+    }
+
+    private async Task PruneAsync(CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost);
+        try
+        {
+            await _context.Store.PruneAsync(_context.Lease, _context.Known, _context.Options.KeepSnapshots, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            // The task ends or leaves: what is left is removed with its history, or by the next holder.
         }
         catch (Exception e)
         {
@@ -164,6 +206,9 @@ internal sealed partial class SnapshotTaker
 
     [LoggerMessage(EventId = 4403, Level = LogLevel.Warning, Message = "Older snapshots could not be removed yet: {Reason}")]
     private partial void LogNotPruned(string reason);
+
+    [LoggerMessage(EventId = 4405, Level = LogLevel.Warning, Message = "What the snapshot held of this machine could not be let go: {Reason}")]
+    private partial void LogNotCleared(string reason);
 
     [LoggerMessage(EventId = 4401, Level = LogLevel.Warning, Message = "{Note}")]
     private partial void LogNote(string note);

@@ -155,8 +155,21 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>Sequence numbers of the key's snapshots in the folder store, oldest first. Fences take numbers too.</summary>
     public long[] Snapshots() =>
         [.. Directory.GetFiles($"{StoreFolder}/tasks/{Key}/snapshots", "*.json")
-            .Where(path => File.ReadAllText(path).Contains("\"kind\":\"snapshot\"", StringComparison.Ordinal))
+            .Where(IsSnapshot)
             .Select(path => long.Parse(Path.GetFileNameWithoutExtension(path), CultureInfo.InvariantCulture)).Order()];
+
+    private static bool IsSnapshot(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Contains("\"kind\":\"snapshot\"", StringComparison.Ordinal);
+        }
+        catch (FileNotFoundException)
+        {
+            // A running agent removes what is older beside its task.
+            return false;
+        }
+    }
 
     public string Manifest(long sequence) => string.Create(CultureInfo.InvariantCulture, $"{StoreFolder}/tasks/{Key}/snapshots/{sequence:D8}.json");
 

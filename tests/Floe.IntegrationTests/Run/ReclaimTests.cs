@@ -128,6 +128,31 @@ public sealed class ReclaimTests
         Assert.Equal("before\nafter\n", result.Text);
     }
 
+    /// <summary>Of a large task, or at a slow store, the removal of what only older snapshots needed takes minutes.</summary>
+    [Fact]
+    public async Task Run_NoticeWhileOlderSnapshotsAreRemoved_IsActedOnAtOnce()
+    {
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        fleet.Reach(s3);
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script, "--notice-file", "/run/notice", "--notice-poll", "1");
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        var removes = new TaskCompletionSource();
+        s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Stall)
+        {
+            Where = call => call.Query.Contains("delete", StringComparison.Ordinal) && removes.TrySetResult(),
+        });
+        Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
+        await removes.Task.WaitAsync(TimeSpan.FromSeconds(30), Fleet.Token);
+        await File.WriteAllTextAsync(a.RootPath + "/run/notice", "60", Fleet.Token);
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(75, result);
+
+        // It was neither waited for, which ends after twenty seconds, nor finished.
+        Assert.DoesNotContain("could not be removed", result.Errors, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Run_MachineDiesUnannouncedOnBatch_NextAttemptTakesTheLeaseAtOnce()
     {
