@@ -307,8 +307,8 @@ internal sealed class OutputRelay : IDisposable
     /// <summary>The agent's output is closed, or takes no more: closing our end lets the task see that as it would without us (SIGPIPE, EPIPE).</summary>
     private bool ReaderIsGone(int errno)
     {
-        // A terminal that was hung up gives EIO.
-        if (errno is not (Errno.EPIPE or Errno.ECONNRESET or Errno.EIO))
+        // A terminal that was hung up gives EIO, and so does a file whose disk or server fails.
+        if (errno is not (Errno.EPIPE or Errno.ECONNRESET) && !(errno == Errno.EIO && _output.IsCharacterDevice))
         {
             Refusal = new LinuxException(_thread.Name!, errno);
         }

@@ -33,6 +33,7 @@ internal sealed unsafe class OutputTarget : IDisposable
         var type = Interop.statx(descriptor, &nothing, Interop.AT_EMPTY_PATH, Interop.STATX_BASIC_STATS, &stat) == 0 ? stat.stx_mode & Interop.S_IFMT : 0;
         CanBeSpliced = type is Interop.S_IFIFO or Interop.S_IFREG;
         _isSocket = type == Interop.S_IFSOCK;
+        IsCharacterDevice = type == Interop.S_IFCHR;
         if (type == Interop.S_IFREG)
         {
             _bytesPerWrite = AnyBytes;
@@ -61,6 +62,9 @@ internal sealed unsafe class OutputTarget : IDisposable
     public int Descriptor { get; }
 
     public bool CanBeSpliced { get; }
+
+    /// <summary>A terminal, as a rule.</summary>
+    public bool IsCharacterDevice { get; }
 
     /// <summary>Writes as much as is taken at once; less than 0 with errno, EAGAIN where that is nothing.</summary>
     public nint Write(byte* source, int byteCount)

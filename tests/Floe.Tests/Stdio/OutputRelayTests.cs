@@ -180,6 +180,32 @@ public sealed class OutputRelayTests : IDisposable
         Assert.Empty(await relay.PauseAsync(TimeSpan.Zero, TimeProvider.System, TestContext.Current.CancellationToken));
     }
 
+    /// <summary>A disk or a file server that fails: whoever reads the file later wants those lines.</summary>
+    [Fact]
+    public async Task Relay_FileGivesAnInputOutputError_SaysWhy()
+    {
+        // Nothing is mapped at address 0 of this process.
+        using var failing = File.OpenHandle("/proc/self/mem", FileMode.Open, FileAccess.Write);
+        using var relay = new OutputRelay(Fd(failing), []);
+        using var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0);
+        task.Write("lost"u8);
+        await relay.Ended.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.Equal(Errno.EIO, relay.Refusal?.Errno);
+    }
+
+    /// <summary>A window that was closed: nobody is there to want anything.</summary>
+    [Fact]
+    public async Task Relay_TerminalWasHungUp_IsAReaderThatIsGone()
+    {
+        var (screen, terminal) = Terminal();
+        using var relay = new OutputRelay(Fd(terminal), []);
+        using var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0);
+        screen.Dispose();
+        task.Write("lost"u8);
+        await relay.Ended.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.Null(relay.Refusal);
+    }
+
     [Fact]
     public async Task Relay_AppendingToAFile_KeepsItsContent()
     {
