@@ -15,6 +15,10 @@ internal sealed class SnapshotRun : IAsyncDisposable
     // A reader that takes nothing for this long does not hold the snapshot up: what is left travels with it.
     private static readonly TimeSpan s_outputPatience = TimeSpan.FromMilliseconds(500);
 
+    // Each snapshot that leaves the task running takes a pipe's worth out of the way of a reader that stands still. Without a bound well below the backlog's own
+    // the one that saves the task would fail in the end.
+    private const int MaxHeldBytes = 64 * 1024 * 1024;
+
     private readonly SnapshotContext _context;
     private readonly RunningTask _task;
     private readonly bool _leaveRunning;
@@ -76,7 +80,7 @@ internal sealed class SnapshotRun : IAsyncDisposable
         _expectedBytes = Writer.Progress.RawBytes + frozen.MemoryBytes - _memory.BytesRead;
 
         // Stopped writers write no more: what the pipes hold is either passed on now or travels along.
-        var (stdout, stderr) = await _task.Output.PauseAsync(s_outputPatience, _time, cancellationToken).ConfigureAwait(false);
+        var (stdout, stderr) = await _task.Output.PauseAsync(s_outputPatience, _leaveRunning ? MaxHeldBytes : SnapshotNames.MaxBacklogBytes, _time, cancellationToken).ConfigureAwait(false);
         if (_task.Output.Refusal is { } refusal)
         {
             throw SnapshotFailedException.OutputRefused(refusal);

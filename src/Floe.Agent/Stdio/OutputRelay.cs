@@ -88,8 +88,11 @@ internal sealed class OutputRelay : IDisposable
     /// With all writers frozen: passes on what the pipe holds for as long as the reader takes it, at most <paramref name="patience"/>,
     /// then stops and returns what is left, which stays with this relay too (see <see cref="Resume"/>).
     /// </summary>
-    /// <exception cref="IOException">A write into the agent's output does not end, so nobody knows what it will have taken.</exception>
-    public async Task<byte[]> PauseAsync(TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
+    /// <exception cref="IOException">
+    /// A write into the agent's output does not end, so nobody knows what it will have taken. Or what is left is more than <paramref name="maxBytes"/>: the
+    /// pipe is as it was then.
+    /// </exception>
+    public async Task<byte[]> PauseAsync(TimeSpan patience, int maxBytes, TimeProvider time, CancellationToken cancellationToken)
     {
         var deadline = time.GetTimestamp() + (long)(patience.TotalSeconds * time.TimestampFrequency);
         while (Waiting() > 0 && !_ended.Task.IsCompleted && time.GetTimestamp() < deadline)
@@ -120,14 +123,19 @@ internal sealed class OutputRelay : IDisposable
             return [];
         }
 
-        return TakeRest();
+        return TakeRest(maxBytes);
     }
 
     /// <summary>With the relay standing still: takes the rest out of the pipe, behind what it had in hand.</summary>
-    private unsafe byte[] TakeRest()
+    private unsafe byte[] TakeRest(int maxBytes)
     {
-        var waiting = PipeBytes();
-        var rest = new byte[_pending.Length - _pendingStart + waiting];
+        var waiting = Waiting();
+        if (waiting > maxBytes)
+        {
+            throw new IOException($"{waiting >> 20} MiB of the task's output wait for whoever reads {_thread.Name} of 'floe run', and more than {maxBytes >> 20} MiB are not kept: let them be read");
+        }
+
+        var rest = new byte[waiting];
         _pending.AsSpan(_pendingStart).CopyTo(rest);
         var filled = _pending.Length - _pendingStart;
         while (filled < rest.Length)

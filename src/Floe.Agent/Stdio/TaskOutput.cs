@@ -59,11 +59,11 @@ internal sealed class TaskOutput : IAsyncDisposable
         Stderr.WriteEnd.Dispose();
     }
 
-    /// <summary>Stops both relays at one instant of the frozen task and returns what nobody had taken yet.</summary>
-    public async Task<(byte[] Stdout, byte[] Stderr)> PauseAsync(TimeSpan patience, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Stops both relays at one instant of the frozen task and returns what nobody had taken yet: of each at most <paramref name="maxBytes"/>.</summary>
+    public async Task<(byte[] Stdout, byte[] Stderr)> PauseAsync(TimeSpan patience, int maxBytes, TimeProvider time, CancellationToken cancellationToken)
     {
-        var stdout = await Stdout.PauseAsync(patience, time, cancellationToken).ConfigureAwait(false);
-        var stderr = Stderr == Stdout ? [] : await Stderr.PauseAsync(patience, time, cancellationToken).ConfigureAwait(false);
+        var stdout = await Stdout.PauseAsync(patience, maxBytes, time, cancellationToken).ConfigureAwait(false);
+        var stderr = Stderr == Stdout ? [] : await Stderr.PauseAsync(patience, maxBytes, time, cancellationToken).ConfigureAwait(false);
         return (stdout, stderr);
     }
 

@@ -45,7 +45,7 @@ public sealed class OutputRelayTests : IDisposable
         using var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0);
         task.Write(sent);
 
-        var rest = await relay.PauseAsync(TimeSpan.FromMilliseconds(50), TimeProvider.System, default);
+        var rest = await relay.PauseAsync(TimeSpan.FromMilliseconds(50), int.MaxValue, TimeProvider.System, default);
 
         Assert.InRange(rest.Length, 1, sent.Length - 1);
         var passedOn = new byte[sent.Length - rest.Length];
@@ -65,7 +65,7 @@ public sealed class OutputRelayTests : IDisposable
         using var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0);
         task.Write(sent);
 
-        var rest = await relay.PauseAsync(TimeSpan.FromMilliseconds(50), TimeProvider.System, default).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        var rest = await relay.PauseAsync(TimeSpan.FromMilliseconds(50), int.MaxValue, TimeProvider.System, default).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
 
         Assert.InRange(rest.Length, 1, sent.Length - 1);
         var passedOn = new byte[sent.Length - rest.Length];
@@ -95,7 +95,7 @@ public sealed class OutputRelayTests : IDisposable
         while (rest.Length == 0)
         {
             relay.Resume();
-            rest = await relay.PauseAsync(TimeSpan.FromMilliseconds(50), TimeProvider.System, default).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+            rest = await relay.PauseAsync(TimeSpan.FromMilliseconds(50), int.MaxValue, TimeProvider.System, default).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         }
 
         relay.Resume();
@@ -133,7 +133,7 @@ public sealed class OutputRelayTests : IDisposable
             for (var at = 0; at < sent.Length; at += 300_000)
             {
                 task.Write(sent, at, 300_000);
-                await relay.PauseAsync(TimeSpan.FromMilliseconds(3), TimeProvider.System, default);
+                await relay.PauseAsync(TimeSpan.FromMilliseconds(3), int.MaxValue, TimeProvider.System, default);
                 relay.Resume();
             }
         }
@@ -177,7 +177,7 @@ public sealed class OutputRelayTests : IDisposable
         task.Write("lost"u8);
         await relay.Ended.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.Equal(Errno.ENOSPC, relay.Refusal?.Errno);
-        Assert.Empty(await relay.PauseAsync(TimeSpan.Zero, TimeProvider.System, TestContext.Current.CancellationToken));
+        Assert.Empty(await relay.PauseAsync(TimeSpan.Zero, int.MaxValue, TimeProvider.System, TestContext.Current.CancellationToken));
     }
 
     /// <summary>A disk or a file server that fails: whoever reads the file later wants those lines.</summary>
@@ -204,6 +204,28 @@ public sealed class OutputRelayTests : IDisposable
         task.Write("lost"u8);
         await relay.Ended.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.Null(relay.Refusal);
+    }
+
+    /// <summary>What a snapshot cannot carry must not be taken out of the pipe for it.</summary>
+    [Fact]
+    public async Task Pause_MoreWaitsThanIsKept_FailsAndLosesNothing()
+    {
+        var (read, write) = Pipe();
+        using var relay = new OutputRelay(Fd(write), []);
+        var sent = new byte[600_000];
+        new Random(5).NextBytes(sent);
+        using (var task = new FileStream(relay.WriteEnd, FileAccess.Write, 0))
+        {
+            task.Write(sent);
+            var failure = await Assert.ThrowsAsync<IOException>(() => relay.PauseAsync(TimeSpan.FromMilliseconds(50), 100_000, TimeProvider.System, TestContext.Current.CancellationToken));
+            Assert.Contains("let them be read", failure.Message, StringComparison.Ordinal);
+            relay.Resume();
+        }
+
+        var got = new byte[sent.Length];
+        using var reader = new FileStream(read, FileAccess.Read, 0);
+        await reader.ReadExactlyAsync(got, TestContext.Current.CancellationToken);
+        Assert.Equal(sent, got);
     }
 
     [Fact]
