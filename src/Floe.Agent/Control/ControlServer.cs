@@ -13,11 +13,15 @@ public sealed partial class ControlServer : IAsyncDisposable
     private const int MaxConnections = 16;
     private static readonly TimeSpan s_lastReplies = TimeSpan.FromSeconds(2);
 
+    // Descriptors that ran out come back with the end of what took them, a snapshot as a rule. Who asks waits in the listener's queue.
+    private static readonly TimeSpan s_acceptPause = TimeSpan.FromMilliseconds(100);
+
     private const int SOL_SOCKET = 1;
     private const int SO_PEERCRED = 17;
 
     private readonly Socket _listener;
     private readonly Func<ControlRequest, Func<ControlReply, Task>, CancellationToken, Task> _handler;
+    private readonly Func<Socket, CancellationToken, ValueTask<Socket>> _accept;
     private readonly uint _owner;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
@@ -27,7 +31,16 @@ public sealed partial class ControlServer : IAsyncDisposable
     /// <param name="handler">Answers one request by calling its second argument any number of times; the last reply is Done or Error.</param>
     /// <param name="owner">Who may ask besides root; null: whoever this process runs as.</param>
     public ControlServer(string path, Func<ControlRequest, Func<ControlReply, Task>, CancellationToken, Task> handler, ILogger logger, uint? owner = null)
+        : this(path, handler, logger, owner, static (listener, cancellationToken) => listener.AcceptAsync(cancellationToken))
     {
+    }
+
+    /// <param name="accept">Instead of the system's: a test cannot have the descriptors run out beside others.</param>
+    internal ControlServer(
+        string path, Func<ControlRequest, Func<ControlReply, Task>, CancellationToken, Task> handler, ILogger logger, uint? owner,
+        Func<Socket, CancellationToken, ValueTask<Socket>> accept)
+    {
+        _accept = accept;
         _owner = owner ?? Interop.geteuid();
         _handler = handler;
         _logger = logger;
@@ -62,6 +75,7 @@ public sealed partial class ControlServer : IAsyncDisposable
 
     private async Task AcceptAsync(CancellationToken cancellationToken)
     {
+        var hasFailed = false;
         while (true)
         {
             try
@@ -75,18 +89,25 @@ public sealed partial class ControlServer : IAsyncDisposable
 
             try
             {
-                var connection = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+                var connection = await _accept(_listener, cancellationToken).ConfigureAwait(false);
+                hasFailed = false;
                 _ = ServeAsync(connection, cancellationToken);
             }
-            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
             {
                 _slots.Release();
-                if (e is SocketException { SocketErrorCode: not SocketError.OperationAborted })
+                return;
+            }
+            catch (SocketException e)
+            {
+                _slots.Release();
+                if (!hasFailed)
                 {
                     LogAcceptFailed(e.Message);
                 }
 
-                return;
+                hasFailed = true;
+                await Task.Delay(s_acceptPause, CancellationToken.None).ConfigureAwait(false);
             }
         }
     }
@@ -186,7 +207,7 @@ public sealed partial class ControlServer : IAsyncDisposable
         return BitConverter.ToUInt32(credentials, 4);
     }
 
-    [LoggerMessage(EventId = 4200, Level = LogLevel.Error, Message = "The control socket no longer takes requests: {Reason}")]
+    [LoggerMessage(EventId = 4200, Level = LogLevel.Warning, Message = "The control socket takes no requests at the moment, Floe keeps trying: {Reason}")]
     private partial void LogAcceptFailed(string reason);
 
     [LoggerMessage(EventId = 4201, Level = LogLevel.Debug, Message = "A control connection ended early: {Reason}")]
