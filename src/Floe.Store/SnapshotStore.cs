@@ -149,14 +149,26 @@ public sealed class SnapshotStore
     public Task WriteStartAsync(Lease lease, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
         _objects.PutAsync(StoreLayout.Start(lease.Key), content, PutCondition.IfAbsent, cancellationToken);
 
-    /// <summary>Removes the holder's own task, lease included, trace excluded: the lease is over afterwards.</summary>
+    /// <summary>
+    /// Removes the holder's own task, lease included, trace excluded: the lease is over afterwards. However long it takes, the lease is renewed meanwhile;
+    /// <see cref="LeaseLostException"/> when another agent has it all the same, whose lease then stays.
+    /// </summary>
     public Task DeleteTaskAsync(Lease lease, CancellationToken cancellationToken) => DeleteTaskAsync(lease, keepTrace: true, cancellationToken);
 
     private async Task DeleteTaskAsync(Lease lease, bool keepTrace, CancellationToken cancellationToken)
     {
         await lease.RenewAsync(cancellationToken).ConfigureAwait(false);
-        await lease.EndAsync().ConfigureAwait(false);
-        await Removal.RunAsync(_objects, lease.Key, keepTrace, cancellationToken).ConfigureAwait(false);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lease.Lost);
+        try
+        {
+            await Removal.RunAsync(_objects, lease.Key, keepTrace, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new LeaseLostException($"task {lease.Key} was taken over while it was being removed");
+        }
+
+        await lease.RemoveAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -168,6 +180,7 @@ public sealed class SnapshotStore
         if (force)
         {
             await Removal.RunAsync(_objects, task, keepTrace: false, cancellationToken).ConfigureAwait(false);
+            await new LeaseFile(_objects, task).DeleteAsync(cancellationToken).ConfigureAwait(false);
             return;
         }
 

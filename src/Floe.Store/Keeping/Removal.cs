@@ -2,7 +2,10 @@ using Floe.S3;
 
 namespace Floe.Store.Keeping;
 
-/// <summary>Removes a task: manifests first, so that nothing half-removed is ever listed as a snapshot, the lease last, so that nobody starts in between.</summary>
+/// <summary>
+/// Removes a task: manifests first, so that nothing half-removed is ever listed as a snapshot. The lease is the caller's to remove, last, so that nobody
+/// starts in between.
+/// </summary>
 /// <remarks>A task that ended keeps its trace; one that is removed does not.</remarks>
 internal static class Removal
 {
@@ -22,6 +25,5 @@ internal static class Removal
 
         await objects.DeleteAsync(manifests, cancellationToken).ConfigureAwait(false);
         await objects.DeleteAsync(rest, cancellationToken).ConfigureAwait(false);
-        await objects.DeleteAsync([lease], cancellationToken).ConfigureAwait(false);
     }
 }

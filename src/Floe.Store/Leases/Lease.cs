@@ -168,10 +168,28 @@ public sealed partial class Lease : IAsyncDisposable
     /// <summary>A pack or index name never given before in this task.</summary>
     internal PackName NextName() => new(Generation, Interlocked.Increment(ref _lastNumber));
 
-    /// <summary>The lease's object was removed together with the task: it is over.</summary>
-    internal async Task EndAsync()
+    /// <summary>
+    /// Removes the lease's object, once all else of the task is gone. A store knows no condition on that, so it is renewed first and has half of its ttl to go:
+    /// nobody can have taken it by then.
+    /// </summary>
+    /// <exception cref="LeaseLostException">It is another's, and stays.</exception>
+    /// <exception cref="ObjectStoreException">The store takes too long: it stays until the next agent has waited for its ttl.</exception>
+    internal async Task RemoveAsync(CancellationToken cancellationToken)
     {
         await StopRenewingAsync().ConfigureAwait(false);
+        await RenewAsync(cancellationToken).ConfigureAwait(false);
+        var left = (_ttl / 2) - _time.GetElapsedTime(Interlocked.Read(ref _confirmed));
+        using var limit = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await _file.DeleteAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ObjectStoreException(ObjectStoreErrorKind.Unavailable, $"the store did not remove {_file.Key} in time");
+        }
+
         Become(LeaseStanding.Released);
     }
 

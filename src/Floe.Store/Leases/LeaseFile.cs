@@ -64,6 +64,8 @@ internal sealed class LeaseFile(IObjectStore objects, TaskKey task)
         }
     }
 
+    public Task DeleteAsync(CancellationToken cancellationToken) => objects.DeleteAsync([Key], cancellationToken);
+
     /// <summary>Whether the store refuses writes whose condition does not hold, which all of a lease rests on. What it is asked to write is what is there already.</summary>
     public async Task<bool> HonorsConditionsAsync(LeaseDocument held, CancellationToken cancellationToken)
     {
