@@ -12,6 +12,7 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
     : INoticeSource
 {
     private readonly PollPause _pause = new(timeProvider);
+    private SpotInstanceAction? _lastSeen;
 
     /// <inheritdoc/>
     public Task AskNowAsync() => _pause.AskNowAsync();
@@ -29,7 +30,6 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
         var isOnDemand = false;
         var everAnswered = false;
         var failuresInARow = 0;
-        SpotInstanceAction? lastSeen = null;
         while (true)
         {
             ReclaimNotice? notice = null;
@@ -49,10 +49,13 @@ public sealed partial class ImdsNoticeSource(ImdsClient client, ImdsNoticeOption
 
                 everAnswered = true;
                 failuresInARow = 0;
+                // What nobody waits for any more is for the next watch.
+                cancellationToken.ThrowIfCancellationRequested();
+
                 // The same notice is served until the machine is gone; a changed time or action is a new one.
-                if (action is not null && (action.Action, action.Time) != (lastSeen?.Action, lastSeen?.Time))
+                if (action is not null && (action.Action, action.Time) != (_lastSeen?.Action, _lastSeen?.Time))
                 {
-                    lastSeen = action;
+                    _lastSeen = action;
                     notice = SpotDeadline.ToNotice(action, timeProvider.GetUtcNow(), options.PollInterval);
                     if (notice is null)
                     {

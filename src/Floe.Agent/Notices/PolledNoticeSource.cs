@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 
@@ -13,6 +14,7 @@ public abstract partial class PolledNoticeSource(string name, TimeSpan interval,
     private const int FailuresBeforeSlow = 3;
 
     private readonly PollPause _pause = new(time);
+    private readonly ConcurrentDictionary<string, bool> _told = new(StringComparer.Ordinal);
 
     protected string Name => name;
 
@@ -26,7 +28,6 @@ public abstract partial class PolledNoticeSource(string name, TimeSpan interval,
     {
         var everAnswered = false;
         var failures = 0;
-        var told = new HashSet<string>(StringComparer.Ordinal);
         while (true)
         {
             IReadOnlyList<(string Id, ReclaimNotice Notice)> pending = [];
@@ -44,9 +45,11 @@ public abstract partial class PolledNoticeSource(string name, TimeSpan interval,
                 }
             }
 
+            // What nobody waits for any more is for the next watch.
+            cancellationToken.ThrowIfCancellationRequested();
             foreach (var (id, notice) in pending)
             {
-                if (told.Add(id))
+                if (_told.TryAdd(id, true))
                 {
                     yield return notice;
                 }

@@ -36,7 +36,8 @@ internal sealed partial class EarlySignal(RunOptions options, TimeProvider time,
     {
         using var stop = new CancellationTokenSource();
         var watch = new ReclaimWatch(options.ReturnAfter, static _ => { }, time, stop.Token);
-        using var sources = NoticeWatch.Start(options, watch.Watch, null, time, loggers, stop.Token);
+        using var notices = new NoticeWatch(options, time, loggers);
+        notices.Start(watch.Watch);
         var isPending = await watch.IsPendingAsync().ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
         return isPending;

@@ -5,50 +5,58 @@ using Microsoft.Extensions.Logging;
 
 namespace Floe.Agent.Run;
 
-/// <summary>Has the notices watched for that a run's options name.</summary>
-internal static class NoticeWatch
+/// <summary>
+/// The notice sources that a run's options name. They outlast a life of the task: what was told in one is not told again in the next, which only begins on a
+/// machine that has outlived it.
+/// </summary>
+internal sealed class NoticeWatch : IDisposable
 {
-    /// <summary>What is returned must live as long as the sources are watched.</summary>
-    /// <param name="watch">Gets each source.</param>
-    /// <param name="trace">Learns what machine this is; null: nobody does.</param>
-    public static IDisposable? Start(
-        RunOptions options, Action<INoticeSource> watch, TaskTrace? trace, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    private readonly List<INoticeSource> _sources = [];
+    private readonly IDisposable? _service;
+    private readonly ImdsClient? _imds;
+
+    public NoticeWatch(RunOptions options, TimeProvider time, ILoggerFactory loggers)
     {
         if (options.NoticeFile is { } file)
         {
-            watch(new FileNoticeSource(file, options.NoticePoll, time, loggers.CreateLogger<FileNoticeSource>()));
+            _sources.Add(new FileNoticeSource(file, options.NoticePoll, time, loggers.CreateLogger<FileNoticeSource>()));
         }
 
         switch (options.Notices)
         {
             case CloudPlatform.Gce:
                 var gce = GceNoticeSource.Service(Environment.GetEnvironmentVariable);
-                watch(new GceNoticeSource(gce, options.NoticePoll, time, loggers.CreateLogger<GceNoticeSource>()));
-                return gce;
+                _sources.Add(new GceNoticeSource(gce, options.NoticePoll, time, loggers.CreateLogger<GceNoticeSource>()));
+                _service = gce;
+                break;
             case CloudPlatform.Azure:
                 var azure = AzureNoticeSource.Service(Environment.GetEnvironmentVariable);
-                watch(new AzureNoticeSource(azure, options.NoticePoll, time, loggers.CreateLogger<AzureNoticeSource>()));
-                return azure;
+                _sources.Add(new AzureNoticeSource(azure, options.NoticePoll, time, loggers.CreateLogger<AzureNoticeSource>()));
+                _service = azure;
+                break;
             case CloudPlatform.Ec2:
-                var client = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), time);
-                if (trace is not null)
-                {
-                    _ = NameMachineAsync(client, trace, cancellationToken);
-                }
-
+                _imds = new ImdsClient(ImdsOptions.FromEnvironment(Environment.GetEnvironmentVariable), time);
                 var imds = new ImdsNoticeOptions { PollInterval = options.NoticePoll, WatchesOnDemand = options.WatchesOnDemand };
-                watch(new ImdsNoticeSource(client, imds, time, loggers.CreateLogger<ImdsNoticeSource>()));
-                return client;
-            default:
-                return null;
+                _sources.Add(new ImdsNoticeSource(_imds, imds, time, loggers.CreateLogger<ImdsNoticeSource>()));
+                _service = _imds;
+                break;
         }
     }
 
-    private static async Task NameMachineAsync(ImdsClient client, TaskTrace trace, CancellationToken cancellationToken)
+    /// <param name="watch">Gets each source, to watch it until the life ends or this is disposed.</param>
+    public void Start(Action<INoticeSource> watch) => _sources.ForEach(watch);
+
+    /// <summary>Tells the trace what machine this is, where it can be known.</summary>
+    public async Task NameMachineAsync(TaskTrace trace, CancellationToken cancellationToken)
     {
+        if (_imds is null)
+        {
+            return;
+        }
+
         try
         {
-            var machine = await client.DescribeInstanceAsync(cancellationToken).ConfigureAwait(false);
+            var machine = await _imds.DescribeInstanceAsync(cancellationToken).ConfigureAwait(false);
             trace.Update(a => a.OnMachine(machine));
         }
         catch (Exception e) when (e is ImdsException or OperationCanceledException or ObjectDisposedException)
@@ -56,4 +64,6 @@ internal static class NoticeWatch
             // No EC2 instance: the host's name has to do.
         }
     }
+
+    public void Dispose() => _service?.Dispose();
 }

@@ -83,7 +83,8 @@ public sealed partial class TaskRun
         var directory = AgentDirectory.Create(_options.StateDirectory, record, isForOtherUser: _options.User is not null);
         try
         {
-            var place = new Place(objects, store, key, criu, bundle, directory, record, baseline?.Name, signals);
+            using var notices = new NoticeWatch(_options, _time, _loggers);
+            var place = new Place(objects, store, key, criu, bundle, directory, record, baseline?.Name, signals, notices);
             var left = await LiveAsync(place, isBack: false, cancellationToken).ConfigureAwait(false);
             while (left.StayUntil is { } until)
             {
@@ -152,7 +153,7 @@ public sealed partial class TaskRun
                 Baseline = isBack ? FileBaseline.Open(place.Directory.Baseline) : await FileBaseline.TakeAsync(scope, place.Directory.Baseline, cancellationToken).ConfigureAwait(false),
                 CpuBaseline = place.CpuBaseline,
             };
-            return await RunAsync(context, place.Bundle, control, isBack, cancellationToken).ConfigureAwait(false);
+            return await RunAsync(context, place, control, isBack, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -177,7 +178,7 @@ public sealed partial class TaskRun
         _ => ObjectTraceTarget.OfTask(place.Store, place.Key),
     };
 
-    private async Task<Departure> RunAsync(SnapshotContext context, Bundle bundle, AgentControlPoint point, bool isBack, CancellationToken cancellationToken)
+    private async Task<Departure> RunAsync(SnapshotContext context, Place place, AgentControlPoint point, bool isBack, CancellationToken cancellationToken)
     {
         var restored = await new TaskRestorer(_time, _logger).RestoreNewestAsync(context, cancellationToken).ConfigureAwait(false);
         if (restored is null && isBack)
@@ -201,7 +202,8 @@ public sealed partial class TaskRun
         await using (supervisor.ConfigureAwait(false))
         {
             point.Open(new AgentControl(_options, task, supervisor, snapshots, restored?.Manifest.Seq ?? 0, runningAt, _time));
-            using var notices = NoticeWatch.Start(_options, supervisor.Watch, context.Trace, _time, _loggers, cancellationToken);
+            place.Notices.Start(supervisor.Watch);
+            _ = place.Notices.NameMachineAsync(context.Trace, cancellationToken);
             using var lost = context.Lease.Lost.Register(() => supervisor.LeaseLost("another machine took it over"));
             if (restored is not null)
             {
@@ -357,7 +359,7 @@ public sealed partial class TaskRun
     /// <summary>What all lives of the task on this machine share.</summary>
     private sealed record Place(
         IObjectStore Objects, SnapshotStore Store, TaskKey Key, CriuInstallation Criu, Bundle Bundle, AgentDirectory Directory, AgentRecord Record, string? CpuBaseline,
-        RunSignals Signals);
+        RunSignals Signals, NoticeWatch Notices);
 
     /// <param name="StayUntil">The process must not end before the machine does; a machine that is there still by then gets the task back.</param>
     private readonly record struct Departure(int Status, DateTimeOffset? StayUntil = null);

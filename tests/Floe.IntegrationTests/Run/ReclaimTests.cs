@@ -128,6 +128,26 @@ public sealed class ReclaimTests
         Assert.Equal("before\nafter\n", result.Text);
     }
 
+    /// <summary>Nobody has removed the file; it must not take the task away again and again.</summary>
+    [Fact]
+    public async Task Run_MachineOutlivesItsNotice_TheSameNoticeDoesNotTakeTheTaskAgain()
+    {
+        await using var fleet = new Fleet();
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script, "--notice-file", "/run/notice", "--notice-poll", "1", "--after-snapshot", "stay", "--return-after", "1");
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        await File.WriteAllTextAsync(a.RootPath + "/run/notice", "1", Fleet.Token);
+        await Fleet.UntilLoggedAsync(run, "Restored snapshot");
+
+        // Two looks at the file.
+        await Task.Delay(1500, Fleet.Token);
+        Fleet.Open(a, "/run/go");
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("before\nafter\n", result.Text);
+        Assert.Equal(2, result.Errors.Split("takes this machine away").Length);
+    }
+
     /// <summary>Of a large task, or at a slow store, the removal of what only older snapshots needed takes minutes.</summary>
     [Fact]
     public async Task Run_NoticeWhileOlderSnapshotsAreRemoved_IsActedOnAtOnce()

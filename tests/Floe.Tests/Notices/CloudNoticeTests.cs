@@ -137,6 +137,32 @@ public sealed class CloudNoticeTests : IAsyncLifetime
         Assert.Equal(seconds, (notice.Deadline - notice.Received).TotalSeconds);
     }
 
+    /// <summary>The task's next life on a machine that has outlived the notice: nobody has removed the file, and it is no news.</summary>
+    [Fact]
+    public async Task File_WatchedAgain_IsToldOnlyWhenItIsWrittenAnew()
+    {
+        using var folder = new ScratchFolder();
+        var source = new FileNoticeSource(folder["notice"], s_interval, _time, NullLogger<FileNoticeSource>.Instance);
+        File.WriteAllText(folder["notice"], "");
+        using (var firstLife = new CancellationTokenSource())
+        {
+            await using var first = source.WatchAsync(firstLife.Token).GetAsyncEnumerator();
+            Assert.True(await first.MoveNextAsync());
+            var more = first.MoveNextAsync();
+            await firstLife.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await more);
+        }
+
+        Watch(source);
+        await NextPollAsync();
+        await _time.WhenTimerStartsAsync(s_interval);
+        Assert.False(_notices.Reader.TryRead(out _));
+        File.WriteAllText(folder["notice"], "30");
+        _time.Advance(s_interval);
+        var notice = await _notices.Reader.ReadAsync();
+        Assert.Equal(30, (notice.Deadline - notice.Received).TotalSeconds);
+    }
+
     [Theory]
     [InlineData("product_name", "Google Compute Engine\n", CloudPlatform.Gce)]
     [InlineData("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77\n", CloudPlatform.Azure)]

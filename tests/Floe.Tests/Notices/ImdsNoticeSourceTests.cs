@@ -34,9 +34,10 @@ public sealed class ImdsNoticeSourceTests : IAsyncLifetime
         stop.Dispose();
     }
 
-    private void Watch(ImdsClient? other = null)
+    private void Watch(ImdsClient? other = null) => Watch(new ImdsNoticeSource(other ?? client, options, time, NullLogger<ImdsNoticeSource>.Instance));
+
+    private void Watch(ImdsNoticeSource source)
     {
-        var source = new ImdsNoticeSource(other ?? client, options, time, NullLogger<ImdsNoticeSource>.Instance);
         watching = Task.Run(async () =>
         {
             await foreach (var notice in source.WatchAsync(stop.Token))
@@ -85,6 +86,30 @@ public sealed class ImdsNoticeSourceTests : IAsyncLifetime
         time.Advance(options.PollInterval);
 
         Assert.Equal(first, (await notices.Reader.ReadAsync()).Deadline);
+        Assert.Equal(first.AddSeconds(30), (await notices.Reader.ReadAsync()).Deadline);
+    }
+
+    /// <summary>The task's next life on a machine that has outlived its notice.</summary>
+    [Fact]
+    public async Task Watch_Again_SameNoticeIsNoNews()
+    {
+        var first = time.GetUtcNow() + TimeSpan.FromSeconds(120);
+        imds.SetSpotNotice("stop", first);
+        var source = new ImdsNoticeSource(client, options, time, NullLogger<ImdsNoticeSource>.Instance);
+        using (var firstLife = new CancellationTokenSource())
+        {
+            await using var told = source.WatchAsync(firstLife.Token).GetAsyncEnumerator();
+            Assert.True(await told.MoveNextAsync());
+            var more = told.MoveNextAsync();
+            await firstLife.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await more);
+        }
+
+        Watch(source);
+        await NextPollAsync();
+        await time.WhenTimerStartsAsync(options.PollInterval);
+        imds.SetSpotNotice("stop", first.AddSeconds(30));
+        time.Advance(options.PollInterval);
         Assert.Equal(first.AddSeconds(30), (await notices.Reader.ReadAsync()).Deadline);
     }
 
