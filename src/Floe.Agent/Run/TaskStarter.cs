@@ -54,7 +54,8 @@ internal sealed partial class TaskStarter(ILogger logger)
 
         context.Signals.TaskBegins();
         return RunningTask.Start(
-            new TaskStart(Encoding.UTF8.GetBytes(bundle.InitPath), options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(options.WorkingDirectory), options.User), copy);
+            new TaskStart(Encoding.UTF8.GetBytes(bundle.InitPath), options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(options.WorkingDirectory), options.User),
+            copy, logger, cancellationToken);
     }
 
     /// <summary>The first attempt notes what the work folder holds; a later one that starts from the beginning goes back to that.</summary>

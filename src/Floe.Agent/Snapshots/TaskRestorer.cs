@@ -37,7 +37,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
 
         // From here on nobody gets a pid that any of the snapshots needs: not our own threads while one after the other is
         // tried, and not what the task starts the moment it runs again, so that the next machine finds those pids free too.
-        PidFloor.RaiseTo(listings.Select(l => l.Manifest?.Task.HighestPid is { } pid && pid < target.PidLimit ? pid : 0).DefaultIfEmpty().Max());
+        PidFloor.RaiseTo(listings.Select(l => l.Manifest?.Task.HighestPid is { } pid && pid < target.PidLimit ? pid : 0).DefaultIfEmpty().Max(), logger, cancellationToken);
         FloeException? refusal = null;
         foreach (var listing in listings)
         {

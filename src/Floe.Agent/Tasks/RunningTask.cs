@@ -2,6 +2,7 @@ using Floe.Agent.Namespaces;
 using Floe.Agent.Stdio;
 using Floe.Linux;
 using Floe.Linux.Processes;
+using Microsoft.Extensions.Logging;
 
 namespace Floe.Agent.Tasks;
 
@@ -22,9 +23,9 @@ internal sealed class RunningTask : IAsyncDisposable
     /// <summary>Starts the command from the beginning, in a session and an IPC namespace of its own.</summary>
     /// <exception cref="LinuxException">tini cannot be started, or the namespace cannot be made.</exception>
     /// <param name="copy">Gets what the task writes to its standard streams; null for none.</param>
-    public static RunningTask Start(TaskStart start, IOutputCopy? copy)
+    public static RunningTask Start(TaskStart start, IOutputCopy? copy, ILogger logger, CancellationToken cancellationToken)
     {
-        PidFloor.RaiseTo(PidFloor.FirstTaskPid - 1);
+        PidFloor.RaiseTo(PidFloor.FirstTaskPid - 1, logger, cancellationToken);
         var output = TaskOutput.Create([], [], start.User, copy: copy);
         using var nothing = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.Read);
         var options = new ChildProcessOptions
