@@ -72,6 +72,27 @@ public sealed partial class FileContent
         }
     }
 
+    /// <summary>Whether there may be an object at the key of a content without <see cref="Version"/> that goes when this one comes.</summary>
+    public bool MayReplace
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _expected is not null || _unanswered.Count > 0;
+            }
+        }
+    }
+
+    /// <summary>Whether an object at its key is that: what a rename had it take the place of, or what a call made whose answer was lost.</summary>
+    public bool Replaces(BucketObject found)
+    {
+        lock (_lock)
+        {
+            return _expected == found.ETag || _unanswered.Exists(u => u.WriteId == found.WriteId);
+        }
+    }
+
     /// <summary>Where a content goes, what it replaces there, and what it rests on.</summary>
     public sealed record Place(ContentTarget? Target, ETag? Expected, ObjectVersion? Base);
 

@@ -173,6 +173,7 @@ public sealed partial class ObjectFileSystem
         if (content is { Version: null })
         {
             // Nothing of it is in the bucket: it goes to the new key when it goes up.
+            await RemoveReplacedAsync(from, content, bucket, key, cancellationToken).ConfigureAwait(false);
             content.Retarget(place, replaced, null);
         }
         else
@@ -208,6 +209,18 @@ public sealed partial class ObjectFileSystem
         }
 
         await (detachment?.CompleteAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Before a file that is in no object leaves a key, in a hold: deletes what it was to replace there. It would be under the old name again.
+    /// </summary>
+    private async Task RemoveReplacedAsync(Node from, FileContent content, IBucketClient bucket, string key, CancellationToken cancellationToken)
+    {
+        if (content.MayReplace && await bucket.HeadAsync(key, cancellationToken).ConfigureAwait(false) is { } found && content.Replaces(found))
+        {
+            await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
+            await DeleteAsync(bucket, key).ConfigureAwait(false);
+        }
     }
 
     /// <summary>

@@ -124,6 +124,18 @@ public sealed class FailedRemovalTests : CoreTests
     }
 
     [Fact]
+    public async Task Rename_DeletionOfWhatANewFileHadReplacedRefused_LeavesTheFileWhereItWas()
+    {
+        Bucket.Put("b", "old");
+        var handle = await Tree.CreateAsync("a", Tree.WriteOnly);
+        await Tree.RenameAsync("a", "b");
+        Refuse("Delete", "b");
+        await FailsAsync(Errno.EACCES, () => Tree.RenameAsync("b", "c"));
+        await GoesOnAsync(handle, "new", "b");
+        Assert.Equal(["b"], Bucket.Keys);
+    }
+
+    [Fact]
     public async Task RenameFolder_DeletionRefused_ChangesNothing()
     {
         Bucket.Put("d/1", "one");

@@ -58,6 +58,60 @@ public sealed class RenameTests : CoreTests
     }
 
     [Fact]
+    public async Task Rename_NewFileThatHadReplacedAnObject_LeavesNothingUnderTheOldName()
+    {
+        Bucket.Put("log.1", "old");
+        var handle = await Tree.CreateAsync("log", Tree.WriteOnly);
+        await Tree.Files.WriteAsync(handle, 0, "new"u8.ToArray(), killsPrivileges: false, default);
+        await Tree.RenameAsync("log", "log.1");
+        await Tree.RenameAsync("log.1", "log.2");
+        PassTime();
+        Assert.False(await Tree.ExistsAsync("log.1"));
+        await Tree.WriteAsync("log", "next");
+        await Tree.RenameAsync("log", "log.1");
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal(["log.1", "log.2"], Bucket.Keys);
+        Assert.Equal("next", Bucket.Text("log.1"));
+        Assert.Equal("new", Bucket.Text("log.2"));
+    }
+
+    [Fact]
+    public async Task Rename_NewFileWhereSomebodyElseWroteMeanwhile_LeavesTheirs()
+    {
+        Bucket.Put("b", "old");
+        var handle = await Tree.CreateAsync("a", Tree.WriteOnly);
+        await Tree.RenameAsync("a", "b");
+        Bucket.Put("b", "theirs");
+        await Tree.RenameAsync("b", "c");
+        Tree.Files.Release(handle);
+        await Tree.DrainAsync();
+        Assert.Equal(["b", "c"], Bucket.Keys);
+        Assert.Equal("theirs", Bucket.Text("b"));
+    }
+
+    [Fact]
+    public async Task Rename_NewFileWhoseUploadHadNoAnswer_LeavesNothingUnderTheOldName()
+    {
+        var handle = await Tree.CreateAsync("a", Tree.WriteOnly);
+        Bucket.After = (_, key) => throw new ObjectStoreException(ObjectStoreErrorKind.AccessDenied, key);
+        Bucket.Before = (call, key) =>
+        {
+            if (call == "Head")
+            {
+                throw new ObjectStoreException(ObjectStoreErrorKind.AccessDenied, key);
+            }
+        };
+        Tree.Files.Release(handle);
+        Assert.Single(await Tree.Files.DrainAsync(includingOpen: false, default));
+        Assert.Equal(["a"], Bucket.Keys);
+        (Bucket.Before, Bucket.After) = (null, null);
+        await Tree.RenameAsync("a", "b");
+        await Tree.DrainAsync();
+        Assert.Equal(["b"], Bucket.Keys);
+    }
+
+    [Fact]
     public async Task Rename_ToANameOfOtherRules_GetsItsTags()
     {
         await Tree.WriteAsync("a", "text");
