@@ -37,12 +37,15 @@ internal sealed class FolderState
     /// <summary>All names of a folder that fits one page, and until when that is believed; null: not known.</summary>
     public FolderListing? Listing { get; set; }
 
+    /// <summary>A listing of all names that is on its way, and until when that will be believed.</summary>
+    public (Task<FolderListing?> Listing, long ValidUntil)? UnderWay { get; set; }
+
     /// <summary>Lookups that had to ask, and since when they are counted: many are better answered by one listing.</summary>
     public int Asked { get; set; }
 
     public long AskedSince { get; set; }
 
-    /// <summary>It did not fit so many pages, and until <see cref="TooLargeUntil"/> it is not tried again to list it as a whole in so many.</summary>
+    /// <summary>It did not fit so many pages, or they took longer than they are believed, and until <see cref="TooLargeUntil"/> it is not tried again to list it as a whole in so many.</summary>
     public int TooLargeForPages { get; set; }
 
     public long TooLargeUntil { get; set; }

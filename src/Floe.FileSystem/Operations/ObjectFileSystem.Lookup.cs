@@ -16,8 +16,6 @@ public sealed partial class ObjectFileSystem
 
     private const int LookupsWorthTenPages = 24;
 
-    private static readonly TimeSpan s_tooLargePause = TimeSpan.FromSeconds(30);
-
     /// <summary>What the bucket has under a name; default: nothing.</summary>
     private readonly record struct Found(bool IsFolder, bool HasMarker, BucketObject? Object, bool IsLink);
 
@@ -177,9 +175,13 @@ public sealed partial class ObjectFileSystem
         var (bucket, key) = KeyOf(folder, name);
         if (pages > 0 && await ListWholeAsync(folder, bucket, key[..^name.Length], pages, cancellationToken).ConfigureAwait(false) is { } listing)
         {
-            if (!listing.Names.TryGetValue(name, out var listed))
+            ListedName? listed;
+            lock (Gate)
             {
-                return default;
+                if (!listing.Names.TryGetValue(name, out listed))
+                {
+                    return default;
+                }
             }
 
             if (listed.IsFolder)
@@ -261,78 +263,6 @@ public sealed partial class ObjectFileSystem
                 }
             }
         }
-    }
-
-    /// <summary>All names of a folder, if they fit the pages; null otherwise.</summary>
-    private async Task<FolderListing?> ListWholeAsync(Node folder, IBucketClient bucket, string prefix, int pages, CancellationToken cancellationToken)
-    {
-        var state = folder.Folder!;
-        var validUntil = After(_options.FileTtl);
-        List<NameChange> changes;
-        lock (Gate)
-        {
-            changes = state.Watch();
-        }
-
-        try
-        {
-            var names = await NamesAsync(bucket, prefix, pages, cancellationToken).ConfigureAwait(false);
-            lock (Gate)
-            {
-                if (names is null)
-                {
-                    state.TooLargeForPages = pages;
-                    state.TooLargeUntil = After(s_tooLargePause);
-                    return null;
-                }
-
-                var listing = new FolderListing(names, validUntil);
-                // What this mount changed meanwhile may be in the answer or not.
-                foreach (var change in changes)
-                {
-                    listing.Note(change);
-                }
-
-                if (changes.TrueForAll(c => c.IsThere is not null))
-                {
-                    _listings.Keep(state, listing, Now);
-                }
-
-                return listing;
-            }
-        }
-        finally
-        {
-            lock (Gate)
-            {
-                state.Unwatch(changes);
-            }
-        }
-    }
-
-    /// <summary>All names below a prefix; null: they do not fit the pages.</summary>
-    private async Task<Dictionary<string, ListedName>?> NamesAsync(IBucketClient bucket, string prefix, int pages, CancellationToken cancellationToken)
-    {
-        var names = new Dictionary<string, ListedName>(StringComparer.Ordinal);
-        string? token = null;
-        for (var page = 0; page < pages; page++)
-        {
-            var answer = await bucket.ListAsync(prefix, "/", token, _options.PageEntries, cancellationToken).ConfigureAwait(false);
-            foreach (var listed in ListedNames.Of(prefix, answer))
-            {
-                if (listed.IsFolder || !names.TryGetValue(listed.Name, out var other) || !other.IsFolder)
-                {
-                    names[listed.Name] = listed;
-                }
-            }
-
-            if ((token = answer.NextToken) is null)
-            {
-                return names;
-            }
-        }
-
-        return null;
     }
 
     private async ValueTask<Node?> ResolveBucketAsync(Node folder, string name, CancellationToken cancellationToken)

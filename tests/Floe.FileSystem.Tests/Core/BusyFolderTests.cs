@@ -1,3 +1,4 @@
+using Floe.Fuse;
 using Xunit;
 
 namespace Floe.FileSystem.Tests.Core;
@@ -63,6 +64,81 @@ public sealed class BusyFolderTests : CoreTests
         Assert.Equal(0, Asked());
         Assert.Equal("x", await Tree.ReadAsync("d/a"));
         Tree.Files.Release(open);
+    }
+
+    [Fact]
+    public async Task Lookup_ManyWhileTheFolderIsListed_WaitForTheOneListing()
+    {
+        Bucket.Put("d/a", new string('x', 5000));
+        var folder = (await Tree.FindAsync("d")).NodeId;
+        await Tree.ExistsAsync("d/1");
+        await Tree.ExistsAsync("d/2");
+        List<Task<FuseEntry>> lookups = [];
+        Once("List", "d/", () =>
+        {
+            for (var i = 0; i < 100; i++)
+            {
+                lookups.Add(Tree.Files.LookupAsync(folder, i == 7 ? "a" : $"none{i}", default).AsTask());
+            }
+        });
+        Bucket.Calls.Clear();
+        Assert.False(await Tree.ExistsAsync("d/3"));
+        var found = await Task.WhenAll(lookups);
+        Assert.Equal([7], Enumerable.Range(0, 100).Where(i => found[i].NodeId != 0));
+        Assert.Equal(["Head d/a", "List d/"], Bucket.Calls.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Lookup_ListingTakesLongerThanItIsBelieved_CountsForWhoAskedInTime()
+    {
+        Bucket.Put("d/a", "x");
+        var folder = (await Tree.FindAsync("d")).NodeId;
+        await Tree.ExistsAsync("d/1");
+        await Tree.ExistsAsync("d/2");
+        List<Task<FuseEntry>> lookups = [];
+        Once("List", "d/", () =>
+        {
+            lookups.Add(Tree.Files.LookupAsync(folder, "early", default).AsTask());
+            Time.Advance(TimeSpan.FromSeconds(2));
+            lookups.Add(Tree.Files.LookupAsync(folder, "late", default).AsTask());
+        });
+        Bucket.Calls.Clear();
+        Assert.False(await Tree.ExistsAsync("d/3"));
+        await Task.WhenAll(lookups);
+        Assert.Equal(["Head d/late", "List d/", "List d/late/"], Bucket.Calls.Order(StringComparer.Ordinal));
+        Bucket.Calls.Clear();
+        for (var i = 4; i < 20; i++)
+        {
+            Assert.False(await Tree.ExistsAsync($"d/{i}"));
+        }
+
+        // It is not tried again for a while.
+        Assert.DoesNotContain("List d/", Bucket.Calls);
+    }
+
+    [Fact]
+    public async Task Lookup_WhoBeganTheListingGivesUp_OthersHaveItAllTheSame()
+    {
+        Bucket.Put("d/a", "x");
+        var folder = (await Tree.FindAsync("d")).NodeId;
+        await Tree.ExistsAsync("d/1");
+        await Tree.ExistsAsync("d/2");
+        using var killed = new CancellationTokenSource();
+        using var isAsked = new ManualResetEventSlim();
+        using var mayAnswer = new ManualResetEventSlim();
+        Once("List", "d/", () =>
+        {
+            isAsked.Set();
+            mayAnswer.Wait();
+        });
+        var first = Tree.Files.LookupAsync(folder, "3", killed.Token).AsTask();
+        isAsked.Wait();
+        var second = Tree.Files.LookupAsync(folder, "4", default).AsTask();
+        await killed.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        mayAnswer.Set();
+        Assert.Equal(0UL, (await second).NodeId);
+        Assert.DoesNotContain("List d/4/", Bucket.Calls);
     }
 
     /// <summary>As the kernel does, which knows the folder as long as it knows a name in it.</summary>
