@@ -5,13 +5,13 @@ namespace Floe.FileSystem.Content;
 /// <summary>Parting a file from its object, which is to be removed or replaced: in two steps, so that a removal that fails changes nothing.</summary>
 public sealed partial class FileContent
 {
-    // The target of a closed file whose object is being removed: nothing goes there meanwhile.
+    // The target of a file whose object is being removed: nothing goes there meanwhile.
     private ContentTarget? _leaving;
 
     /// <summary>
     /// The first step. When it returns nothing is on its way to the object, and nothing goes there until the result is disposed of. If the file is
     /// open all its bytes are here by then, and stay: one that the cache has no room for stays what it was (<see cref="ContentErrorKind.NoSpace"/>).
-    /// If not, nobody needs them: what is going up stops early.
+    /// If not, nobody needs them. What is going up stops early.
     /// </summary>
     public async Task<Detachment> PrepareDetachAsync(bool isOpen, CancellationToken cancellationToken)
     {
@@ -28,7 +28,8 @@ public sealed partial class FileContent
                 }
             }
 
-            await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            detachment.Leave();
+            await GoFirstAsync(cancellationToken).ConfigureAwait(false);
             detachment.HoldsGate = true;
 
             // Holes that a publication has made the object's meanwhile.
@@ -51,7 +52,7 @@ public sealed partial class FileContent
     {
         private readonly FileContent _content;
         private readonly bool _isOpen;
-        private readonly ObjectVersion? _base;
+        private ObjectVersion? _base;
         private bool _isDone;
 
         internal Detachment(FileContent content, bool isOpen)
@@ -61,15 +62,21 @@ public sealed partial class FileContent
             {
                 lock (content._lock)
                 {
-                    _base = content._base;
-                    if (isOpen)
-                    {
-                        content._pins++;
-                        return;
-                    }
+                    content._pins += isOpen ? 1 : 0;
+                }
+            }
+        }
 
-                    (content._leaving, content._target) = (content._target, null);
-                    foreach (var sending in content._sending.Values)
+        /// <summary>Nothing more is sent, when what is wanted of it is here.</summary>
+        internal void Leave()
+        {
+            using (_content._fill.Take())
+            {
+                lock (_content._lock)
+                {
+                    _base = _content._base;
+                    (_content._leaving, _content._target) = (_content._target, null);
+                    foreach (var sending in _content._sending.Values)
                     {
                         _ = sending.Stop.CancelAsync();
                     }
@@ -111,11 +118,8 @@ public sealed partial class FileContent
             {
                 lock (_content._lock)
                 {
-                    if (_isOpen)
-                    {
-                        _content._pins--;
-                    }
-                    else if (_content._leaving is { } target)
+                    _content._pins -= _isOpen ? 1 : 0;
+                    if (_content._leaving is { } target)
                     {
                         (_content._target, _content._leaving) = (target, null);
                         // What was on its way when this began may have arrived.

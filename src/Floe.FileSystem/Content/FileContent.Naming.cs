@@ -17,7 +17,7 @@ public sealed partial class FileContent
     {
         while (true)
         {
-            await _publishGate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await GoFirstAsync(cancellationToken).ConfigureAwait(false);
             lock (_lock)
             {
                 if (_session is null || !HasAwayIn(1, PartGrid.Count(_size)))

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Floe.S3;
 using Floe.S3.Buckets;
 
@@ -9,6 +8,8 @@ public sealed partial class FileContent
 {
     /// <summary>After so many rounds in which the file changed faster than it went up, the writers wait.</summary>
     private const int MaxFreeRounds = 3;
+
+    private const int MaxBrokenRounds = 10;
 
     private readonly SemaphoreSlim _publishGate = new(1);
 
@@ -57,6 +58,15 @@ public sealed partial class FileContent
     /// <summary>In a transfer of the caller's.</summary>
     private async Task PublishAsync(bool isForced, CancellationToken cancellationToken)
     {
+        while (!await TryPublishAsync(isForced, cancellationToken).ConfigureAwait(false))
+        {
+            // Whoever wanted the gate is in front of this one there.
+        }
+    }
+
+    /// <summary>False: somebody else wants the gate, for a moment.</summary>
+    private async Task<bool> TryPublishAsync(bool isForced, CancellationToken cancellationToken)
+    {
         await EnterAsync(_publishGate, cancellationToken).ConfigureAwait(false);
         try
         {
@@ -69,9 +79,13 @@ public sealed partial class FileContent
 
                 try
                 {
-                    await PublishOnceAsync(isForced, cancellationToken).ConfigureAwait(false);
+                    if (!await PublishOnceAsync(isForced, cancellationToken).ConfigureAwait(false))
+                    {
+                        return false;
+                    }
+
                     Failure = null;
-                    return;
+                    return true;
                 }
                 catch (ContentException e) when (ContentErrors.MayPass(e) && attempt < _store.Options.MaxUploadTries)
                 {
@@ -91,16 +105,22 @@ public sealed partial class FileContent
         }
     }
 
-    private async Task PublishOnceAsync(bool isForced, CancellationToken cancellationToken)
+    /// <summary>False: see above.</summary>
+    private async Task<bool> PublishOnceAsync(bool isForced, CancellationToken cancellationToken)
     {
         for (var round = 1; ; round++)
         {
             bool isSmall;
             lock (_lock)
             {
-                if (_changes == _published || _target is null || (!isForced && _writers > 0))
+                if (_changes == _published || (_target ?? _leaving) is null || (!isForced && _writers > 0))
                 {
-                    return;
+                    return true;
+                }
+
+                if (_goFirst > 0 || _target is null)
+                {
+                    return false;
                 }
 
                 isSmall = _size <= PartGrid.MinPartBytes && _session is null;
@@ -120,6 +140,11 @@ public sealed partial class FileContent
                     ? await PutAsync(isForced, cancellationToken).ConfigureAwait(false)
                     : await CompleteAsync(isForced, holdsWriters: isForced && round > MaxFreeRounds, cancellationToken).ConfigureAwait(false);
             }
+            catch (OperationCanceledException) when (round < MaxBrokenRounds && !cancellationToken.IsCancellationRequested && !_store.Stopping.IsCancellationRequested)
+            {
+                // Its name is being taken away.
+                continue;
+            }
             catch (ContentException e) when (e.Kind == ContentErrorKind.Conflict)
             {
                 // One may have arrived late.
@@ -135,66 +160,7 @@ public sealed partial class FileContent
             if (isDone)
             {
                 Published?.Invoke(this);
-                return;
-            }
-        }
-    }
-
-    /// <summary>A small file in one request, from a copy, so that writers do not wait for the bucket. False: it is not small any more, or is written again.</summary>
-    private async Task<bool> PutAsync(bool isForced, CancellationToken cancellationToken)
-    {
-        byte[]? buffer = null;
-        bool? isLarge = null;
-        try
-        {
-            long changes;
-            int size;
-            ContentTarget target;
-            isLarge = await EnterWithMemoryAsync(cancellationToken).ConfigureAwait(false);
-            try
-            {
-                lock (_lock)
-                {
-                    if (_size > PartGrid.MinPartBytes || _target is null || _session is not null || (!isForced && _writers > 0))
-                    {
-                        return false;
-                    }
-
-                    if (HasAwayIn(1, PartGrid.Count(_size)))
-                    {
-                        throw LostUpload();
-                    }
-
-                    (changes, size, target, _capLimit) = (_changes, (int)_size, _target, long.MaxValue);
-                }
-
-                buffer = ArrayPool<byte>.Shared.Rent(Math.Max(size, 1));
-                await ReadWithoutCachingAsync(0, buffer.AsMemory(0, size), cancellationToken).ConfigureAwait(false);
-            }
-            finally
-            {
-                _gate.Release();
-            }
-
-            var body = buffer.AsMemory(0, size);
-            var writeId = WriteIdOf(target, changes);
-            await MapAsync(() => _store.UploadAsync(
-                _ => MakeObjectAsync(
-                    target, size, changes, session: null, writeId,
-                    client => client.PutAsync(target.Key, body, _store.HeadersOf(target) with { WriteId = writeId }, Condition(), _store.Stopping)),
-                cancellationToken)).ConfigureAwait(false);
-            return true;
-        }
-        finally
-        {
-            if (isLarge is { } slot)
-            {
-                _store.LeaveSmall(slot);
-            }
-
-            if (buffer is not null)
-            {
-                ArrayPool<byte>.Shared.Return(buffer);
+                return true;
             }
         }
     }

@@ -52,8 +52,10 @@ public sealed class FailedRemovalTests : CoreTests
         Tree.Files.Release(handle);
     }
 
-    [Fact]
-    public async Task Unlink_ClosedFileThatIsGoingUp_StopsAndIsNeverAnObject()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Unlink_FileThatIsGoingUp_StopsAndIsNeverAnObject(bool hasReader)
     {
         using var mayGoOn = new ManualResetEventSlim();
         var isSending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -72,12 +74,19 @@ public sealed class FailedRemovalTests : CoreTests
                 mayGoOn.Wait();
             }
         };
+        var reader = hasReader ? await Tree.OpenAsync("f", Tree.ReadOnly) : 0;
         Tree.Files.Release(handle);
         await isSending.Task;
         var removal = Tree.UnlinkAsync("f");
         mayGoOn.Set();
         await removal;
         await Tree.DrainAsync();
+        if (hasReader)
+        {
+            Assert.Equal(1 << 20, await Tree.ReadAsync(reader, megabyte));
+            Tree.Files.Release(reader);
+        }
+
         Assert.DoesNotContain(Bucket.Calls, c => c is "CompleteUpload f" or "Put f");
         Assert.Empty(Bucket.Keys);
         Assert.Equal(0, Bucket.OpenUploads);
