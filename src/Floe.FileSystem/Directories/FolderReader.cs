@@ -31,7 +31,7 @@ internal sealed class FolderReader(Node folder)
     /// <summary>The page behind <see cref="Page"/>, on its way.</summary>
     public (Start Start, Task<ReadPage> Page)? Next { get; set; }
 
-    /// <summary>Names in the folder's list of links, when the listing showed that there is one.</summary>
+    /// <summary>Names in the folder's list of links, when the listing showed that there is one; guarded by the inode table's lock.</summary>
     public HashSet<string>? Links { get; set; }
 
     /// <summary>Where the page that holds an offset begins.</summary>

@@ -55,6 +55,9 @@ internal sealed class FolderState
 
     public long LinksUntil { get; set; }
 
+    /// <summary>Held while that is read; null: it never was.</summary>
+    public SharedLock? ReadingLinks { get; set; }
+
     /// <summary>Held while a name in this folder is made, removed or renamed.</summary>
     public SharedLock Changing { get; } = new();
 

@@ -223,18 +223,34 @@ public sealed partial class ObjectFileSystem
         }
 
         var stored = PosixMetadata.Decode(head.Metadata);
-        // Links that Fusion made carry no mark of their own.
-        var isLink = PosixMetadata.IsLink(stored) ||
-            (stored.Mode is null && head.Size is > 0 and < 4096 && (await LinksAsync(folder, bucket, null, cancellationToken).ConfigureAwait(false)).Contains(name));
+        var isLink = PosixMetadata.IsLink(stored);
+        if (!isLink && stored.Mode is null && head.Size is > 0 and < 4096)
+        {
+            // Links that Fusion made carry no mark of their own.
+            var links = await LinksAsync(folder, bucket, null, cancellationToken).ConfigureAwait(false);
+            lock (Gate)
+            {
+                isLink = links.Contains(name);
+            }
+        }
+
         return new Found(IsFolder: false, HasMarker: false, head, isLink);
     }
 
-    /// <summary>The names in the folder's list of links.</summary>
+    /// <summary>The names in the folder's list of links: the set itself, which may be long, to be looked at under the lock.</summary>
     /// <param name="unlistedSince">
     /// What <see cref="LinkListWriter.Writes"/> said before a listing that showed no list: unless one was written since, asking for it is spared.
     /// </param>
     private async Task<HashSet<string>> LinksAsync(Node folder, IBucketClient bucket, long? unlistedSince, CancellationToken cancellationToken)
     {
+        SharedLock reading;
+        lock (Gate)
+        {
+            reading = folder.Folder!.ReadingLinks ??= new SharedLock();
+        }
+
+        // Who comes meanwhile finds what was read.
+        using var alone = await reading.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
         while (true)
         {
             string prefix;
@@ -246,7 +262,7 @@ public sealed partial class ObjectFileSystem
                 writes = _links.Writes(bucket.Bucket, prefix);
                 if (folder.Folder.Links is { } known && folder.Folder.LinksUntil > Now)
                 {
-                    return [.. known];
+                    return known;
                 }
             }
 
@@ -257,7 +273,7 @@ public sealed partial class ObjectFileSystem
                 // Else a link was made or removed meanwhile, and may be in neither.
                 if (folder.Folder.Changes == changes && _links.Writes(bucket.Bucket, prefix) == writes)
                 {
-                    folder.Folder.Links = [.. names];
+                    folder.Folder.Links = names;
                     folder.Folder.LinksUntil = After(_options.FolderTtl);
                     return names;
                 }

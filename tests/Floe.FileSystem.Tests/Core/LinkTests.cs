@@ -1,4 +1,5 @@
 using Floe.FileSystem.Names;
+using Floe.Fuse;
 using Floe.Linux;
 using Xunit;
 
@@ -60,6 +61,48 @@ public sealed class LinkTests : CoreTests
         await Tree.UnlinkAsync("work/in");
         await Tree.DrainAsync();
         Assert.Equal(names + "new\n", Bucket.Text("work/" + LinkList.Name));
+    }
+
+    [Fact]
+    public async Task Lookup_FolderOfManyLinks_CopiesNoList()
+    {
+        Bucket.Put("work/file", "text");
+        Bucket.Put("work/" + LinkList.Name, string.Concat(Enumerable.Range(0, 50_000).Select(i => $"{i}\n")));
+        await Tree.FindAsync("work");
+        await Tree.ExistsAsync("work/file");
+        // All of it on this thread: the bucket is in memory, and no lookup so worth a listing.
+        var (thread, before) = (Environment.CurrentManagedThreadId, GC.GetAllocatedBytesForCurrentThread());
+        for (var i = 0; i < 6; i++)
+        {
+            Time.Advance(TimeSpan.FromSeconds(1.5));
+            await Tree.ExistsAsync("work/file");
+        }
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 1, 1 << 20);
+        Assert.Equal(thread, Environment.CurrentManagedThreadId);
+        Assert.Equal(7, Bucket.Calls.Count(c => c == "Head work/file"));
+        Assert.Single(Bucket.Calls, c => c == $"Get work/{LinkList.Name}");
+    }
+
+    [Fact]
+    public async Task Lookup_ManyAtOnce_ReadTheListOfLinksOnce()
+    {
+        Bucket.Put("work/1", "/target");
+        Bucket.Put("work/2", "/target");
+        Bucket.Put("work/" + LinkList.Name, "1\n2\n");
+        var folder = (await Tree.FindAsync("work")).NodeId;
+        Task<FuseEntry>? second = null;
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "Get")
+            {
+                Bucket.Before = null;
+                second = Tree.Files.LookupAsync(folder, "2", default).AsTask();
+            }
+        };
+        Assert.Equal(Link, (await Tree.StatAsync("work/1")).Mode & Interop.S_IFMT);
+        Assert.Equal(Link, (await second!).Attributes.Mode & Interop.S_IFMT);
+        Assert.Single(Bucket.Calls, c => c == $"Get work/{LinkList.Name}");
     }
 
     [Fact]
