@@ -166,8 +166,24 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>Deletes what stands for a folder, when nothing else is in it. Its lock and its parent's (<see cref="FolderState.Changing"/>) are held.</summary>
-    /// <exception cref="FuseException">ENOTEMPTY; also for keys that the mount does not show: nothing is removed unseen.</exception>
     private async Task RemoveEmptyAsync(Node folder, Node node, CancellationToken cancellationToken)
+    {
+        var own = await RequireEmptyAsync(folder, node, cancellationToken).ConfigureAwait(false);
+        await KeepFolderAsync(folder, cancellationToken).ConfigureAwait(false);
+        if (own.Count > 0)
+        {
+            await KeyOf(folder, node.Name).Bucket.DeleteAsync(own, cancellationToken).ConfigureAwait(false);
+        }
+
+        lock (Gate)
+        {
+            OrphanAll(node);
+        }
+    }
+
+    /// <summary>Gives the keys that stand for a folder in which nothing else is: its marker and its list of links, as far as they are there.</summary>
+    /// <exception cref="FuseException">ENOTEMPTY; also for keys that the mount does not show: nothing is removed unseen.</exception>
+    private async Task<List<string>> RequireEmptyAsync(Node folder, Node node, CancellationToken cancellationToken)
     {
         var (bucket, key) = KeyOf(folder, node.Name);
         await _links.DrainAsync(bucket.Bucket, key + "/", cancellationToken).ConfigureAwait(false);
@@ -181,27 +197,19 @@ public sealed partial class ObjectFileSystem
 
         var page = await bucket.ListAsync(key + "/", delimiter: null, token: null, 3, cancellationToken).ConfigureAwait(false);
         List<string> own = [key + "/", key + "/" + LinkList.Name];
-        if (page.Objects.Any(o => !own.Contains(o.Key)))
+        return page.Objects.All(o => own.Contains(o.Key))
+            ? [.. page.Objects.Select(o => o.Key)] : throw new FuseException(Errno.ENOTEMPTY, $"{node.Name} is not empty");
+    }
+
+    /// <summary>A folder that is gone, with what was known in it. The lock is held.</summary>
+    private void OrphanAll(Node folder)
+    {
+        foreach (var child in folder.Folder!.Children.Values.ToList())
         {
-            throw new FuseException(Errno.ENOTEMPTY, $"{node.Name} is not empty");
+            _inodes.Orphan(child);
         }
 
-        await KeepFolderAsync(folder, cancellationToken).ConfigureAwait(false);
-        var there = page.Objects.Select(o => o.Key).ToList();
-        if (there.Count > 0)
-        {
-            await bucket.DeleteAsync(there, cancellationToken).ConfigureAwait(false);
-        }
-
-        lock (Gate)
-        {
-            foreach (var child in node.Folder.Children.Values.ToList())
-            {
-                _inodes.Orphan(child);
-            }
-
-            _inodes.Orphan(node);
-        }
+        _inodes.Orphan(folder);
     }
 
     /// <summary>Takes a file's, link's or special file's bytes out of the bucket; whoever has it open keeps them. One use is the caller's.</summary>

@@ -64,7 +64,11 @@ public sealed partial class ObjectFileSystem
         if (target is not null)
         {
             using var within = await target.Folder!.Changing.EnterAloneAsync(cancellationToken).ConfigureAwait(false);
-            await RemoveEmptyAsync(to, target, cancellationToken).ConfigureAwait(false);
+            // Its marker stays until that of the folder replaces it. A list of links without one would be the new folder's.
+            if ((await RequireEmptyAsync(to, target, cancellationToken).ConfigureAwait(false)).Find(k => k != newPrefix) is { } list)
+            {
+                await bucket.DeleteAsync([list], cancellationToken).ConfigureAwait(false);
+            }
         }
         else if ((await bucket.ListAsync(newPrefix, delimiter: null, token: null, 1, cancellationToken).ConfigureAwait(false)).Objects.Count > 0)
         {
@@ -90,7 +94,7 @@ public sealed partial class ObjectFileSystem
         }
         catch
         {
-            await RemoveCopiesAsync(bucket, newPrefix, moved).ConfigureAwait(false);
+            await RemoveCopiesAsync(bucket, newPrefix, moved, keepsMarker: target is not null).ConfigureAwait(false);
             throw;
         }
 
@@ -108,7 +112,7 @@ public sealed partial class ObjectFileSystem
             if (kept?.Copied == left.Copied)
             {
                 places.ForEach(p => p.Content.Return(p.Place));
-                await RemoveCopiesAsync(bucket, newPrefix, moved).ConfigureAwait(false);
+                await RemoveCopiesAsync(bucket, newPrefix, moved, keepsMarker: target is not null).ConfigureAwait(false);
                 throw;
             }
 
@@ -119,6 +123,11 @@ public sealed partial class ObjectFileSystem
         {
             var name = node.Name;
             Follow(node, prefix, moved);
+            if (to.Folder!.Children.TryGetValue(newName, out var replaced))
+            {
+                OrphanAll(replaced);
+            }
+
             _inodes.Move(node, to, newName);
             node.CTime = Clock;
             node.Folder!.HasMarker = true;
@@ -181,11 +190,12 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>As far as the bucket lets it: the caller is told of the failure before.</summary>
-    private static async Task RemoveCopiesAsync(IBucketClient bucket, string newPrefix, MovedObjects moved)
+    /// <param name="keepsMarker">An empty folder was to be replaced, and is one again.</param>
+    private static async Task RemoveCopiesAsync(IBucketClient bucket, string newPrefix, MovedObjects moved, bool keepsMarker)
     {
         try
         {
-            await RemoveBelowAsync(bucket, newPrefix, moved.IsCopy).ConfigureAwait(false);
+            await RemoveBelowAsync(bucket, newPrefix, v => moved.IsCopy(v) && !(keepsMarker && v.Key == newPrefix)).ConfigureAwait(false);
         }
         catch (ObjectStoreException)
         {

@@ -1,3 +1,4 @@
+using Floe.FileSystem.Names;
 using Floe.Linux;
 using Floe.S3;
 using Xunit;
@@ -77,6 +78,55 @@ public sealed class MovingFolderTests : CoreTests
         Assert.Equal("theirs", Bucket.Text("d/1"));
         Assert.Equal("ours", await Tree.ReadAsync("e/1"));
         Assert.Equal("theirs", await Tree.ReadAsync("d/1"));
+    }
+
+    [Theory]
+    [InlineData("Copy", "e/1")]
+    [InlineData("Delete", "d/")]
+    public async Task Rename_OntoAnEmptyFolderFails_ThatIsStillThere(string call, string key)
+    {
+        Bucket.Put("d/", "");
+        Bucket.Put("d/1", "one");
+        Bucket.Put("e/", "");
+        Bucket.Put("e/" + LinkList.Name, "none\n");
+        var target = (await Tree.FindAsync("e")).NodeId;
+        Bucket.Before = (c, k) =>
+        {
+            if ((c, k) == (call, key))
+            {
+                throw new ObjectStoreException(ObjectStoreErrorKind.AccessDenied, k);
+            }
+        };
+        await FailsAsync(Errno.EACCES, () => Tree.RenameAsync("d", "e"));
+        Bucket.Before = null;
+        Assert.Equal(["d/", "d/1", "e/"], Bucket.Keys);
+        Assert.Empty(await Tree.ListAsync("e"));
+        Assert.Equal(target, (await Tree.FindAsync("e")).NodeId);
+        await Tree.RenameAsync("d", "e");
+        Assert.Equal(["e/", "e/1"], Bucket.Keys);
+        Assert.Equal("one", await Tree.ReadAsync("e/1"));
+        Assert.False(await Tree.ExistsAsync("d"));
+    }
+
+    [Fact]
+    public async Task Rename_OntoAnEmptyFolderThatSomebodyLooksForMeanwhile_TakesItsPlace()
+    {
+        Bucket.Put("d/1", "one");
+        Bucket.Put("e/", "");
+        await Tree.FindAsync("e");
+        Bucket.Before = (call, key) =>
+        {
+            if (call == "Put" && key == "e/")
+            {
+                Bucket.Before = null;
+                PassTime();
+                // As the kernel asks anew for a name that it has known for long.
+                Task.Run(() => Tree.Files.LookupAsync(1, "e", default).AsTask()).GetAwaiter().GetResult();
+            }
+        };
+        await Tree.RenameAsync("d", "e");
+        Assert.Equal(["e/", "e/1"], Bucket.Keys);
+        Assert.Equal("one", await Tree.ReadAsync("e/1"));
     }
 
     [Fact]
