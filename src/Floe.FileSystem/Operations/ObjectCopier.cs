@@ -63,23 +63,57 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
         return change with { Metadata = metadata };
     }
 
+    /// <summary>Whoever is interrupted waits for the requests that are under way: what they make would be left in the bucket.</summary>
     private async Task<ETag> CopyPartsAsync(
         ObjectVersion source, IBucketClient bucket, string key, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)
     {
         var partBytes = Math.Max(options.CopyPartBytes, (source.Size + MaxParts - 1) / MaxParts);
         var count = (int)((source.Size + partBytes - 1) / partBytes);
-        var upload = await bucket.CreateUploadAsync(key, headers, cancellationToken).ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
+        var upload = await bucket.CreateUploadAsync(key, headers, CancellationToken.None).ConfigureAwait(false);
         try
         {
             var parts = new UploadedPart[count];
-            await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = options.MaxParallelCopies, CancellationToken = cancellationToken }, async (i, token) =>
-                parts[i] = await bucket.CopyPartAsync(upload, i + 1, source, i * partBytes, Math.Min(partBytes, source.Size - (i * partBytes)), token).ConfigureAwait(false)).ConfigureAwait(false);
-            return await bucket.CompleteUploadAsync(upload, parts, condition, cancellationToken).ConfigureAwait(false);
+            await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = options.MaxParallelCopies, CancellationToken = cancellationToken }, async (i, _) =>
+                parts[i] = await bucket.CopyPartAsync(upload, i + 1, source, i * partBytes, Math.Min(partBytes, source.Size - (i * partBytes)), CancellationToken.None).ConfigureAwait(false)).ConfigureAwait(false);
+            return await bucket.CompleteUploadAsync(upload, parts, condition, CancellationToken.None).ConfigureAwait(false);
         }
         catch
         {
-            await bucket.AbortUploadAsync(upload.Key, upload.UploadId, CancellationToken.None).ConfigureAwait(false);
+            if (await FindOwnAsync(bucket, upload).ConfigureAwait(false) is { } made)
+            {
+                return made;
+            }
+
+            await AbortAsync(bucket, upload).ConfigureAwait(false);
             throw;
+        }
+    }
+
+    /// <summary>What the last call made, if it got through though it had no answer.</summary>
+    private static async Task<ETag?> FindOwnAsync(IBucketClient bucket, UploadTicket upload)
+    {
+        try
+        {
+            var found = await bucket.HeadAsync(upload.Key, CancellationToken.None).ConfigureAwait(false);
+            return found?.WriteId == upload.WriteId ? found.ETag : null;
+        }
+        catch (ObjectStoreException)
+        {
+            // The caller is told of the failure before.
+            return null;
+        }
+    }
+
+    private static async Task AbortAsync(IBucketClient bucket, UploadTicket upload)
+    {
+        try
+        {
+            await bucket.AbortUploadAsync(upload.Key, upload.UploadId, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException)
+        {
+            // The same; floe gc finds the upload.
         }
     }
 }

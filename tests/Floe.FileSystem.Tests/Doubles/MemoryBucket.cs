@@ -33,6 +33,12 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     /// <summary>Called when a PUT has taken effect; what it throws stands for its lost answer.</summary>
     public Action<string, string>? After { get; set; }
 
+    /// <summary>The same of the completion of an upload.</summary>
+    public Action<string>? Completed { get; set; }
+
+    /// <summary>How long the copy of a part takes, by its number; who gives up waiting does not end it.</summary>
+    public Func<int, Task>? Copying { get; set; }
+
     /// <summary>Of objects up to this size no range is copied into a part.</summary>
     public long MaxUnrangedCopySource { get; set; } = 5 << 20;
 
@@ -197,6 +203,8 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
             var id = $"upload-{++_versions}";
             var marked = Marked(headers);
             _uploads.Add(id, (key, marked, []));
+            // Who gives up waiting for the answer has begun it all the same.
+            cancellationToken.ThrowIfCancellationRequested();
             return Task.FromResult(new UploadTicket(key, id, marked.Metadata["floe-write-id"]));
         }
     }
@@ -230,19 +238,29 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
             throw new ObjectStoreException(ObjectStoreErrorKind.Unsupported, "S3 copies ranges of larger objects only");
         }
 
-        return Task.FromResult(Part(upload, number, service[source.Bucket].Pinned(source).AsSpan((int)offset, (int)count).ToArray()));
+        return CopyAsync().WaitAsync(cancellationToken);
+
+        async Task<UploadedPart> CopyAsync()
+        {
+            await (Copying?.Invoke(number) ?? Task.CompletedTask);
+            return Part(upload, number, service[source.Bucket].Pinned(source).AsSpan((int)offset, (int)count).ToArray());
+        }
     }
 
     public Task<ETag> CompleteUploadAsync(UploadTicket upload, IReadOnlyList<UploadedPart> parts, PutCondition condition, CancellationToken cancellationToken)
     {
         Call("CompleteUpload", upload.Key);
+        ETag etag;
         lock (_lock)
         {
             Check(upload.Key, condition);
             var (key, headers, stored) = _uploads[upload.UploadId];
             _uploads.Remove(upload.UploadId);
-            return Task.FromResult(Store(key, [.. parts.SelectMany(p => stored[p.Number])], headers));
+            etag = Store(key, [.. parts.SelectMany(p => stored[p.Number])], headers);
         }
+
+        Completed?.Invoke(upload.Key);
+        return Task.FromResult(etag);
     }
 
     public Task AbortUploadAsync(string key, string uploadId, CancellationToken cancellationToken)
