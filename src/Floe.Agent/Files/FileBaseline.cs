@@ -79,6 +79,34 @@ public sealed class FileBaseline
     }
 
     /// <summary>
+    /// What a snapshot holds and put-back found in place is the task's change all the same, not the image's: it shows again at the next snapshot,
+    /// as all does that was put back.
+    /// </summary>
+    internal void NoteFound(IReadOnlyCollection<byte[]> sortedPaths)
+    {
+        if (sortedPaths.Count == 0)
+        {
+            return;
+        }
+
+        Rewrite((reader, writer) =>
+        {
+            using var found = sortedPaths.GetEnumerator();
+            var hasFound = found.MoveNext();
+            while (reader.MoveNext())
+            {
+                while (hasFound && KernelPath.Compare(found.Current, reader.Path) < 0)
+                {
+                    hasFound = found.MoveNext();
+                }
+
+                var isFound = hasFound && reader.Path.SequenceEqual(found.Current) && !reader.IsAbsent;
+                writer.Write(reader.Path, isFound ? reader.Signature.WithoutInode : reader.Signature);
+            }
+        });
+    }
+
+    /// <summary>
     /// What was moved away and back again, at those paths and below, has another change time, and on an overlay perhaps another inode:
     /// where all else is as the listing says, it is what the listing means.
     /// </summary>
@@ -100,7 +128,7 @@ public sealed class FileBaseline
                     hasMoved = moved.MoveNext();
                 }
 
-                var isMoved = hasMoved && KernelPath.IsAtOrBelow(reader.Path, moved.Current);
+                var isMoved = hasMoved && !reader.Signature.IsWithoutInode && KernelPath.IsAtOrBelow(reader.Path, moved.Current);
                 writer.Write(reader.Path, isMoved ? Now(reader.Path, reader.Signature) : reader.Signature);
             }
         });

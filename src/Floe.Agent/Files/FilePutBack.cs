@@ -73,14 +73,18 @@ public static class FilePutBack
         var deleted = review?.UnknownDeleted() ?? [];
         var staging = new StagingArea(tree, options.Owner);
         var aside = new SetAside(tree, staging);
-        var files = new FilesInPlace(staging, aside, options.Baseline, () => options.Baseline?.AddAbsent(deleted));
+        var others = new OthersFiles(tree, options);
+        var files = new FilesInPlace(staging, aside, options.Baseline, () =>
+        {
+            options.Baseline?.AddAbsent(deleted);
+            options.Baseline?.NoteFound(others.Found);
+        });
         try
         {
             await StageAsync(list, source, staging, cancellationToken).ConfigureAwait(false);
 
             // From here on the target changes.
             var extras = review?.RemoveExtras() ?? 0;
-            var others = new OthersFiles(tree, options);
             using var applier = new RecordApplier(tree, staging, aside, others);
             long index = 0;
             foreach (var record in list.Records())

@@ -23,7 +23,7 @@ internal readonly record struct FileSignature
         Mode = stat.stx_mode;
     }
 
-    public ulong Inode { get; }
+    public ulong Inode { get; private init; }
 
     public ulong ByteCount { get; }
 
@@ -41,6 +41,11 @@ internal readonly record struct FileSignature
 
     /// <summary>st_mode: type and permissions.</summary>
     public uint Mode { get; }
+
+    /// <summary>As it is, but of no inode: nothing that is found compares equal.</summary>
+    public FileSignature WithoutInode => this with { Inode = 0 };
+
+    public bool IsWithoutInode => Inode == 0;
 
     public bool IsDirectory => (Mode & Interop.S_IFMT) == Interop.S_IFDIR;
 

@@ -9,15 +9,15 @@ public sealed class FilesInPlace : IDisposable
     private readonly StagingArea _staging;
     private readonly SetAside _aside;
     private readonly FileBaseline? _baseline;
-    private readonly Action _noteAbsent;
+    private readonly Action _note;
     private bool _settled;
 
-    internal FilesInPlace(StagingArea staging, SetAside aside, FileBaseline? baseline, Action noteAbsent)
+    internal FilesInPlace(StagingArea staging, SetAside aside, FileBaseline? baseline, Action note)
     {
         _staging = staging;
         _aside = aside;
         _baseline = baseline;
-        _noteAbsent = noteAbsent;
+        _note = note;
     }
 
     public PutBackResult Result { get; internal set; } = new(0, 0, 0);
@@ -25,7 +25,7 @@ public sealed class FilesInPlace : IDisposable
     /// <summary>The task has these files now: what was there before them is removed.</summary>
     public void Keep()
     {
-        _noteAbsent();
+        _note();
         _settled = true;
         _staging.Finish();
     }

@@ -12,11 +12,16 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 {
     private readonly List<string> _unclear = [];
 
+    private readonly List<byte[]> _found = [];
+
     // Few: names with a second one.
     private readonly HashSet<string> _leftLinked = [];
 
     /// <summary>The first few files that were left and may be the task's.</summary>
     public IReadOnlyList<string> Unclear => _unclear;
+
+    /// <summary>What the snapshot holds and was left as it is, in the order of the records.</summary>
+    public IReadOnlyCollection<byte[]> Found => _found;
 
     /// <summary>Whether what is at the record's path stays as it is.</summary>
     public bool Have(FileRecord record, int parent)
@@ -58,12 +63,20 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
     }
 
     /// <summary>Whether another name of a file stays as it is: it is one already, or the file was left to others.</summary>
-    public bool HaveLink(FileRecord link, int parent, int targetParent) =>
-        options.Taken is not null && scope.IsShared(link.Path)
-        && NativeName.Stat(parent, NativeName.Terminated(KernelPath.Name(link.Path)), out var now) == 0
-        && (_leftLinked.Contains(Encoding.Latin1.GetString(link.Target))
-            || (NativeName.Stat(targetParent, NativeName.Terminated(KernelPath.Name(link.Target)), out var target) == 0
-                && (now.stx_ino, now.stx_dev_major, now.stx_dev_minor) == (target.stx_ino, target.stx_dev_major, target.stx_dev_minor)));
+    public bool HaveLink(FileRecord link, int parent, int targetParent)
+    {
+        var have = options.Taken is not null && scope.IsShared(link.Path)
+            && NativeName.Stat(parent, NativeName.Terminated(KernelPath.Name(link.Path)), out var now) == 0
+            && (_leftLinked.Contains(Encoding.Latin1.GetString(link.Target))
+                || (NativeName.Stat(targetParent, NativeName.Terminated(KernelPath.Name(link.Target)), out var target) == 0
+                    && (now.stx_ino, now.stx_dev_major, now.stx_dev_minor) == (target.stx_ino, target.stx_dev_major, target.stx_dev_minor)));
+        if (have)
+        {
+            _found.Add(link.Path);
+        }
+
+        return have;
+    }
 
     /// <summary>A file of the task is one here too, for the snapshots to come.</summary>
     public void Learn(FileRecord record, int parent)
@@ -76,6 +89,7 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 
     private void Left(FileRecord record, in Interop.StatxBuffer stat)
     {
+        _found.Add(record.Path);
         if (record.Kind != FileRecordKind.Directory && stat.stx_nlink > 1)
         {
             _leftLinked.Add(Encoding.Latin1.GetString(record.Path));

@@ -121,6 +121,28 @@ public sealed class SharedFolderTests
         Assert.DoesNotContain("ran on after", ended.Errors, StringComparison.Ordinal);
     }
 
+    /// <summary>As when a requeued job comes back to its node, and is moved later. What it had closed lay there when its second life began.</summary>
+    [Fact]
+    public async Task Run_ResumedWhereItWasFrozenThenMoved_FilesClosedBeforeAreThere()
+    {
+        const string script = Fleet.Gate + "echo out >out; mkdir folder; ln -s out link; echo own >/tmp/own; echo ready; gate /run/go; cat link /tmp/own; ls -d folder";
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var a = await fleet.MachineAsync("machine-a", new MachineBind(fleet.Folder("work-a"), "/work"));
+        var run = await StartAsync(fleet, a, Fleet.Key, script);
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        await fleet.TakeAwayAsync(a, run);
+        run = await StartAsync(fleet, a, Fleet.Key, script);
+        await Fleet.UntilLoggedAsync(run, "Restored snapshot");
+        await fleet.TakeAwayAsync(a, run);
+        await a.DestroyAsync();
+
+        var b = await fleet.MachineAsync("machine-b", new MachineBind(fleet.Folder("work-b"), "/work"));
+        Fleet.Open(b, "/run/go");
+        var ended = await Fleet.EndAsync(await StartAsync(fleet, b, Fleet.Key, script));
+        Fleet.AssertStatus(0, ended);
+        Assert.Equal("out\nown\nfolder\n", ended.Text);
+    }
+
     /// <summary>A node's /tmp may hold any amount of other jobs' data.</summary>
     [Fact]
     public async Task Run_OtherProgramsWriteToTmp_OnlyTheTasksFilesTravel()
