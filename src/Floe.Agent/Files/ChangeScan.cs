@@ -73,9 +73,9 @@ internal sealed class ChangeScan(ScopeTree scope, FileBaseline baseline, RecordB
                 Write(record);
             }
         }
-        catch (FileStateException) when (scope.IsShared(_walker.Path))
+        catch (FileStateException e) when (scope.IsShared(_walker.Path) && _walker.IsGone(e.ErrorNumber))
         {
-            // Gone or replaced since it was found: another program's, because the task stands still.
+            // Since it was found: another program's doing, because the task stands still. What cannot be read for any other reason may be the task's.
         }
     }
 

@@ -7,7 +7,9 @@ namespace Floe.Agent.Files;
 /// Gives each file its place in a content stream, in the order in which files are found, and hands full segments to the
 /// readers. Places are known before the content is read, because the files are frozen and their lengths are known.
 /// </summary>
-internal sealed class ContentScheduler(ISnapshotContent content, int streamCount, ChannelWriter<ContentSegment> segments, CancellationToken cancellationToken) : IDisposable
+/// <param name="maxFiles">In one segment.</param>
+internal sealed class ContentScheduler(
+    ISnapshotContent content, int streamCount, int maxFiles, ChannelWriter<ContentSegment> segments, CancellationToken cancellationToken) : IDisposable
 {
     private readonly List<Lane> _lanes = [];
     private Lane? _small;
@@ -89,7 +91,7 @@ internal sealed class ContentScheduler(ISnapshotContent content, int streamCount
             return _lanes.MinBy(static lane => lane.ByteCount)!;
         }
 
-        var added = new Lane(_lanes.Count, content.AddStream(FileStreams.ContentName(_lanes.Count)));
+        var added = new Lane(_lanes.Count, maxFiles, content.AddStream(FileStreams.ContentName(_lanes.Count)));
         _lanes.Add(added);
         return added;
     }
@@ -114,7 +116,7 @@ internal sealed class ContentScheduler(ISnapshotContent content, int streamCount
         }
     }
 
-    private sealed class Lane(int number, StreamId stream)
+    private sealed class Lane(int number, int maxFiles, StreamId stream)
     {
         private int _segmentCount;
 
@@ -124,7 +126,7 @@ internal sealed class ContentScheduler(ISnapshotContent content, int streamCount
 
         public ContentSegment? Open { get; set; }
 
-        public ContentSegment Begin() => new(stream, _segmentCount++);
+        public ContentSegment Begin() => new(stream, _segmentCount++, maxFiles);
 
         public long Advance(long byteCount)
         {

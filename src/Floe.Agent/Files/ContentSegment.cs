@@ -6,10 +6,11 @@ namespace Floe.Agent.Files;
 internal readonly record struct FileRange(OpenedFile File, long Offset, long ByteCount);
 
 /// <summary>One segment of a content stream: several small files, or a part of a large one. Owns its share of the open files.</summary>
-internal sealed class ContentSegment(StreamId stream, int ordinal) : IDisposable
+/// <param name="maxFiles">Bounds the open descriptors: segments under way × this.</param>
+internal sealed class ContentSegment(StreamId stream, int ordinal, int maxFiles) : IDisposable
 {
-    /// <summary>Bounds the open descriptors: segments under way × this.</summary>
-    public const int MaxFiles = 64;
+    /// <summary>More in one would gain nothing.</summary>
+    public const int MostFiles = 64;
 
     /// <summary>Part of a large file: small enough that the readers share the file, large enough that segments stay few.</summary>
     public const long MaxBytes = 32L * 1024 * 1024;
@@ -21,7 +22,7 @@ internal sealed class ContentSegment(StreamId stream, int ordinal) : IDisposable
 
     public long ByteCount { get; private set; }
 
-    public bool IsFull => _ranges.Count == MaxFiles || ByteCount >= SmallFileBytes;
+    public bool IsFull => _ranges.Count >= maxFiles || ByteCount >= SmallFileBytes;
 
     public void Add(FileRange range)
     {

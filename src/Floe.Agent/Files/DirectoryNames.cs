@@ -27,6 +27,17 @@ internal sealed unsafe class DirectoryNames
     /// <summary>Reads a directory to its end. <paramref name="path"/> is for messages.</summary>
     public void Read(int directory, ReadOnlySpan<byte> path)
     {
+        var errno = TryRead(directory);
+        if (errno != 0)
+        {
+            throw KernelPath.Failure("list the directory", path, errno);
+        }
+    }
+
+    /// <returns>0, or the error after which nothing more was read.</returns>
+    public int TryRead(int directory)
+    {
+        var errno = 0;
         var entries = new byte[ReadBytes];
         while (true)
         {
@@ -37,16 +48,11 @@ internal sealed unsafe class DirectoryNames
                 read = Interop.getdents64(directory, buffer, ReadBytes);
             }
 
-            var errno = read < 0 ? Marshal.GetLastPInvokeError() : 0;
-            if (read == 0 || errno == Errno.ENOENT)
+            if (read <= 0)
             {
                 // ENOENT: removed since it was opened, so it is empty.
+                errno = read < 0 && Marshal.GetLastPInvokeError() is var failure && failure != Errno.ENOENT ? failure : 0;
                 break;
-            }
-
-            if (read < 0)
-            {
-                throw KernelPath.Failure("list the directory", path, errno);
             }
 
             for (var offset = 0; offset < read;)
@@ -63,6 +69,7 @@ internal sealed unsafe class DirectoryNames
         }
 
         Array.Sort(_starts, 0, Count, Comparer<int>.Create(CompareAt));
+        return errno;
     }
 
     public void Add(ReadOnlySpan<byte> name)

@@ -66,7 +66,9 @@ public static class FileCapture
     private static FileCaptureResult Scan(
         FileScope scope, FileBaseline baseline, ISnapshotContent content, FileCaptureOptions options, ChannelWriter<ContentSegment> segments, CancellationToken cancellationToken)
     {
-        using var scheduler = new ContentScheduler(content, options.ContentStreamCount, segments, cancellationToken);
+        // One segment with each reader, as many in their queue, and one that is being filled.
+        var maxFiles = Math.Clamp(options.MaxOpenFiles / ((2 * options.ReaderCount) + 1), 1, ContentSegment.MostFiles);
+        using var scheduler = new ContentScheduler(content, options.ContentStreamCount, maxFiles, segments, cancellationToken);
         using var sink = content.CreateSink();
         using var list = new SinkStream(sink, content.AddStream(FileStreams.ListName));
         using var writer = new RecordWriter(list);

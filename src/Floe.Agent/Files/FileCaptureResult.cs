@@ -1,9 +1,14 @@
+using Floe.Linux.Processes;
+
 namespace Floe.Agent.Files;
 
 public sealed record FileCaptureOptions
 {
     /// <summary>Threads that read file contents.</summary>
     public int ReaderCount { get; init; } = Math.Clamp(Environment.ProcessorCount, 2, 8);
+
+    /// <summary>How many files it has open at once, but for one a segment in any case. Connections to the store, and a mount's files, take their share of the limit.</summary>
+    public int MaxOpenFiles { get; init; } = DescriptorLimit.Current / 4;
 
     /// <summary>Content streams that files are spread over; a restore writes as many in parallel. At most <see cref="FileStreams.MaxContentStreams"/>.</summary>
     public int ContentStreamCount { get; init; } = 4;

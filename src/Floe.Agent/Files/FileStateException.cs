@@ -13,6 +13,9 @@ public sealed class FileStateException : Exception
     {
     }
 
+    /// <summary>The kernel's answer behind it; 0 where there is none.</summary>
+    internal int ErrorNumber { get; init; }
+
     /// <summary>What was captured contradicts itself: no machine can put it back.</summary>
     public bool IsDamage { get; init; }
 }

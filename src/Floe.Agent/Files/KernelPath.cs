@@ -97,5 +97,5 @@ public static class KernelPath
     internal static byte[] FromText(string absolutePath) => Encoding.UTF8.GetBytes(absolutePath.Trim('/'));
 
     internal static FileStateException Failure(string what, ReadOnlySpan<byte> path, int errno) =>
-        new($"cannot {what} {Display(path)}: {Marshal.GetPInvokeErrorMessage(errno)}");
+        new($"cannot {what} {Display(path)}: {Marshal.GetPInvokeErrorMessage(errno)}") { ErrorNumber = errno };
 }

@@ -57,7 +57,11 @@ internal sealed unsafe class OpenedFile
         }
 
         _ = Interop.close(descriptor);
-        throw new FileStateException($"{KernelPath.Display(path)} was replaced while it was being captured: something outside the frozen task writes there");
+        throw new FileStateException($"{KernelPath.Display(path)} was replaced while it was being captured: something outside the frozen task writes there")
+        {
+            // What was found is not there any more.
+            ErrorNumber = Errno.ESTALE,
+        };
     }
 
     /// <summary>Reads exactly the span, at an offset.</summary>

@@ -57,6 +57,13 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
         return NextInLevels();
     }
 
+    /// <summary>
+    /// Whether an error says that the current entry is no more, or is another one by now. Where others write too they remove and replace directories while they are
+    /// walked; of those on another machine the kernel hears by ESTALE. A server that knows nothing any more says the same, so the root is asked then.
+    /// </summary>
+    public bool IsGone(int errno) => errno == Errno.ENOENT
+        || (errno is Errno.ENOTDIR or Errno.ELOOP or Errno.ESTALE && scope.IsShared(Path) && !scope.IsRoot(Path) && (errno != Errno.ESTALE || RootAnswers()));
+
     public void Dispose()
     {
         while (_levels.Count > 0)
@@ -139,7 +146,7 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
     }
 
     /// <summary>Whether a directory that the agent uses has anything but what is the agent's.</summary>
-    private bool HasOthers(int directory, ReadOnlySpan<byte> name, ScopeNode node)
+    private static bool HasOthers(int directory, ReadOnlySpan<byte> name, ScopeNode node)
     {
         var descriptor = NativeName.Open(directory, name, Interop.O_RDONLY | Interop.O_DIRECTORY);
         if (descriptor < 0)
@@ -151,8 +158,7 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
         try
         {
             var names = new DirectoryNames();
-            names.Read(descriptor, Path);
-            var has = false;
+            var has = names.TryRead(descriptor) != 0;
             for (var i = 0; i < names.Count && !has; i++)
             {
                 has = node.Find(names[i]) is not { Mark: ScopeMark.Excluded };
@@ -182,7 +188,7 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
         if (descriptor < 0)
         {
             var errno = Marshal.GetLastPInvokeError();
-            if (errno == Errno.ENOENT || !inScope || (errno == Errno.EACCES && TolerateUnreadable))
+            if (!inScope || IsGone(errno) || (errno == Errno.EACCES && TolerateUnreadable))
             {
                 return;
             }
@@ -194,7 +200,12 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
         _levels.Add(level);
         if (inScope)
         {
-            level.Names.Read(descriptor, Path);
+            var errno = level.Names.TryRead(descriptor);
+            if (errno != 0 && !IsGone(errno))
+            {
+                throw KernelPath.Failure("list the directory", Path, errno);
+            }
+
             return;
         }
 
@@ -223,7 +234,20 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
         }
 
         var errno = Marshal.GetLastPInvokeError();
-        return errno == Errno.ENOENT ? false : throw KernelPath.Failure("look at", Path, errno);
+        return IsGone(errno) ? false : throw KernelPath.Failure("look at", Path, errno);
+    }
+
+    /// <summary>Whether the root that the entry is in is still known to who serves it.</summary>
+    private bool RootAnswers()
+    {
+        const int flags = Interop.AT_EMPTY_PATH | Interop.AT_NO_AUTOMOUNT | Interop.AT_STATX_FORCE_SYNC;
+        Interop.StatxBuffer root;
+        // SAFETY: an empty zero-terminated path and a local buffer.
+        fixed (byte* empty = "\0"u8)
+        {
+            return _levels.FindLast(static level => level.Node is { Mark: ScopeMark.Root }) is { } level
+                && Interop.statx(level.Descriptor, empty, flags, Interop.STATX_BASIC_STATS, &root) == 0;
+        }
     }
 
     private void SetPath(int directoryLength, ReadOnlySpan<byte> name)

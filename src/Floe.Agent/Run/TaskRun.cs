@@ -52,6 +52,8 @@ public sealed partial class TaskRun
             throw new FloeException(ExitCodes.Usage, $"--key '{options.Key}': {error}");
         }
 
+        // Connections, files under capture and an image pipe for each process add up to more than the usual soft limit.
+        DescriptorLimit.Raise();
         var early = new EarlySignal(options, time, loggers);
         using var signals = new RunSignals(early.IsForSupervisorAsync);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, signals.Ended);

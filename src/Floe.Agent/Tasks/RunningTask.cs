@@ -35,6 +35,7 @@ internal sealed class RunningTask : IAsyncDisposable
             Environment = start.Environment,
             WorkingDirectory = start.WorkingDirectory,
             NewSession = true,
+            HasGivenDescriptorLimit = true,
             Descriptors = [(nothing, 0), (output.Stdout.WriteEnd, 1), (output.Stderr.WriteEnd, 2)],
         };
         var pid = NamespaceThread.Run(Interop.CLONE_NEWIPC, () =>

@@ -36,5 +36,6 @@ public static class Errno
     public const int ENODATA = 61;
     public const int EOPNOTSUPP = 95;
     public const int ECONNRESET = 104;
+    public const int ESTALE = 116;
     public const int EDQUOT = 122;
 }

@@ -8,6 +8,9 @@ public static unsafe partial class Interop
     public const int AT_SYMLINK_NOFOLLOW = 0x100;
     public const int AT_EMPTY_PATH = 0x1000;
     public const int AT_NO_AUTOMOUNT = 0x800;
+
+    /// <summary>A network file system asks its server.</summary>
+    public const int AT_STATX_FORCE_SYNC = 0x2000;
     public const uint STATX_BASIC_STATS = 0x7FF;
 
     /// <summary>stx_mnt_id; kernels before 5.8 leave the bit clear in stx_mask.</summary>

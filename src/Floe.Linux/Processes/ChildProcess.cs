@@ -96,8 +96,10 @@ public sealed unsafe class ChildProcess
 
             var argv = strings.AddArray(options.Arguments);
             var envp = strings.AddArray(options.Environment ?? OwnEnvironment());
+            var path = strings.Add(options.Path);
             int pid;
-            Check(Interop.posix_spawn(&pid, strings.Add(options.Path), actions, attributes, argv, envp), Encoding.UTF8.GetString(options.Path));
+            using var limit = options.HasGivenDescriptorLimit ? DescriptorLimit.AsGiven() : default;
+            Check(Interop.posix_spawn(&pid, path, actions, attributes, argv, envp), Encoding.UTF8.GetString(options.Path));
             return pid;
         }
         finally

@@ -19,6 +19,9 @@ public sealed record ChildProcessOptions
     /// <summary>Makes the child the leader of a new session (setsid).</summary>
     public bool NewSession { get; init; }
 
+    /// <summary>Starts it with the descriptor limit that this program was given, whatever it has made of its own (<see cref="DescriptorLimit"/>).</summary>
+    public bool HasGivenDescriptorLimit { get; init; }
+
     /// <summary>
     /// The child's descriptors: source here, number there. 0, 1 and 2 that are not named stay this program's; all others are closed.
     /// The handles are borrowed.
