@@ -1,4 +1,4 @@
-using System.IO.Hashing;
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Floe.Linux;
 
@@ -7,24 +7,35 @@ namespace Floe.Agent.Files;
 /// <summary>
 /// Notes which files are closed after writing through the mounts of this mount namespace, which on a plain host are the task's alone:
 /// what other programs of the machine, and other machines, write to the same folder goes through mounts of theirs. (fanotify with a
-/// mark on a mount; overlay has no file handles, network file systems have them in newer kernels only.) For any thread.
+/// mark on a mount; overlay has no file handles, network file systems have them in newer kernels only.) What this program writes itself is not the
+/// task's: what it puts back may be another's. For any thread.
 /// </summary>
 public sealed unsafe class WrittenFiles : IDisposable
 {
     private const int BufferBytes = 64 * 1024;
+    private const int HeaderBytes = 8;
     private const int MaxHandleBytes = 128;
 
+    /// <summary>Some 8 MiB.</summary>
+    private const int MinReview = 128 * 1024;
+
     private readonly Lock _gate = new();
-    private readonly HashSet<UInt128> _files = [];
+    private readonly HandleSet _files;
     private readonly List<byte[]> _roots;
+
+    // One of each root, on its file system. Empty where one cannot be opened: then nothing is ever known to be gone.
+    private readonly List<int> _directories;
     private readonly int _events;
     private readonly int _wake;
     private readonly byte[] _buffer = new byte[BufferBytes];
     private readonly Thread _reader;
+    private volatile bool _isEnding;
 
-    private WrittenFiles(List<byte[]> roots, int events, int wake)
+    private WrittenFiles(List<byte[]> roots, List<int> directories, int events, int wake, int minReview)
     {
+        _files = new HandleSet(minReview);
         _roots = roots;
+        _directories = directories;
         _events = events;
         _wake = wake;
         _reader = new Thread(Read) { IsBackground = true, Name = "written files" };
@@ -33,7 +44,9 @@ public sealed unsafe class WrittenFiles : IDisposable
 
     /// <summary>Watches the mounts of the roots that others write to. To be called in the task's mount namespace, before the task runs.</summary>
     /// <returns>Null when there are no such roots, or the kernel tells of none of them.</returns>
-    public static WrittenFiles? TryWatch(FileScope scope)
+    public static WrittenFiles? TryWatch(FileScope scope) => TryWatch(scope, MinReview);
+
+    internal static WrittenFiles? TryWatch(FileScope scope, int minReview)
     {
         var roots = scope.Resolve().SharedRoots;
         if (roots.Count == 0)
@@ -66,8 +79,11 @@ public sealed unsafe class WrittenFiles : IDisposable
             return null;
         }
 
-        return new WrittenFiles(marked, events, wake);
+        return new WrittenFiles(marked, OpenAll(marked), events, wake, minReview);
     }
+
+    /// <summary>How many files it has in mind.</summary>
+    internal int Count => _files.Count;
 
     /// <summary>Whether the kernel tells of this root: what is not known as written there, the task did not write.</summary>
     public bool Knows(ReadOnlySpan<byte> root)
@@ -94,8 +110,9 @@ public sealed unsafe class WrittenFiles : IDisposable
         lock (_gate)
         {
             Drain();
-            return _files.Contains(handle);
         }
+
+        return _files.Contains(handle);
     }
 
     /// <summary>A file that the task wrote on another machine, or in an earlier life here.</summary>
@@ -103,20 +120,43 @@ public sealed unsafe class WrittenFiles : IDisposable
     {
         if (TryHandle(directory, name, out var handle))
         {
-            lock (_gate)
-            {
-                _files.Add(handle);
-            }
+            _files.Add(handle);
         }
     }
 
     public void Dispose()
     {
+        _isEnding = true;
         ulong one = 1;
         _ = Interop.write(_wake, &one, sizeof(ulong));
         _reader.Join();
         _ = Interop.close(_events);
         _ = Interop.close(_wake);
+        CloseAll(_directories);
+    }
+
+    private static List<int> OpenAll(List<byte[]> roots)
+    {
+        var directories = new List<int>();
+        foreach (var root in roots)
+        {
+            var directory = DirectoryPath.TryOpen(root);
+            if (directory < 0)
+            {
+                CloseAll(directories);
+                return [];
+            }
+
+            directories.Add(directory);
+        }
+
+        return directories;
+    }
+
+    private static void CloseAll(List<int> descriptors)
+    {
+        descriptors.ForEach(static descriptor => _ = Interop.close(descriptor));
+        descriptors.Clear();
     }
 
     private void Read()
@@ -140,11 +180,17 @@ public sealed unsafe class WrittenFiles : IDisposable
             {
                 Drain();
             }
+
+            if (_directories.Count > 0)
+            {
+                _files.Review(_directories, () => _isEnding);
+            }
         }
     }
 
     private void Drain()
     {
+        var own = Environment.ProcessId;
         fixed (byte* buffer = _buffer)
         {
             while (Interop.read(_events, buffer, BufferBytes) is > 0 and var count)
@@ -157,7 +203,11 @@ public sealed unsafe class WrittenFiles : IDisposable
                         break;
                     }
 
-                    Note(new ReadOnlySpan<byte>(buffer + at + entry->MetadataLength, (int)entry->Length - entry->MetadataLength));
+                    if (entry->Pid != own)
+                    {
+                        Note(new ReadOnlySpan<byte>(buffer + at + entry->MetadataLength, (int)entry->Length - entry->MetadataLength));
+                    }
+
                     at += (int)entry->Length;
                 }
             }
@@ -168,32 +218,32 @@ public sealed unsafe class WrittenFiles : IDisposable
     private void Note(ReadOnlySpan<byte> info)
     {
         const int handleAt = 12;
-        if (info.Length >= handleAt + 8 && info[0] == Interop.FAN_EVENT_INFO_TYPE_FID
-            && MemoryMarshal.Read<uint>(info[handleAt..]) is var bytes && bytes <= info.Length - handleAt - 8)
+        if (info.Length >= handleAt + HeaderBytes && info[0] == Interop.FAN_EVENT_INFO_TYPE_FID
+            && MemoryMarshal.Read<uint>(info[handleAt..]) is var bytes && bytes <= info.Length - handleAt - HeaderBytes)
         {
-            _files.Add(Key(info.Slice(handleAt, 8 + (int)bytes)));
+            _files.Add(info.Slice(handleAt, HeaderBytes + (int)bytes));
         }
     }
 
-    private static bool TryHandle(int directory, ReadOnlySpan<byte> name, out UInt128 key)
+    /// <returns>False where there is no such file, or no handles.</returns>
+    private static bool TryHandle(int directory, ReadOnlySpan<byte> name, out ReadOnlySpan<byte> handle)
     {
-        key = default;
-        var handle = stackalloc byte[8 + MaxHandleBytes];
-        *(uint*)handle = MaxHandleBytes;
+        var room = new byte[HeaderBytes + MaxHandleBytes];
+        BinaryPrimitives.WriteInt32LittleEndian(room, MaxHandleBytes);
+        handle = default;
         int mount;
 
         // SAFETY: the name is zero-terminated and pinned; the kernel writes at most the room that the handle names.
         fixed (byte* pointer = name)
+        fixed (byte* handlePointer = room)
         {
-            if (Interop.name_to_handle_at(directory, pointer, handle, &mount, 0) != 0)
+            if (Interop.name_to_handle_at(directory, pointer, handlePointer, &mount, 0) != 0)
             {
                 return false;
             }
         }
 
-        key = Key(new ReadOnlySpan<byte>(handle, 8 + (int)*(uint*)handle));
+        handle = room.AsSpan(0, HeaderBytes + BinaryPrimitives.ReadInt32LittleEndian(room));
         return true;
     }
-
-    private static UInt128 Key(ReadOnlySpan<byte> handle) => XxHash128.HashToUInt128(handle);
 }

@@ -33,6 +33,11 @@ public static unsafe partial class Interop
     [LibraryImport("libc", SetLastError = true)]
     public static partial int fanotify_mark(int descriptor, uint flags, ulong mask, int directory, byte* path);
 
+    /// <summary>Needs CAP_DAC_READ_SEARCH. ESTALE: there is no such file any more.</summary>
+    /// <param name="mount">Any descriptor on the file system, but none of O_PATH.</param>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int open_by_handle_at(int mount, byte* handle, int flags);
+
     /// <param name="handle">struct file_handle: u32 room in bytes, i32 type, the bytes.</param>
     [LibraryImport("libc", SetLastError = true)]
     public static partial int name_to_handle_at(int directory, byte* path, byte* handle, int* mountId, int flags);

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using Floe.Agent.Files;
 using Floe.Linux;
+using Floe.Linux.Processes;
 using Floe.Testing;
 using Floe.Tests.Files.Doubles;
 using Xunit;
@@ -44,7 +45,7 @@ public sealed class SharedFolderTests : IDisposable
     [Fact]
     public async Task PutBack_FileThatTheTaskWroteAndWentOnWith_IsAsInTheSnapshot()
     {
-        await CaptureAsync(() => Write("log", "one"), claims: true);
+        await CaptureAsync(() => { }, task: () => WriteAsTaskAsync("log", "one"));
         Write("log", "one two");
         var result = await PutBackAsync(goneOn: true);
         Assert.Equal("one", Read("log"));
@@ -184,13 +185,15 @@ public sealed class SharedFolderTests : IDisposable
 
     private FileScope Scope(bool include) => FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Work, WorkingDirectory = _work, Include = include ? [_work] : [], Exclude = ["/tmp", "/dev/shm"] });
 
-    private async Task CaptureAsync(Action change, bool claims = false, bool include = false)
+    /// <param name="task">What the task does, and the kernel tells of.</param>
+    private async Task CaptureAsync(Action change, Func<Task>? task = null, bool include = false)
     {
         await Task.Delay(12);
         var baseline = await FileBaseline.TakeAsync(Scope(include), Path.Combine(_scratch.Path, "baseline"), CancellationToken.None);
-        using var written = claims ? WrittenFiles.TryWatch(Scope(include)) : null;
-        Assert.SkipWhen(claims && written is null, "this file system does not tell who writes");
+        using var written = task is not null ? WrittenFiles.TryWatch(Scope(include)) : null;
+        Assert.SkipWhen(task is not null && written is null, "this file system does not tell who writes");
         change();
+        await (task?.Invoke() ?? Task.CompletedTask);
         await FileCapture.RunAsync(Scope(include), baseline, _snapshot, new FileCaptureOptions { Processes = [Environment.ProcessId], Written = written }, CancellationToken.None);
         _taken = TimeProvider.System.GetUtcNow();
         await Task.Delay(12);
@@ -209,6 +212,13 @@ public sealed class SharedFolderTests : IDisposable
     private string In(string name) => Path.Combine(_work, name);
 
     private void Write(string name, string text) => File.WriteAllText(In(name), text);
+
+    /// <summary>This process is the agent, whose own writes are nobody's.</summary>
+    private async Task WriteAsTaskAsync(string name, string text)
+    {
+        List<byte[]> words = [.. ((string[])["sh", "-c", "printf %s \"$1\" >\"$2\"", "sh", text, In(name)]).Select(Encoding.UTF8.GetBytes)];
+        Assert.True((await ChildProcess.Start(new ChildProcessOptions { Path = "/bin/sh"u8.ToArray(), Arguments = words }).Exited).Success);
+    }
 
     private string Read(string name) => File.ReadAllText(In(name));
 }
