@@ -23,6 +23,9 @@ public sealed record PutBackOptions
     /// </summary>
     public bool MayHaveGoneOn { get; init; }
 
+    /// <summary>The snapshot was taken on another machine, or before this one started anew: what is in its own folders, as /tmp is, nobody brought along.</summary>
+    public bool IsOtherMachine { get; init; }
+
     /// <summary>Names the task among those that put files back into the same folders; letters and digits.</summary>
     public string Owner { get; init; } = "task";
 
@@ -37,6 +40,9 @@ public sealed record PutBackResult(long RecordCount, long ContentBytes, long Ext
 {
     /// <summary>The first few of <see cref="PutBackOptions.MayHaveGoneOn"/>, as they are shown.</summary>
     public IReadOnlyList<string> ChangedSince { get; init; } = [];
+
+    /// <summary>The first few newer files of others that gave way to files of the task, as they are shown (<see cref="PutBackOptions.IsOtherMachine"/>).</summary>
+    public IReadOnlyList<string> Replaced { get; init; } = [];
 }
 
 /// <summary>
@@ -97,6 +103,7 @@ public static class FilePutBack
             {
                 ChangedSince = options is { MayHaveGoneOn: true, Taken: { } taken } && review is not null
                     ? [.. others.Unclear.Concat(review.ChangedSince(taken)).Take(TargetReview.MaxNamed)] : [],
+                Replaced = others.Replaced,
             };
             return files;
         }

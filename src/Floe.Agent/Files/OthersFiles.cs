@@ -12,6 +12,7 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 {
     private readonly List<string> _unclear = [];
 
+    private readonly List<string> _replaced = [];
     private readonly List<byte[]> _found = [];
 
     // Few: names with a second one.
@@ -19,6 +20,9 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 
     /// <summary>The first few files that were left and may be the task's.</summary>
     public IReadOnlyList<string> Unclear => _unclear;
+
+    /// <summary>The first few files of others that gave way, in a folder of this machine alone, to files of the same names that the task wrote elsewhere.</summary>
+    public IReadOnlyList<string> Replaced => _replaced;
 
     /// <summary>What the snapshot holds and was left as it is, in the order of the records.</summary>
     public IReadOnlyCollection<byte[]> Found => _found;
@@ -42,6 +46,17 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 
         if (!now.ChangedAfter(taken) && !(record.HasMetadata && IsLater(now, record.Modified)))
         {
+            return false;
+        }
+
+        if (record.Claim == FileClaim.Written && options.IsOtherMachine && scope.IsPublic(record.Path))
+        {
+            // Nobody can have gone on with the task's file here: this one only has its name.
+            if (!options.MayHaveGoneOn && _replaced.Count < TargetReview.MaxNamed)
+            {
+                _replaced.Add(KernelPath.Display(record.Path));
+            }
+
             return false;
         }
 

@@ -57,9 +57,14 @@ internal static class Facts
             Capabilities = Capabilities.OfThisProcess(),
             MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
             ImageDigest = Environment.GetEnvironmentVariable(ImageDigestVariable) is { Length: > 0 } image ? image : null,
-            BootId = ReadLine("/proc/sys/kernel/random/boot_id"),
+            BootId = BootId(),
         };
     }
+
+    /// <summary>Whether it is known that a snapshot was taken on another machine, or before this one started anew.</summary>
+    public static bool IsOtherMachine(MachineFacts machine) => machine.BootId.Length > 0 && BootId() is { Length: > 0 } own && own != machine.BootId;
+
+    private static string BootId() => ReadLine("/proc/sys/kernel/random/boot_id");
 
     /// <summary>Where the task's object-store file system was mounted; empty without one, null when a manifest does not say.</summary>
     public static string? Mount(TaskFacts task) => task.Options.GetValueOrDefault(MountOption);

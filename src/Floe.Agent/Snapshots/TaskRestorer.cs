@@ -123,7 +123,12 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
         var reader = await context.Store.OpenSnapshotAsync(key, manifest.Seq, new SnapshotReaderOptions(), cancellationToken).ConfigureAwait(false);
         var putBack = new PutBackOptions
         {
-            Baseline = context.Baseline, Taken = Facts.FrozenAt(manifest), MayHaveGoneOn = mayHaveGoneOn, Written = context.Written, Owner = Owner(context),
+            Baseline = context.Baseline,
+            Taken = Facts.FrozenAt(manifest),
+            MayHaveGoneOn = mayHaveGoneOn,
+            IsOtherMachine = Facts.IsOtherMachine(manifest.Machine),
+            Written = context.Written,
+            Owner = Owner(context),
         };
         using var files = await FilePutBack.BeginAsync(context.Scope, reader, putBack, cancellationToken).ConfigureAwait(false);
 
@@ -187,6 +192,11 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 LogMayHoldMore(manifest.Seq, string.Join(", ", files.Result.ChangedSince));
             }
 
+            if (files.Result.Replaced.Count > 0)
+            {
+                LogReplaced(string.Join(", ", files.Result.Replaced));
+            }
+
             // Of this snapshot alone: nothing that one which failed has in the store may be counted on.
             var known = new KnownBlocks();
             known.Learn(reader);
@@ -213,6 +223,10 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     [LoggerMessage(EventId = 4505, Level = LogLevel.Warning,
         Message = "The task ran on after snapshot {Sequence}, or may have. Files that it does not hold, or not as the task's own, were changed since, are left as they are, and may hold what the task will write again: {Files}")]
     private partial void LogMayHoldMore(long sequence, string files);
+
+    [LoggerMessage(EventId = 4506, Level = LogLevel.Warning,
+        Message = "Files that others wrote on this machine since the snapshot gave way to the task's own of the same names: {Files}. Tasks that may meet on a machine need names of their own there")]
+    private partial void LogReplaced(string files);
 
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]
     private partial void LogDamaged(long sequence, string reason);
