@@ -145,16 +145,18 @@ public sealed partial class ContentStore
         await idle.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Also without a pause: uploads that are under way then are for the next one to break off.</summary>
     public void Resume()
     {
         lock (_lock)
         {
-            _pause.Dispose();
-            _pause = new CancellationTokenSource();
             if (!_resumed.TrySetResult())
             {
                 return;
             }
+
+            _pause.Dispose();
+            _pause = new CancellationTokenSource();
         }
 
         Space.EndTransfer();
