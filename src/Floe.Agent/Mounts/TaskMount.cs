@@ -160,7 +160,11 @@ internal sealed partial class TaskMount : IAsyncDisposable
     }
 
     /// <summary>The task runs on here.</summary>
-    public void Resume() => _mount?.Files.Resume();
+    /// <param name="isDropped">The snapshot was not committed, for certain.</param>
+    public void Resume(bool isDropped) => _mount?.Files.Resume(isDropped);
+
+    /// <summary>With the task's snapshots removed: removes what was left in the bucket for their sake alone. Never throws.</summary>
+    public Task RemoveLeftAsync() => _mount?.Contents.AbortLeftAsync() ?? Task.CompletedTask;
 
     /// <summary>
     /// The task is another machine's from now on: nothing more goes to the bucket, nothing is aborted, and nothing is kept here. To be called before

@@ -285,7 +285,11 @@ public sealed partial class TaskRun
         }
         else
         {
-            await TryAsync(() => context.Store.DeleteTaskAsync(context.Lease, cancellationToken)).ConfigureAwait(false);
+            await TryAsync(async () =>
+            {
+                await context.Store.DeleteTaskAsync(context.Lease, cancellationToken).ConfigureAwait(false);
+                await (context.Mount?.RemoveLeftAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+            }).ConfigureAwait(false);
         }
     }
 

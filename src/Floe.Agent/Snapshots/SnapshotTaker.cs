@@ -75,7 +75,7 @@ internal sealed partial class SnapshotTaker : IAsyncDisposable
                 deadline is { } end ? string.Create(CultureInfo.InvariantCulture, $"; {(end - _time.GetUtcNow()).TotalSeconds:0.0} s left") : "");
             if (leaveRunning)
             {
-                _context.Mount?.Resume();
+                _context.Mount?.Resume(isDropped: false);
                 task.Output.Resume();
                 BeginPruning();
             }
@@ -143,7 +143,7 @@ internal sealed partial class SnapshotTaker : IAsyncDisposable
         catch (Exception e)
         {
             // Whatever it was, the task must not pay for it: it runs on.
-            _context.Mount?.Resume();
+            _context.Mount?.Resume(isDropped: !run.Writer.MayBeCommitted);
             task.Output.Resume();
             throw Failed(e, patience);
         }

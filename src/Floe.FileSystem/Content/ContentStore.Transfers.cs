@@ -146,8 +146,10 @@ public sealed partial class ContentStore
     }
 
     /// <summary>Also without a pause: uploads that are under way then are for the next one to break off.</summary>
-    public void Resume()
+    /// <param name="isDropped">Of a snapshot that came to nothing: none refers to what was captured.</param>
+    public void Resume(bool isDropped = false)
     {
+        EndCapture(isDropped);
         lock (_lock)
         {
             if (!_resumed.TrySetResult())

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Floe.S3.Buckets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -18,8 +17,6 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     private const string KeptFolder = "kept";
 
-    private static readonly TimeSpan s_abortPatience = TimeSpan.FromSeconds(30);
-
     private readonly IBucketService _buckets;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
@@ -27,7 +24,6 @@ public sealed partial class ContentStore : IAsyncDisposable
     private readonly HashSet<FileContent> _contents = [];
     private readonly Dictionary<ObjectVersion, LinkedListNode<(ObjectVersion Version, FileContent Content)>> _parked = [];
     private readonly LinkedList<(ObjectVersion Version, FileContent Content)> _parkedLongestFirst = [];
-    private readonly ConcurrentDictionary<UploadSession, Task> _aborts = [];
     private readonly OwnFolder _folder;
     private long _tick;
     private int _failuresTold;
@@ -288,36 +284,6 @@ public sealed partial class ContentStore : IAsyncDisposable
         return new ContentException(ContentErrorKind.LocalDisk, $"{content.Target}: {error.Message}", error);
     }
 
-    /// <summary>Aborts an upload in the background.</summary>
-    internal void Abandon(UploadSession session)
-    {
-        // A snapshot may still refer to it: then the end of the task, or floe gc, removes it.
-        if (session.Sealed.Count == 0 && !_handedOver.IsCancellationRequested)
-        {
-            _aborts[session] = AbortAsync(session);
-        }
-    }
-
-    /// <summary>Never throws: what stays is found by <c>floe gc</c>.</summary>
-    internal async Task AbortAsync(UploadSession session)
-    {
-        try
-        {
-            // A part that ends after the abort may stay in the bucket, and the upload with it.
-            await session.Idle.WaitAsync(s_abortPatience, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            using var limit = new CancellationTokenSource(s_abortPatience, Time);
-            await Client(session.Bucket).AbortUploadAsync(session.Ticket.Key, session.Ticket.UploadId, limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is Floe.S3.ObjectStoreException or OperationCanceledException or ObjectDisposedException)
-        {
-            LogNotAborted(session.Bucket, session.Ticket.Key, e.Message);
-        }
-        finally
-        {
-            _aborts.TryRemove(session, out _);
-        }
-    }
-
     private List<FileContent> Contents()
     {
         lock (_lock)
@@ -381,9 +347,6 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     [LoggerMessage(1307, LogLevel.Error, "{Count} files in all did not reach the bucket; what was written of each is kept in {Folder}, under a name that ends as its key does")]
     private partial void LogMoreKept(int count, string folder);
-
-    [LoggerMessage(1303, LogLevel.Warning, "An unfinished upload of s3://{Bucket}/{Key} could not be aborted ({Reason}); floe gc removes it")]
-    private partial void LogNotAborted(string bucket, string key, string reason);
 
     [LoggerMessage(1304, LogLevel.Error, "{Target} could not be read")]
     private partial void LogNotFetched(string target, Exception error);

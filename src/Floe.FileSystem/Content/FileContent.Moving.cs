@@ -32,7 +32,7 @@ public sealed partial class FileContent
                 var parts = session.Sent.Where(s => IsSent(s.Key)).Select(s => s.Value.Part).OrderBy(p => p.Number).ToList();
                 if (!carriesAll || isAway)
                 {
-                    session.Sealed.UnionWith(parts.Select(p => p.Number));
+                    session.Seal(parts.Select(p => p.Number));
                 }
 
                 upload = new UploadState
@@ -59,6 +59,15 @@ public sealed partial class FileContent
                 Upload = upload,
                 Ranges = ranges,
             };
+        }
+    }
+
+    /// <summary>After <see cref="Capture"/>: the snapshot stands, or came to nothing and holds no part.</summary>
+    internal void EndCapture(bool isDropped)
+    {
+        lock (_lock)
+        {
+            _session?.EndCapture(isDropped);
         }
     }
 
@@ -181,7 +190,8 @@ public sealed partial class FileContent
         lock (_lock)
         {
             // The state may be taken over once more: then it must find these parts as they are.
-            session.Sealed.UnionWith(missing.Select(p => p.Number));
+            session.Seal(missing.Select(p => p.Number));
+            session.EndCapture(isDropped: false);
             _session = session;
             missing.ForEach(p => MarkPartLocked(p.Number, isPresent: false));
         }

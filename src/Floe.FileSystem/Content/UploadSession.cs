@@ -18,13 +18,31 @@ internal sealed class UploadSession(UploadTicket ticket, string bucket)
     public Dictionary<int, int> Unanswered { get; } = [];
 
     /// <summary>Parts that a snapshot refers to: whatever becomes of this upload, they are never sent again under their number.</summary>
-    public HashSet<int> Sealed { get; } = [];
+    public IReadOnlySet<int> Sealed => _sealed;
 
     /// <summary>Completes when no part is on its way.</summary>
     public Task Idle { get; private set; } = Task.CompletedTask;
 
+    private readonly HashSet<int> _sealed = [];
+
+    // Those of the snapshot that is being taken.
+    private readonly HashSet<int> _sealedLast = [];
     private TaskCompletionSource? _idle;
     private int _running;
+
+    /// <summary>A snapshot is being taken that refers to these parts.</summary>
+    public void Seal(IEnumerable<int> numbers) => _sealedLast.UnionWith(numbers.Where(_sealed.Add));
+
+    /// <param name="isDropped">The snapshot came to nothing.</param>
+    public void EndCapture(bool isDropped)
+    {
+        if (isDropped)
+        {
+            _sealed.ExceptWith(_sealedLast);
+        }
+
+        _sealedLast.Clear();
+    }
 
     public void Begin()
     {

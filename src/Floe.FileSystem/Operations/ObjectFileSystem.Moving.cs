@@ -68,9 +68,10 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>The snapshot is done with, or the task runs on.</summary>
-    public void Resume()
+    /// <param name="isDropped">The snapshot came to nothing: nothing will ever go on from what was captured.</param>
+    public void Resume(bool isDropped = false)
     {
-        _contents.Resume();
+        _contents.Resume(isDropped);
         GoOn();
     }
 

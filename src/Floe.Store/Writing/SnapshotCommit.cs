@@ -34,6 +34,9 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
 {
     private const int MaxAttempts = 16;
 
+    /// <summary>A manifest was sent, whatever came of it.</summary>
+    public bool IsTried { get; private set; }
+
     public async Task<Manifest> RunAsync(SnapshotDraft draft, int keep, long began, CancellationToken cancellationToken)
     {
         if (draft.Packs.Sum(p => (long)p.DirectoryLength) is var directories && directories > PackFormat.MaxDirectoriesBytes)
@@ -131,6 +134,7 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
             throw new ObjectStoreException(ObjectStoreErrorKind.TooLarge, $"the manifest would have {bytes.Length} bytes, at most {ManifestCodec.MaxBytes} can be read back");
         }
 
+        IsTried = true;
         try
         {
             await objects.PutAsync(key, bytes, PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);

@@ -131,10 +131,21 @@ public sealed class SnapshotWriter : ISnapshotContent, IAsyncDisposable
             Machine = machine,
             Timings = timings with { UploadMillis = (long)_packs.UploadTime.TotalMilliseconds },
         };
-        var manifest = await new SnapshotCommit(_objects, _lease, _time).RunAsync(draft, _options.KeepSnapshots, began, cancellationToken).ConfigureAwait(false);
-        await EndAsync().ConfigureAwait(false);
-        return manifest;
+        var commit = new SnapshotCommit(_objects, _lease, _time);
+        try
+        {
+            var manifest = await commit.RunAsync(draft, _options.KeepSnapshots, began, cancellationToken).ConfigureAwait(false);
+            await EndAsync().ConfigureAwait(false);
+            return manifest;
+        }
+        finally
+        {
+            MayBeCommitted = commit.IsTried;
+        }
     }
+
+    /// <summary>The manifest was sent. Where <see cref="CommitAsync"/> failed all the same it may have got through, or not.</summary>
+    public bool MayBeCommitted { get; private set; }
 
     /// <summary>Ends the writer. Blocks whose packs are durable stay known.</summary>
     public async ValueTask DisposeAsync() => await EndAsync().ConfigureAwait(false);
