@@ -16,6 +16,9 @@ public sealed partial class ContentStore
     // Snapshots that this life has had.
     private volatile int _snapshots;
 
+    /// <summary>The task stands still meanwhile.</summary>
+    private static readonly TimeSpan s_unansweredPatience = TimeSpan.FromSeconds(5);
+
     private readonly CancellationTokenSource _handedOver = new();
 
     /// <summary>In the metadata of every object that is written here; taken over with a snapshot.</summary>
@@ -42,6 +45,25 @@ public sealed partial class ContentStore
     /// this one knows. What is written from now on is behind it.
     /// </summary>
     internal IReadOnlyDictionary<string, int> EndLife() => new Dictionary<string, int>(_earlierLives) { [_life] = _snapshots++ };
+
+    /// <summary>
+    /// For a snapshot, with uploads paused: files whose upload got through unanswered rest on it from now on, so that the snapshot says so. A bucket
+    /// that does not answer is not waited for.
+    /// </summary>
+    internal async Task TakeUnansweredAsync(CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(s_unansweredPatience, Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        try
+        {
+            await Parallel.ForEachAsync(
+                Contents(), new ParallelOptions { MaxDegreeOfParallelism = Options.MaxUploads, CancellationToken = either.Token },
+                static async (content, token) => await content.TryLookForUnansweredAsync(token).ConfigureAwait(false)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+        }
+    }
 
     /// <summary>A content that came with a snapshot.</summary>
     internal FileContent Import(ContentTarget target, Moving.ContentState state)

@@ -328,18 +328,15 @@ public sealed partial class FileContent
                 }, _store.Stopping).ConfigureAwait(false);
                 return;
             }
-            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound && IsReplaced(source))
+            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound)
             {
+                if (!await IsReplacedAsync(source).ConfigureAwait(false))
+                {
+                    throw;
+                }
+
                 at = at / BlockMap.BlockBytes * BlockMap.BlockBytes;
             }
-        }
-    }
-
-    private bool IsReplaced(ObjectVersion source)
-    {
-        lock (_lock)
-        {
-            return _base is not null && _base != source;
         }
     }
 

@@ -17,7 +17,7 @@ public sealed partial class FileContent
     {
         while (true)
         {
-            await GoFirstAsync(cancellationToken).ConfigureAwait(false);
+            await EnterUnansweredAsync(cancellationToken).ConfigureAwait(false);
             lock (_lock)
             {
                 if (_session is null || !HasAwayIn(1, PartGrid.Count(_size)))
@@ -29,6 +29,21 @@ public sealed partial class FileContent
 
             _publishGate.Release();
             await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The gate of publications, with <see cref="Version"/> what the bucket has of this file, also where no answer came.</summary>
+    private async Task EnterUnansweredAsync(CancellationToken cancellationToken)
+    {
+        await GoFirstAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await MapAsync(() => LookForUnansweredAsync(cancellationToken)).ConfigureAwait(false);
+        }
+        catch
+        {
+            _publishGate.Release();
+            throw;
         }
     }
 

@@ -129,10 +129,10 @@ public sealed partial class FileContent
             // Before its bytes are looked for, of which some may be in that object alone.
             if (await TryTakeUnansweredAsync(cancellationToken).ConfigureAwait(false))
             {
-                Published?.Invoke(this);
                 continue;
             }
 
+            var before = Version;
             bool isDone;
             try
             {
@@ -147,13 +147,12 @@ public sealed partial class FileContent
             }
             catch (ContentException e) when (e.Kind == ContentErrorKind.Conflict)
             {
-                // One may have arrived late.
-                if (!await TryTakeUnansweredAsync(cancellationToken).ConfigureAwait(false))
+                // One may have arrived late, and a reader have found it first.
+                if (!await TryTakeUnansweredAsync(cancellationToken).ConfigureAwait(false) && Version == before)
                 {
                     throw;
                 }
 
-                Published?.Invoke(this);
                 continue;
             }
 

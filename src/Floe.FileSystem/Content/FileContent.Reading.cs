@@ -244,12 +244,13 @@ public sealed partial class FileContent
                     await _store.Client(source.Bucket).ReadRangeAsync(source, at, destination.Slice(done, ofObject), null, cancellationToken).ConfigureAwait(false);
                 }
             }
-            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound && IsReplaced(source))
-            {
-                continue;
-            }
             catch (ObjectStoreException e)
             {
+                if (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound && await IsReplacedAsync(source).ConfigureAwait(false))
+                {
+                    continue;
+                }
+
                 throw ContentErrors.Map(e, isRead: true);
             }
 

@@ -218,13 +218,13 @@ public sealed partial class FileContent
                     source, from, destination.Slice((int)(from - offset), (int)(to - from)), null, cancellationToken).ConfigureAwait(false);
                 return (first, end);
             }
-            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound && IsReplaced(source))
-            {
-                // The new version has the same bytes there.
-            }
             catch (ObjectStoreException e)
             {
-                throw ContentErrors.Map(e, isRead: true);
+                // Else the new version has the same bytes there.
+                if (e.Kind is not (ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound) || !await IsReplacedAsync(source).ConfigureAwait(false))
+                {
+                    throw ContentErrors.Map(e, isRead: true);
+                }
             }
         }
     }

@@ -81,7 +81,7 @@ public sealed partial class FileContent
         catch (ObjectStoreException e)
         {
             // Replaced by our own publication: whoever waits asks for the new version.
-            error = e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound && IsReplaced(range.Source)
+            error = e.Kind is ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound && await IsReplacedAsync(range.Source).ConfigureAwait(false)
                 ? null : ContentErrors.Map(e, isRead: true);
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)

@@ -14,6 +14,9 @@ public sealed partial class FileContent
 
     private readonly List<Unanswered> _unanswered = [];
 
+    // Ends, never with an error, with the call that makes the object and is on its way.
+    private Task _beingMade = Task.CompletedTask;
+
     private sealed class Unanswered(string writeId, ContentTarget target, long changes, UploadSession? session, long capLimit)
     {
         public string WriteId => writeId;
@@ -36,10 +39,16 @@ public sealed partial class FileContent
     private async Task MakeObjectAsync(
         ContentTarget target, long size, long changes, UploadSession? session, string writeId, Func<IBucketClient, Task<ETag>> make)
     {
-        ETag etag;
+        var made = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_lock)
+        {
+            _beingMade = made.Task;
+        }
+
         try
         {
-            etag = await make(_store.Client(target.Bucket)).ConfigureAwait(false);
+            var etag = await make(_store.Client(target.Bucket)).ConfigureAwait(false);
+            Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session, capLimit: null);
         }
         catch (ObjectStoreException e) when (e.Kind != ObjectStoreErrorKind.PreconditionFailed && e.Code is not ("NoSuchUpload" or "InvalidPart"))
         {
@@ -53,8 +62,10 @@ public sealed partial class FileContent
 
             throw;
         }
-
-        Apply(target, new ObjectVersion(target.Bucket, target.Key, etag, size), changes, session, capLimit: null);
+        finally
+        {
+            made.SetResult();
+        }
     }
 
     /// <summary>The same for the same content, so that the bucket's client knows it again too.</summary>
@@ -71,26 +82,83 @@ public sealed partial class FileContent
     /// </summary>
     private async Task<bool> TryTakeUnansweredAsync(CancellationToken cancellationToken)
     {
-        ContentTarget target;
-        lock (_lock)
+        var isTaken = false;
+        if (UnansweredTarget() is not null)
         {
-            if (_target is null || !_unanswered.Exists(u => u.IsOf(_target)))
-            {
-                return false;
-            }
-
-            target = _target;
+            await MapAsync(() => _store.UploadAsync(
+                async _ => isTaken = await LookForUnansweredAsync(_store.Stopping).ConfigureAwait(false), cancellationToken)).ConfigureAwait(false);
         }
 
-        var isTaken = false;
-        await MapAsync(() => _store.UploadAsync(
-            async _ =>
-            {
-                var found = await _store.Client(target.Bucket).HeadAsync(target.Key, _store.Stopping).ConfigureAwait(false);
-                isTaken = found is not null && TryTake(target, found);
-            },
-            cancellationToken)).ConfigureAwait(false);
         return isTaken;
+    }
+
+    /// <summary>The same for whoever needs the object as it is: one request, where there is such a call, and none else.</summary>
+    /// <exception cref="ObjectStoreException">The bucket does not say.</exception>
+    internal async Task<bool> LookForUnansweredAsync(CancellationToken cancellationToken)
+    {
+        if (UnansweredTarget() is not { } target)
+        {
+            return false;
+        }
+
+        var found = await _store.Client(target.Bucket).HeadAsync(target.Key, cancellationToken).ConfigureAwait(false);
+        var isTaken = found is not null && TryTake(target, found);
+        if (isTaken)
+        {
+            Published?.Invoke(this);
+        }
+
+        return isTaken;
+    }
+
+    /// <summary>The same; false also where the bucket does not say.</summary>
+    internal async Task<bool> TryLookForUnansweredAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await LookForUnansweredAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Where such a call may have made an object; null: there is none.</summary>
+    private ContentTarget? UnansweredTarget()
+    {
+        lock (_lock)
+        {
+            return _target is { } target && _unanswered.Exists(u => u.IsOf(target)) ? target : null;
+        }
+    }
+
+    /// <summary>
+    /// For who finds the version that it reads gone: whether that was this file's own doing, which an answer that is on its way may tell yet, or none.
+    /// </summary>
+    private async Task<bool> IsReplacedAsync(ObjectVersion source)
+    {
+        Task making;
+        lock (_lock)
+        {
+            making = _beingMade;
+        }
+
+        await making.ConfigureAwait(false);
+        if (IsReplaced(source))
+        {
+            return true;
+        }
+
+        return await TryLookForUnansweredAsync(_store.Stopping).ConfigureAwait(false) && IsReplaced(source);
+    }
+
+    private bool IsReplaced(ObjectVersion source)
+    {
+        lock (_lock)
+        {
+            return _base is not null && _base != source;
+        }
     }
 
     private bool TryTake(ContentTarget target, BucketObject found)

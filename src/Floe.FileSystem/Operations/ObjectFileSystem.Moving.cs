@@ -29,6 +29,7 @@ public sealed partial class ObjectFileSystem
         // Names that are being made in the bucket are made first.
         await _links.DrainAsync(cancellationToken).ConfigureAwait(false);
         await _contents.PauseAsync(cancellationToken).ConfigureAwait(false);
+        await _contents.TakeUnansweredAsync(cancellationToken).ConfigureAwait(false);
         List<NodeState> nodes = [];
         List<(FileContent, RangeState)> ranges = [];
         lock (Gate)
