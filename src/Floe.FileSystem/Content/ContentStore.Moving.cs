@@ -16,6 +16,8 @@ public sealed partial class ContentStore
     // Snapshots that this life has had.
     private volatile int _snapshots;
 
+    internal int Snapshots => _snapshots;
+
     /// <summary>The task stands still meanwhile.</summary>
     private static readonly TimeSpan s_unansweredPatience = TimeSpan.FromSeconds(5);
 

@@ -275,6 +275,8 @@ public sealed partial class ContentStore : IAsyncDisposable
         }
     }
 
+    internal void NoteNotRenewed(ContentTarget target, Exception error) => LogNotRenewed(target.ToString(), error.Message);
+
     internal void NotePublishedEarly(ContentTarget target) => LogPublishedEarly(target.ToString());
 
     /// <summary>What nobody foresaw while bytes were fetched: whoever waits for them is told, and must not wait for ever.</summary>
@@ -347,6 +349,9 @@ public sealed partial class ContentStore : IAsyncDisposable
 
     [LoggerMessage(1307, LogLevel.Error, "{Count} files in all did not reach the bucket; what was written of each is kept in {Folder}, under a name that ends as its key does")]
     private partial void LogMoreKept(int count, string folder);
+
+    [LoggerMessage(1308, LogLevel.Warning, "{Target} is in the bucket, but with the mode, owner and time that it had when its upload began: {Reason}")]
+    private partial void LogNotRenewed(string target, string reason);
 
     [LoggerMessage(1304, LogLevel.Error, "{Target} could not be read")]
     private partial void LogNotFetched(string target, Exception error);

@@ -27,6 +27,9 @@ public sealed record ContentStoreOptions
     /// <summary>Memory for parts that are put together there while the cache is full, in bytes; a larger part waits for space.</summary>
     public long MaxPartMemoryBytes { get; init; } = 32 << 20;
 
+    /// <summary>Bytes of a part that is copied within the service.</summary>
+    public long CopyPartBytes { get; init; } = 512L << 20;
+
     /// <summary>How often a file's whole upload is tried, above the retries of single requests.</summary>
     public int MaxUploadTries { get; init; } = 3;
 }

@@ -218,14 +218,18 @@ public sealed partial class FileContent
             _gate.Release();
         }
 
+        var snapshots = 0;
         try
         {
             await MapAsync(() => _store.UploadAsync(
-                _ => MakeObjectAsync(
-                    target, size, changes, session, session.Ticket.WriteId,
-                    client => client.CompleteUploadAsync(session.Ticket, parts, Condition(), _store.Stopping)),
+                _ =>
+                {
+                    snapshots = _store.Snapshots;
+                    return MakeObjectAsync(
+                        target, size, changes, session, session.Ticket.WriteId,
+                        client => client.CompleteUploadAsync(session.Ticket, parts, Condition(), _store.Stopping));
+                },
                 cancellationToken)).ConfigureAwait(false);
-            return true;
         }
         catch (ContentException e) when (e.InnerException is ObjectStoreException { Code: "NoSuchUpload" or "InvalidPart" })
         {
@@ -243,6 +247,9 @@ public sealed partial class FileContent
 
             completion.SetResult();
         }
+
+        await RenewHeadersAsync(target, session, changes, snapshots, cancellationToken).ConfigureAwait(false);
+        return true;
     }
 
     private async Task SendAllAsync(CancellationToken cancellationToken)

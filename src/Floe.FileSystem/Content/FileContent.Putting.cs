@@ -14,13 +14,14 @@ public sealed partial class FileContent
     // While a small file waits in that gate for its turn among all closed files.
     private CancellationTokenSource? _queueing;
 
-    /// <summary>Enters the gate of publications, before one that has not come to its turn.</summary>
+    /// <summary>Enters the gate of publications, for a change of the name: before one that has not come to its turn, and a copy for new attributes comes to nothing.</summary>
     private async Task GoFirstAsync(CancellationToken cancellationToken)
     {
         lock (_lock)
         {
             _goFirst++;
             _ = _queueing?.CancelAsync();
+            _ = _renewal?.CancelAsync();
         }
 
         try

@@ -27,8 +27,9 @@ public sealed partial class FileContent
             }
 
             // Not cut off when the part changes: an upload whose answer is lost would stay in the bucket.
-            var ticket = await _store.Client(target.Bucket).CreateUploadAsync(target.Key, _store.HeadersOf(target), _store.Stopping).ConfigureAwait(false);
-            var session = new UploadSession(ticket, target.Bucket);
+            var headers = _store.HeadersOf(target);
+            var ticket = await _store.Client(target.Bucket).CreateUploadAsync(target.Key, headers, _store.Stopping).ConfigureAwait(false);
+            var session = new UploadSession(ticket, target.Bucket, headers.Metadata);
             lock (_lock)
             {
                 if (_target == target && _changes != _published)

@@ -3,11 +3,14 @@ using Floe.S3.Buckets;
 namespace Floe.FileSystem.Content;
 
 /// <summary>A multipart upload under way and what has reached it. Guarded by the content's lock.</summary>
-internal sealed class UploadSession(UploadTicket ticket, string bucket)
+internal sealed class UploadSession(UploadTicket ticket, string bucket, IReadOnlyDictionary<string, string>? metadata = null)
 {
     public UploadTicket Ticket => ticket;
 
     public string Bucket => bucket;
+
+    /// <summary>That the object will have; null: the upload came with a snapshot, and they are not known.</summary>
+    public IReadOnlyDictionary<string, string>? Metadata => metadata;
 
     /// <summary>Parts that the bucket has, with the content's version of them.</summary>
     public Dictionary<int, (UploadedPart Part, int Version)> Sent { get; } = [];

@@ -18,6 +18,7 @@ internal static class PosixMetadata
     private const string Owner = "file-owner";
     private const string Group = "file-group";
     private const string ModificationTime = "file-mtime";
+    private static readonly string[] s_names = [Permissions, Owner, Group, ModificationTime];
 
     /// <param name="mode">With type.</param>
     /// <param name="mtime">Null where the object's own time will do.</param>
@@ -43,6 +44,22 @@ internal static class PosixMetadata
         Number(metadata.GetValueOrDefault(Owner)),
         Number(metadata.GetValueOrDefault(Group)),
         metadata.TryGetValue(ModificationTime, out var time) ? Time(time) : null);
+
+    /// <summary>Whether both say the same of permissions and owner, and of the time if that matters.</summary>
+    public static bool IsSame(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other, bool withTime) =>
+        (withTime ? s_names : s_names[..^1]).All(name => one.GetValueOrDefault(name) == other.GetValueOrDefault(name));
+
+    /// <summary>The metadata with these attributes in place of theirs; what says nothing of attributes stays.</summary>
+    public static IReadOnlyDictionary<string, string> Over(IReadOnlyDictionary<string, string> metadata, IReadOnlyDictionary<string, string> attributes)
+    {
+        var all = metadata.Where(m => !s_names.Contains(m.Key)).ToDictionary();
+        foreach (var (name, value) in attributes)
+        {
+            all[name] = value;
+        }
+
+        return all;
+    }
 
     public static bool IsLink(in StoredAttributes stored) => (stored.Mode & Interop.S_IFMT) == Interop.S_IFLNK;
 

@@ -295,6 +295,22 @@ public sealed partial class ObjectFileSystem
     private ContentTarget TargetOf(Node node, string bucket, string key)
     {
         var name = key[(key.LastIndexOf('/') + 1)..];
-        return new ContentTarget(bucket, key) { Headers = () => HeadersOf(node, name) };
+        return new ContentTarget(bucket, key) { Headers = () => HeadersOf(node, name), Renew = (known, size) => Renewed(node, name, known, size) };
+    }
+
+    /// <summary>What an object's headers must become for the node's attributes to be in them; null: nothing, or it is not worth the copy.</summary>
+    private NewHeaders? Renewed(Node node, string name, IReadOnlyDictionary<string, string> known, long size)
+    {
+        var change = node.AttributeChanges;
+        var wanted = PosixMetadata.Encode(node.Mode, node.Uid, node.Gid, node.HasSetMTime ? node.MTime : null);
+        if (PosixMetadata.IsSame(known, wanted, withTime: true))
+        {
+            node.WrittenChange = change;
+            return null;
+        }
+
+        // A program that is none elsewhere, or a file that its owner may not read, is a failure; a time is not.
+        return size > _options.MaxSingleCopyBytes && PosixMetadata.IsSame(known, wanted, withTime: false) ? null : new NewHeaders(
+            new ObjectHeaders { Metadata = PosixMetadata.Over(known, wanted), Tags = _options.Tags.For(name) }, () => node.WrittenChange = change);
     }
 }
