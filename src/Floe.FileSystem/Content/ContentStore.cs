@@ -27,6 +27,7 @@ public sealed partial class ContentStore : IAsyncDisposable
     private readonly OwnFolder _folder;
     private long _tick;
     private int _failuresTold;
+    private int _isNotRenewedTold;
     private long _pinnedBytes;
 
     public ContentStore(IBucketService buckets, ContentStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
@@ -275,7 +276,14 @@ public sealed partial class ContentStore : IAsyncDisposable
         }
     }
 
-    internal void NoteNotRenewed(ContentTarget target, Exception error) => LogNotRenewed(target.ToString(), error.Message);
+    /// <summary>Told once: a service that does not copy does so for no file.</summary>
+    internal void NoteNotRenewed(ContentTarget target, Exception error)
+    {
+        if (Interlocked.Exchange(ref _isNotRenewedTold, 1) == 0)
+        {
+            LogNotRenewed(target.ToString(), error.Message);
+        }
+    }
 
     internal void NotePublishedEarly(ContentTarget target) => LogPublishedEarly(target.ToString());
 
@@ -350,7 +358,7 @@ public sealed partial class ContentStore : IAsyncDisposable
     [LoggerMessage(1307, LogLevel.Error, "{Count} files in all did not reach the bucket; what was written of each is kept in {Folder}, under a name that ends as its key does")]
     private partial void LogMoreKept(int count, string folder);
 
-    [LoggerMessage(1308, LogLevel.Warning, "{Target} is in the bucket, but with the mode, owner and time that it had when its upload began: {Reason}")]
+    [LoggerMessage(1308, LogLevel.Warning, "{Target} is in the bucket, but with the mode, owner and time that it had when its upload began: {Reason}; more such files are not named")]
     private partial void LogNotRenewed(string target, string reason);
 
     [LoggerMessage(1304, LogLevel.Error, "{Target} could not be read")]
