@@ -1,6 +1,7 @@
 using Floe.Store;
 using Floe.Tests.Store.Doubles;
 using Xunit;
+using static Floe.Tests.Store.Doubles.GoldenStore;
 using static Floe.Tests.Store.Doubles.SnapshotFixture;
 
 namespace Floe.Tests.Store;
@@ -20,18 +21,7 @@ public sealed class GoldenTests
     [Fact]
     public async Task OpenSnapshotAsync_GoldenVersion1_ReadsBackEqual()
     {
-        var folder = Path.Combine(Root(), "tests/Floe.Tests/Store/Golden/v1");
-        if (Environment.GetEnvironmentVariable("FLOE_WRITE_GOLDEN") == "v1" && !Directory.Exists(folder))
-        {
-            await WriteAsync(folder);
-        }
-
-        var objects = new MemoryObjectStore();
-        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
-        {
-            objects[Path.GetRelativePath(folder, file).Replace('\\', '/')] = await File.ReadAllBytesAsync(file);
-        }
-
+        var objects = await GoldenStore.OpenAsync("v1", WriteAsync);
         var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), create: false, default);
         var listed = await store.ListSnapshotsAsync(Key, default);
         Assert.Equal([3, 2], listed.Select(l => l.Seq));
@@ -41,48 +31,15 @@ public sealed class GoldenTests
         Assert.True((await store.VerifyAsync(Key, null, default)).IsSound);
     }
 
-    private static async Task WriteAsync(string folder)
+    private static async Task WriteAsync(MemoryObjectStore objects)
     {
-        var objects = new MemoryObjectStore();
-        var store = await OpenAsync(objects);
-        await using (var lease = await store.AcquireLeaseAsync(Key, Request(), default))
-        {
-            var known = new KnownBlocks();
-            await SnapshotFixture.WriteAsync(store, lease, known, s_first);
-            await SnapshotFixture.WriteAsync(store, lease, known, s_second);
-            await lease.ReleaseAsync(LeaseState.HandedOver, default);
-        }
-
-        foreach (var key in objects.Keys)
-        {
-            var path = Path.Combine(folder, key);
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            await File.WriteAllBytesAsync(path, objects[key]);
-        }
+        var store = await SnapshotFixture.OpenAsync(objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        var known = new KnownBlocks();
+        await SnapshotFixture.WriteAsync(store, lease, known, s_first);
+        await SnapshotFixture.WriteAsync(store, lease, known, s_second);
+        await lease.ReleaseAsync(LeaseState.HandedOver, default);
     }
 
     private static byte[] Content(int length, int step) => [.. Enumerable.Range(0, length).Select(i => (byte)((i / 50 * step) + (i % 50)))];
-
-    private static byte[] Noise(int length)
-    {
-        var state = 12345u;
-        return [.. Enumerable.Range(0, length).Select(_ =>
-        {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            return (byte)(state >> 8);
-        })];
-    }
-
-    private static string Root()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Floe.slnx")))
-        {
-            folder = Path.GetDirectoryName(folder) ?? throw new DirectoryNotFoundException("the repository's root was not found above the tests");
-        }
-
-        return folder;
-    }
 }

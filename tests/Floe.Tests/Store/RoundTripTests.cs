@@ -50,6 +50,42 @@ public sealed class RoundTripTests
         Assert.Equal(content, (await ReadAllAsync(reader))["s"]);
     }
 
+    /// <summary>Memory that is all zeros is sent as its length, whoever notices that it is: the reader of the pages, or the sink.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task CommitAsync_Zeros_AreNotSent(bool told)
+    {
+        const int length = 64 << 20;
+        var objects = new MemoryObjectStore();
+        var store = await OpenAsync(objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        await using var writer = store.BeginSnapshot(lease, new KnownBlocks(), SmallBuffers);
+        var before = objects.BytesPut;
+        using (var sink = writer.CreateSink())
+        {
+            sink.BeginSegment(writer.AddStream("s"), 0);
+            for (var i = 0; i < length / BlockFormat.MaxBlockBytes; i++)
+            {
+                if (told)
+                {
+                    sink.AppendZeros(BlockFormat.MaxBlockBytes);
+                }
+                else
+                {
+                    sink.Append(new byte[BlockFormat.MaxBlockBytes]);
+                }
+            }
+
+            sink.EndSegment();
+        }
+
+        var totals = (await writer.CommitAsync(Facts, Machine, new SnapshotTimings(), default)).Totals;
+
+        Assert.Equal((length, length, 0), (totals.RawBytes, totals.ZeroBytes, totals.NewBytes));
+        Assert.InRange(objects.BytesPut - before, 1, 4096);
+    }
+
     /// <summary>A snapshot that no reader takes must fail while its task can still run on, and not at the restore.</summary>
     [Fact]
     public async Task CommitAsync_IndexThatNoReaderTakes_Fails()
