@@ -1,6 +1,9 @@
 using System.Globalization;
 using Floe.Linux;
+using Floe.S3;
+using Floe.Store;
 using Floe.Testing.Machines;
+using Floe.Testing.S3;
 using Xunit;
 
 namespace Floe.IntegrationTests.Run;
@@ -22,6 +25,9 @@ public sealed class CrashTests
                 time.sleep(0.01)
         print('end', flush=True)
         """;
+
+    private const string CountingScript =
+        "i=0; echo started; until [ -e /run/go ]; do i=$((i + 1)); echo line $i >>/var/tmp/count; sleep 0.01; done; seq 1 $i | sed 's/^/line /' | cmp - /var/tmp/count && echo whole";
 
     [Fact]
     public async Task Machine_DiesDuringASnapshot_TheNextAttemptGoesOnFromASoundSnapshot()
@@ -67,6 +73,55 @@ public sealed class CrashTests
         }
     }
 
+    /// <summary>The machine is gone when its snapshot makes the Nth call to the store: those before have their effect, no other has. For every N there is.</summary>
+    [Fact]
+    public async Task Machine_DiesAtStoreCallN_TheNextAttemptGoesOnFromTheNewestThatWasCommitted()
+    {
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        fleet.Reach(s3);
+        fleet.Environment["AWS_BATCH_JOB_ID"] = "job-23";
+        await using var objects = s3.Open("floe");
+        var died = true;
+        var calls = 0;
+        for (; died; calls++)
+        {
+            fleet.Environment["AWS_BATCH_JOB_ATTEMPT"] = $"{calls + 1}";
+            var machine = await fleet.MachineAsync($"machine-{calls}");
+            var run = await fleet.RunScriptAsync(machine, CountingScript);
+            if (calls == 0)
+            {
+                await Fleet.UntilPrintedAsync(run, "started\n");
+                Fleet.AssertStatus(0, await fleet.SnapshotAsync(machine, run, "--leave-running"));
+            }
+            else
+            {
+                await Fleet.UntilLoggedAsync(run, $"Restored snapshot {await NewestAsync(objects)} ");
+            }
+
+            var left = calls;
+            var stalled = new TaskCompletionSource();
+            s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Stall, int.MaxValue) { Where = _ => Interlocked.Decrement(ref left) < 0 && (stalled.TrySetResult() || true) });
+            var asked = await fleet.StartSnapshotAsync(machine, run, "--leave-running");
+            await Task.WhenAny(stalled.Task, asked.Ended).WaitAsync(Fleet.Token);
+            died = stalled.Task.IsCompleted;
+            if (died)
+            {
+                await machine.DestroyAsync();
+                s3.Faults.Clear();
+                continue;
+            }
+
+            s3.Faults.Clear();
+            Fleet.Open(machine, "/run/go");
+            var ended = await Fleet.EndAsync(run);
+            Fleet.AssertStatus(0, ended);
+            Assert.Equal("whole\n", ended.Text);
+        }
+
+        Assert.InRange(calls, 4, 30);
+    }
+
     [Fact]
     public async Task Criu_KilledWhileItHoldsTheTask_SnapshotFailsAndTheOneBeforeIsGood()
     {
@@ -110,6 +165,15 @@ public sealed class CrashTests
         await Fleet.UntilAsync(second, () => File.ReadAllText(b.RootPath + "/var/tmp/count").Length > count.Length, "progress");
         var lines = (await File.ReadAllTextAsync(b.RootPath + "/var/tmp/count", Fleet.Token)).Split('\n')[..^1];
         Assert.Equal(Enumerable.Range(0, lines.Length).Select(i => i.ToString(CultureInfo.InvariantCulture)), lines);
+    }
+
+    /// <summary>Sequence number of the newest snapshot, when all of them are sound.</summary>
+    private static async Task<long> NewestAsync(IObjectStore objects)
+    {
+        var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), false, Fleet.Token);
+        Assert.True(TaskKey.TryParse(Fleet.Key, out var key, out _));
+        Assert.True((await store.VerifyAsync(key, null, Fleet.Token)).IsSound);
+        return (await store.ListSnapshotsAsync(key, Fleet.Token))[0].Seq;
     }
 
     /// <summary>The `criu dump` in the pid namespace of a run, by the host's number.</summary>

@@ -194,6 +194,58 @@ public sealed class ReclaimTests
         Assert.Contains("Restored snapshot", result.Errors, StringComparison.Ordinal);
     }
 
+    /// <summary>A store that fails for a moment costs a try, and there are two minutes.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Run_FirstSnapshotsOfAReclaimFail_OneSucceedsAndTheNextMachineGoesOn(bool notice)
+    {
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        fleet.Reach(s3);
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, Script, notice ? ["--notice-file", "/run/notice", "--notice-poll", "1"] : ["--on-term", "snapshot"]);
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        s3.Faults.Add(FailingCommits(2));
+        if (notice)
+        {
+            await File.WriteAllTextAsync(a.RootPath + "/run/notice", "120", Fleet.Token);
+        }
+        else
+        {
+            run.Signal(Term);
+        }
+
+        var first = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(75, first);
+        Assert.Equal(2, FailedSnapshots(first));
+        await a.DestroyAsync();
+
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var second = await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script));
+        Fleet.AssertStatus(0, second);
+        Assert.Equal("before\nafter\n", first.Text + second.Text);
+    }
+
+    /// <summary>SIGTERM says nothing of how much time there is: what kills the machine next must find the task told.</summary>
+    [Fact]
+    public async Task Run_TermMeansSnapshotAndNoneSucceeds_TaskGetsItAfterThreeTries()
+    {
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        fleet.Reach(s3);
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(a, TrappingScript, "--on-term", "snapshot");
+        await Fleet.UntilPrintedAsync(run, "before\n");
+        s3.Faults.Add(FailingCommits(int.MaxValue));
+        run.Signal(Term);
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(175, result);
+        Assert.Equal(3, FailedSnapshots(result));
+        Assert.Equal("before\nTERM came\n", result.Text);
+    }
+
     /// <summary>A task with one snapshot, whose machine's notice came and went while no other could be written.</summary>
     private static async Task<MachineProcess> GiveUpAsync(Fleet fleet, S3Double s3, params string[] options)
     {
@@ -202,15 +254,19 @@ public sealed class ReclaimTests
         var run = await fleet.RunScriptAsync(a, TrappingScript, ["--notice-file", "/run/notice", "--notice-poll", "1", .. options]);
         await Fleet.UntilPrintedAsync(run, "before\n");
         Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
-        s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Error, int.MaxValue)
-        {
-            Status = 500, Code = "InternalError", Where = call => call.Method == "PUT" && call.Key.Contains("/snapshots/", StringComparison.Ordinal),
-        });
+        s3.Faults.Add(FailingCommits(int.MaxValue));
         await File.WriteAllTextAsync(a.RootPath + "/run/notice", "1", Fleet.Token);
         await Fleet.UntilLoggedAsync(run, "No time or no way for another snapshot");
         s3.Faults.Clear();
         return run;
     }
+
+    private static S3DoubleFault FailingCommits(int times) => new(S3DoubleFaultKind.Error, times)
+    {
+        Status = 500, Code = "InternalError", Where = call => call.Method == "PUT" && call.Key.Contains("/snapshots/", StringComparison.Ordinal),
+    };
+
+    private static int FailedSnapshots(MachineResult run) => run.Errors.Split('\n').Count(line => line.Contains("Snapshot failed, the task runs on", StringComparison.Ordinal));
 
     [Theory]
     [InlineData(MachineKind.Container)]

@@ -84,6 +84,43 @@ public sealed class StoreFailureTests
         Assert.Equal("loaded\nafter 400000\n", last.Text);
     }
 
+    /// <summary>One call and no more, whichever it is: what the agent tells of the snapshot is what the store has.</summary>
+    [Fact]
+    public async Task Snapshot_OneCallFails_TaskRunsOnAndEverySnapshotIsAsItWasTold()
+    {
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        fleet.Reach(s3);
+        await using var objects = s3.Open("floe");
+        var a = await fleet.MachineAsync("machine-a");
+        Fleet.Open(a, "/run/load");
+        var run = await fleet.RunScriptAsync(a, Script);
+        await Fleet.UntilPrintedAsync(run, "loaded\n");
+        var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), false, Fleet.Token);
+        Assert.True(TaskKey.TryParse(Fleet.Key, out var key, out _));
+        var told = 0L;
+        var (calls, failures, left) = (0, 0, -1);
+        for (; left < 0; calls++)
+        {
+            left = calls;
+            s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Error) { Status = 500, Code = "InternalError", Where = _ => Interlocked.Decrement(ref left) < 0 });
+            var asked = await fleet.SnapshotAsync(a, run, "--leave-running", "--json");
+            s3.Faults.Clear();
+            Assert.True(asked.Status.ShellCode is 0 or 175, $"call {calls}: {asked.Status}: {asked.Errors}");
+            told = asked.Status.Success ? Fleet.Json(asked).GetProperty("sequence").GetInt64() : told;
+            failures += asked.Status.Success ? 0 : 1;
+            Assert.Equal(told, (await store.ListSnapshotsAsync(key, Fleet.Token)).Select(s => s.Seq).FirstOrDefault());
+            Assert.True((await store.VerifyAsync(key, null, Fleet.Token)).IsSound, $"call {calls}");
+        }
+
+        // A pack, an index and a manifest at the least; what is removed afterwards may stay.
+        Assert.InRange(failures, 3, calls - 1);
+        Fleet.Open(a, "/run/go");
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(0, result);
+        Assert.EndsWith("after 400000\n", result.Text, StringComparison.Ordinal);
+    }
+
     /// <summary>A store that cannot be reached says nothing about the snapshots: starting clean then would throw the work away.</summary>
     [Fact]
     public async Task Run_StoreFailsDuringTheRestore_Status174AndNoCleanStart()

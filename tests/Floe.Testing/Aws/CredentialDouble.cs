@@ -11,12 +11,16 @@ using Microsoft.Extensions.Logging;
 namespace Floe.Testing.Aws;
 
 /// <summary>
-/// What hands out temporary keys, on a free port of 127.0.0.1: the security token service (POST /) and a container's credential endpoint
-/// (GET /container). Each grant takes the next of the keys; the last stays. What does not prove itself is refused.
+/// What hands out temporary keys, on a free port of 127.0.0.1: the security token service (POST /), a container's credential endpoint (GET /container)
+/// and that of an ECS task (GET <see cref="TaskPath"/>). Each grant takes the next of the keys; the last stays. What does not prove itself is refused.
 /// </summary>
 public sealed class CredentialDouble : IAsyncDisposable
 {
     public const string Token = "a-token-of-the-cluster";
+
+    /// <summary>As the ECS agent gives it to a task; who knows it needs no token.</summary>
+    public const string TaskPath = "/v2/credentials/11112222-3333-4444-5555-666677778888";
+
     public const string Role = "arn:aws:iam::123456789012:role/floe";
     public static readonly AccessKeys Source = new("AKIASOURCE", "source/secret");
 
@@ -33,7 +37,7 @@ public sealed class CredentialDouble : IAsyncDisposable
     /// <summary>Like http://127.0.0.1:40123.</summary>
     public string Endpoint => _application.Urls.Single();
 
-    /// <summary>Every grant so far: AssumeRole, AssumeRoleWithWebIdentity or container.</summary>
+    /// <summary>Every grant so far: AssumeRole, AssumeRoleWithWebIdentity, container or task.</summary>
     public IReadOnlyCollection<string> Granted => _granted;
 
     public static async Task<CredentialDouble> StartAsync(params IEnumerable<AccessKeys> keys)
@@ -60,7 +64,10 @@ public sealed class CredentialDouble : IAsyncDisposable
         var authorization = context.Request.Headers.Authorization.ToString();
         if (HttpMethods.IsGet(context.Request.Method))
         {
-            await (authorization == Token && context.Request.Path == "/container" ? GiveJsonAsync(context) : RefuseAsync(context, "no such token"));
+            var path = context.Request.Path.Value;
+            await (path == TaskPath ? GiveJsonAsync(context, "task")
+                : authorization == Token && path == "/container" ? GiveJsonAsync(context, "container")
+                : RefuseAsync(context, "no such token"));
             return;
         }
 
@@ -85,9 +92,9 @@ public sealed class CredentialDouble : IAsyncDisposable
             """);
     }
 
-    private async Task GiveJsonAsync(HttpContext context)
+    private async Task GiveJsonAsync(HttpContext context, string grant)
     {
-        var keys = Next("container");
+        var keys = Next(grant);
         await context.Response.WriteAsync(JsonSerializer.Serialize(new Dictionary<string, string?>
         {
             ["RoleArn"] = Role, ["AccessKeyId"] = keys.AccessKeyId, ["SecretAccessKey"] = keys.SecretAccessKey, ["Token"] = keys.SessionToken, ["Expiration"] = Expiration(),

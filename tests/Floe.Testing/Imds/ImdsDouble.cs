@@ -220,11 +220,13 @@ public sealed class ImdsDouble : IAsyncDisposable
         }
 
         const string Root = "/latest/meta-data/";
+        const string Identity = "/latest/dynamic/instance-identity/document";
         var path = context.Request.Path.Value ?? "";
         var name = path.StartsWith(Root, StringComparison.Ordinal) ? path[Root.Length..] : "";
         var text = name switch
         {
             "spot/instance-action" => SpotInstanceActionText,
+            _ when path == Identity => JsonSerializer.Serialize(new Dictionary<string, string> { ["instanceId"] = values["instance-id"], ["region"] = values["placement/region"] }),
             _ => values.GetValueOrDefault(name),
         };
         if (text is null)
