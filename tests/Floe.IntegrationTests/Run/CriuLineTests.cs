@@ -17,25 +17,16 @@ public sealed class CriuLineTests
     {
         await using var fleet = new Fleet();
         fleet.Environment["FLOE_CRIU"] = "/opt/noting-criu";
-        var a = await NotingAsync("machine-a");
-        var run = await fleet.RunScriptAsync(a, Script, options);
+        var machine = await fleet.MachineAsync("machine-a");
+        await File.WriteAllTextAsync(machine.RootPath + "/opt/noting-criu", Noting, Fleet.Token);
+        File.SetUnixFileMode(machine.RootPath + "/opt/noting-criu", (UnixFileMode)0x1ED);
+        var run = await fleet.RunScriptAsync(machine, Script, options);
         await Fleet.UntilPrintedAsync(run, "ready\n");
-        await fleet.TakeAwayAsync(a, run);
-        Assert.Contains($" {expected} ", await LineAsync(a, "dump"), StringComparison.Ordinal);
-        await a.DestroyAsync();
-
-        var b = await NotingAsync("machine-b");
-        Fleet.Open(b, "/run/go");
-        Fleet.AssertStatus(0, await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script, options)));
-        Assert.Contains($" {expected} ", await LineAsync(b, "restore"), StringComparison.Ordinal);
-
-        async Task<Machine> NotingAsync(string name)
-        {
-            var machine = await fleet.MachineAsync(name);
-            await File.WriteAllTextAsync(machine.RootPath + "/opt/noting-criu", Noting, Fleet.Token);
-            File.SetUnixFileMode(machine.RootPath + "/opt/noting-criu", (UnixFileMode)0x1ED);
-            return machine;
-        }
+        await fleet.TakeAwayAsync(machine, run);
+        Fleet.Open(machine, "/run/go");
+        Fleet.AssertStatus(0, await Fleet.EndAsync(await fleet.RunScriptAsync(machine, Script, options)));
+        Assert.Contains($" {expected} ", await LineAsync(machine, "dump"), StringComparison.Ordinal);
+        Assert.Contains($" {expected} ", await LineAsync(machine, "restore"), StringComparison.Ordinal);
     }
 
     private static async Task<string> LineAsync(Machine machine, string verb) =>
