@@ -161,7 +161,7 @@ public sealed class ReclaimTests
         var removes = new TaskCompletionSource();
         s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Stall)
         {
-            Where = call => call.Query.Contains("delete", StringComparison.Ordinal) && removes.TrySetResult(),
+            Where = call => call.Method == "DELETE" && removes.TrySetResult(),
         });
         Fleet.AssertStatus(0, await fleet.SnapshotAsync(a, run, "--leave-running"));
         await removes.Task.WaitAsync(TimeSpan.FromSeconds(30), Fleet.Token);

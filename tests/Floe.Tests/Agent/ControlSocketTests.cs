@@ -88,12 +88,12 @@ public sealed class ControlSocketTests : IDisposable
     [Fact]
     public async Task AskAsync_DescriptorsHadRunOut_IsAnsweredWhenThereAreSomeAgain()
     {
-        var failures = 0;
+        var accepts = 0;
         await using var server = new ControlServer(Socket, (_, reply, _) => reply(new ControlReply { Event = "done", Snapshot = Report(1) }), NullLogger.Instance, null, (listener, token) =>
-            failures++ < 2 ? throw new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.TooManyOpenSockets) : listener.AcceptAsync(token));
+            accepts++ < 2 ? throw new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.TooManyOpenSockets) : listener.AcceptAsync(token));
         var answer = await AskAsync(new ControlRequest { Verb = "snapshot" }, static _ => { }, default).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.Equal(1, answer.Snapshot!.Sequence);
-        Assert.Equal(3, failures);
+        Assert.True(accepts > 2);
     }
 
     [Theory]
