@@ -60,7 +60,8 @@ public sealed partial class FileContent
     {
         while (!await TryPublishAsync(isForced, cancellationToken).ConfigureAwait(false))
         {
-            // Whoever wanted the gate is in front of this one there.
+            // Whoever wanted the gate is in front of this one there, in a moment at the latest.
+            await Task.Yield();
         }
     }
 
