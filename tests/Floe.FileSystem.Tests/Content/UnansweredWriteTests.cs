@@ -93,6 +93,20 @@ public sealed class UnansweredWriteTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task ReadAsync_BeforeTheNextPublication_HasTheRestOfTheObjectsBytes()
+    {
+        var bytes = Bytes(3_000_000);
+        var etag = await Bucket.PutAsync("f", bytes, ObjectHeaders.Empty, PutCondition.None, Token);
+        var content = _store.Open(new ObjectVersion(Tree.Bucket, "f", etag, bytes.Length), new ContentTarget(Tree.Bucket, "f"));
+        await LoseAsync(content, 100, Bytes(10, seed: 2));
+        Bytes(10, seed: 2).CopyTo(bytes, 100);
+        content.Evict(long.MaxValue, waits: true);
+        content.Open(canRead: true, canWrite: false);
+        AssertSame(bytes, await ReadAllAsync(content, Token));
+        content.Close(canRead: true, canWrite: false);
+    }
+
+    [Fact]
     public async Task Drain_AnothersWriteAfterOneThatDidNotGetThrough_OverwritesNothing()
     {
         Bucket.Before = (call, _) => Fail(call == "Put");

@@ -32,13 +32,6 @@ public sealed class UnansweredFileTests : CoreTests
     }
 
     [Fact]
-    public async Task Read_ChangeOfAnObjectGotThrough_HasTheRestOfIt()
-    {
-        await ChangeUnansweredAsync();
-        Assert.Equal("b" + s_text[1..], await Tree.ReadAsync("f"));
-    }
-
-    [Fact]
     public async Task Rename_ChangeOfAnObjectGotThrough_TakesItAlong()
     {
         await ChangeUnansweredAsync();
