@@ -1,3 +1,4 @@
+using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 using Floe.Linux;
 using Microsoft.Win32.SafeHandles;
@@ -27,6 +28,38 @@ internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
         var file = new LocalFile(this, path, Open(path, Interop.O_CREAT | Interop.O_EXCL));
         NoteOpened(file);
         return file;
+    }
+
+    /// <summary>
+    /// Whether a mapping here counts as a use of the file (<see cref="LocalFile.IsOursAlone"/>) when the descriptor that it was made with is closed. Not on
+    /// overlayfs, which maps another file, below its own: who maps a file is not seen, and what /proc names as mapped is not what was opened.
+    /// </summary>
+    public bool SeesMappings()
+    {
+        try
+        {
+            using var file = Create();
+            return file.IsOursAlone() && IsSeenMapped(file) && file.IsOursAlone();
+        }
+        catch (Exception e) when (e is ContentException or IOException or UnauthorizedAccessException)
+        {
+            // Or nothing can be mapped at all.
+            return false;
+        }
+
+        bool IsSeenMapped(LocalFile file)
+        {
+            MemoryMappedViewAccessor view;
+            using (var mapped = MemoryMappedFile.CreateFromFile(Open(file.Path), null, Environment.SystemPageSize, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: false))
+            {
+                view = mapped.CreateViewAccessor(0, Environment.SystemPageSize, MemoryMappedFileAccess.Read);
+            }
+
+            using (view)
+            {
+                return !file.IsOursAlone();
+            }
+        }
     }
 
     /// <exception cref="ContentException">Somebody else removed it, or the system has no descriptor left.</exception>

@@ -27,7 +27,7 @@ public sealed class FileSystemMount : IAsyncDisposable
 
     public ContentStore Contents { get; }
 
-    /// <summary>Whether the kernel reads files that are whole in the cache by itself (Linux 6.9).</summary>
+    /// <summary>Whether the kernel reads files that are whole in the cache by itself (Linux 6.9, and the cache not on overlayfs).</summary>
     public bool MayPassThrough => _server.MayPassThrough;
 
     /// <summary>Set while the processes that use the mount are being stopped for a snapshot: those that wait in fsync, or for room in the cache, are let go.</summary>
@@ -61,7 +61,9 @@ public sealed class FileSystemMount : IAsyncDisposable
         string directory, ObjectFileSystem files, ContentStore contents, ILogger logger, TimeProvider time, FuseServerOptions? fuseOptions = null)
     {
         var adapter = new FuseAdapter(files, time);
-        var server = FuseServer.Mount(directory, adapter, fuseOptions ?? new FuseServerOptions(), time, logger);
+        var fuse = fuseOptions ?? new FuseServerOptions();
+        var server = FuseServer.Mount(
+            directory, adapter, fuse with { MayPassThrough = fuse.MayPassThrough && contents.LocalFiles.SeesMappings() }, time, logger);
         adapter.Serve(server);
         _ = new NameTrimmer(files, server, time).RunAsync();
         return new FileSystemMount(server, files, contents);

@@ -43,8 +43,8 @@ internal sealed record Negotiation(uint Minor, ulong Flags, uint MaxWrite)
             MaxWrite = maxWrite,
             TimeGranularity = 1,
             MaxPages = (ushort)(maxWrite / PageBytes),
-            // Backing files lie on ordinary file systems, or on an overlay of them.
-            MaxStackDepth = settled.MayPassThrough ? 2u : 0,
+            // Backing files lie on ordinary file systems: on an overlay the kernel would map another file than the one it was given.
+            MaxStackDepth = settled.MayPassThrough ? 1u : 0,
         };
         return (settled, answer);
     }

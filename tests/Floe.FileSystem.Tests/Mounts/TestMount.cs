@@ -24,9 +24,12 @@ internal sealed class TestMount : IAsyncDisposable
 
     public string this[string name] => System.IO.Path.Combine(Path, name);
 
-    public static TestMount Start(ScratchFolder scratch, IBucketService buckets, FileSystemOptions? options = null, long maxCacheBytes = 1 << 30, FuseServerOptions? fuse = null) => new(FileSystemMount.Start(
+    public static TestMount Start(
+        ScratchFolder scratch, IBucketService buckets, FileSystemOptions? options = null, long maxCacheBytes = 1 << 30, FuseServerOptions? fuse = null, string cache = "cache",
+        int? maxOpenLocalFiles = null) => new(FileSystemMount.Start(
         scratch.Folder("mount"), buckets, options ?? new FileSystemOptions { Root = new BucketFolder(Tree.Bucket, "") },
-        new ContentStoreOptions { CacheFolder = scratch["cache"], MaxCacheBytes = maxCacheBytes }, NullLoggerFactory.Instance, TimeProvider.System, fuse));
+        new ContentStoreOptions { CacheFolder = scratch[cache], MaxCacheBytes = maxCacheBytes, MaxOpenLocalFiles = maxOpenLocalFiles },
+        NullLoggerFactory.Instance, TimeProvider.System, fuse));
 
     /// <summary>Unmounts with everything in the bucket.</summary>
     public async Task UnmountAsync()
