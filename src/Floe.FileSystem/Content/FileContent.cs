@@ -257,9 +257,19 @@ public sealed partial class FileContent
 
     /// <summary>
     /// Of a pinned file that the kernel does not have any more: whether somebody still maps the local file. A mapping outlives the descriptor
-    /// that it was made with, and nothing tells when it ends.
+    /// that it was made with, and nothing tells when it ends. True also where the file cannot be opened to find out.
     /// </summary>
-    internal bool IsLocalFileMapped() => !_local!.IsOursAlone();
+    internal bool IsLocalFileMapped()
+    {
+        try
+        {
+            return !_local!.IsOursAlone();
+        }
+        catch (ContentException)
+        {
+            return true;
+        }
+    }
 
     /// <summary>The local file of a pinned content once more.</summary>
     internal LocalFile.Use OpenLocalFile() => _local!.Open();

@@ -54,21 +54,21 @@ internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : I
         files.RenameAsync(parent, Changed(name), newParent, Changed(newName), flags, cancellationToken);
 
     public async ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, CancellationToken cancellationToken) =>
-        (await _opens.Task.ConfigureAwait(false)).Opened(node, await files.OpenAsync(node, flags, cancellationToken).ConfigureAwait(false), flags);
+        await OpenedAsync(node, await files.OpenAsync(node, flags, cancellationToken).ConfigureAwait(false), flags).ConfigureAwait(false);
 
     public async ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateAsync(
         ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken released, CancellationToken cancellationToken)
     {
         await files.HoldUpAsync(released, cancellationToken).ConfigureAwait(false);
         var (entry, opened) = await files.CreateAsync(parent, Changed(name), mode, flags, caller, cancellationToken).ConfigureAwait(false);
-        return (entry, (await _opens.Task.ConfigureAwait(false)).Opened(entry.NodeId, opened, flags));
+        return (entry, await CreatedAsync(entry.NodeId, opened, flags).ConfigureAwait(false));
     }
 
     public async ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateUnnamedAsync(
         ulong parent, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken)
     {
         var (entry, opened) = await files.CreateUnnamedAsync(parent, mode, flags, caller, cancellationToken).ConfigureAwait(false);
-        return (entry, (await _opens.Task.ConfigureAwait(false)).Opened(entry.NodeId, opened, flags));
+        return (entry, await CreatedAsync(entry.NodeId, opened, flags).ConfigureAwait(false));
     }
 
     public ValueTask<FuseBytes> ReadAsync(ulong node, ulong handle, ulong offset, Memory<byte> destination, CancellationToken cancellationToken)
@@ -132,6 +132,23 @@ internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : I
 
     public ValueTask<IReadOnlyList<string>> ListExtendedAttributesAsync(ulong node, CancellationToken cancellationToken) =>
         files.ListExtendedAttributesAsync(node, cancellationToken);
+
+    private async ValueTask<FuseOpened> OpenedAsync(ulong node, OpenedFile opened, uint flags) =>
+        await (await _opens.Task.ConfigureAwait(false)).OpenedAsync(node, opened, flags).ConfigureAwait(false);
+
+    /// <summary>The same of a file whose entry the kernel gets with it, or never.</summary>
+    private async ValueTask<FuseOpened> CreatedAsync(ulong node, OpenedFile opened, uint flags)
+    {
+        try
+        {
+            return await OpenedAsync(node, opened, flags).ConfigureAwait(false);
+        }
+        catch
+        {
+            files.Forget(node, 1);
+            throw;
+        }
+    }
 
     /// <summary>A name that is made, renamed or removed.</summary>
     private string Changed(ReadOnlyMemory<byte> name) => Text(name) is var text && text != files.RootOnlyName

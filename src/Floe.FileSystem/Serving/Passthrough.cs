@@ -54,18 +54,26 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
         public bool IsWatched { get; set; }
     }
 
-    /// <summary>Decides how the kernel uses an open. Every open for which it is asked ends with <see cref="ReleaseAsync"/>.</summary>
-    public FuseOpened Opened(ulong node, OpenedFile opened, uint flags)
+    /// <summary>Decides how the kernel uses an open. Every open that it is told of ends with <see cref="ReleaseAsync"/>; one that fails here has ended.</summary>
+    public async ValueTask<FuseOpened> OpenedAsync(ulong node, OpenedFile opened, uint flags)
     {
         var access = flags & O_ACCMODE;
-        var result = Decide(node, opened, access);
-        if (result.BackingId != 0 && access == O_RDWR)
+        try
         {
-            // Before the kernel knows the handle, and not under the lock: it reads the file.
-            files.NoteMappable(opened.Handle);
-        }
+            var result = Decide(node, opened, access);
+            if (result.BackingId != 0 && access == O_RDWR)
+            {
+                // Before the kernel knows the handle, and not under the lock: it reads the file.
+                files.NoteMappable(opened.Handle);
+            }
 
-        return result;
+            return result;
+        }
+        catch
+        {
+            await ReleaseAsync(node, opened.Handle).ConfigureAwait(false);
+            throw;
+        }
     }
 
     private FuseOpened Decide(ulong node, OpenedFile opened, uint access)
@@ -99,6 +107,7 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
     public async ValueTask ReleaseAsync(ulong node, ulong handle)
     {
         Opens? passed = null;
+        FileContent? content = null;
         Way? way;
         lock (_gate)
         {
@@ -112,6 +121,8 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
             else if (way is not null)
             {
                 passed = _nodes[node];
+                // Who releases it after this may be through with it before.
+                content = passed.Pinned;
                 if (--passed.Passed == 0)
                 {
                     server.ReleaseBacking(passed.BackingId);
@@ -122,7 +133,7 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
 
         if (way == Way.PassedMappable)
         {
-            await TryTakeMappedAsync(passed!.Pinned!).ConfigureAwait(false);
+            await TryTakeMappedAsync(content!).ConfigureAwait(false);
         }
 
         files.Release(handle);

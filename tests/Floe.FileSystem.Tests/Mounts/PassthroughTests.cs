@@ -165,6 +165,39 @@ public sealed class PassthroughTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Open_LocalFileIsOutOfReach_FailsAndTheFileIsLetGoOfAfterwards()
+    {
+        Assert.SkipUnless(_mount.Mount.MayPassThrough, "this kernel has no passthrough");
+        await _mount.DisposeAsync();
+        _mount = TestMount.Start(_scratch, _buckets, maxOpenLocalFiles: 1);
+        Bucket.Put("g", Text);
+        Bucket.Put("h", Text);
+        var reading = PythonAsync($"""
+            import glob, os, shutil, time
+            open('f', 'rb').read()
+            reader = open('f', 'rb', buffering=0)
+            local = glob.glob('{_scratch["cache"]}/*/*.blocks')[0]
+            for name in ('g', 'h', 'g', 'h'):
+                # Others in its place among those that are open.
+                open(name, 'rb').read()
+                os.close(os.open(name, os.O_WRONLY))
+            shutil.move(local, '{_scratch["aside"]}')
+            try:
+                os.open('f', os.O_RDWR)
+                print('opened')
+            except OSError as e:
+                print(e.strerror)
+            reader.close()
+            time.sleep(0.1)
+            shutil.move('{_scratch["aside"]}', local)
+            """);
+        Assert.Equal("Input/output error", await reading);
+        await UntilAsync(() => _mount.Mount.Contents.PinnedBytes == 0);
+        Assert.Equal("True", await PythonAsync("print(open('f', 'r+b').read() == open('g', 'rb').read())"));
+        await EndAsync();
+    }
+
+    [Fact]
     public async Task Read_WholeInTheCacheWithoutPassthrough_IsTheSame()
     {
         await _mount.DisposeAsync();
