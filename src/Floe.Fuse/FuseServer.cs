@@ -72,7 +72,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     {
         var device = FuseChannel.OpenDevice();
         var main = new FuseChannel(device);
-        var buffers = new RequestBufferPool(options.MaxBufferBytes, options.MaxTransferBytes + 4096);
+        var buffers = new RequestBufferPool(options.MaxBufferBytes, options.MaxTransferBytes + 4096, options.OpenSpill);
         var stop = new SafeFileHandle(Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK), ownsHandle: true);
         var isMounted = false;
         try

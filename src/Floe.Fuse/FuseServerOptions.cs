@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Floe.Fuse;
 
 /// <summary>Bounds of a FUSE server.</summary>
@@ -14,6 +16,12 @@ public sealed record FuseServerOptions
 
     /// <summary>Memory for the bodies of requests and answers that are under way.</summary>
     public long MaxBufferBytes { get; init; } = 40 << 20;
+
+    /// <summary>
+    /// Gives a file without a name, owned by the server from then on, for the data of more waiting writes than memory holds: at most
+    /// <see cref="MaxRequests"/> × <see cref="MaxTransferBytes"/>. Null, or none given: no requests are taken while there are more.
+    /// </summary>
+    public Func<SafeFileHandle?>? OpenSpill { get; init; }
 
     /// <summary>Read-ahead and other requests that nobody waits for, at the same time (of all files).</summary>
     public int MaxBackground { get; init; } = 64;

@@ -27,6 +27,9 @@ public sealed partial class ContentStore
     /// <summary>For parts that memory does not hold. Never waited for in an upload slot.</summary>
     internal SemaphoreSlim LargeParts { get; } = new(1);
 
+    /// <summary>Readers whose own memory is being filled from the network.</summary>
+    internal SemaphoreSlim ReadsPastCache { get; }
+
     private readonly SemaphoreSlim _smallSlots;
     private readonly SemaphoreSlim _uploadSlots;
     private CancellationTokenSource _pause = new();

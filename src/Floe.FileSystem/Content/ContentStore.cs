@@ -46,6 +46,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         };
         Streams = new StreamMemory(options.MaxStreamBytes);
         PartMemory = new PartMemory(options.MaxPartMemoryBytes);
+        ReadsPastCache = new SemaphoreSlim(options.MaxDownloads);
         _uploadSlots = new SemaphoreSlim(options.MaxUploads);
         _smallSlots = new SemaphoreSlim(Math.Max(options.MaxUploads, MaxSmallBodies));
     }

@@ -69,6 +69,7 @@ public sealed partial class FileContent
     {
         long ahead;
         int count;
+        bool isHere;
         bytes = default;
         lock (_lock)
         {
@@ -81,6 +82,14 @@ public sealed partial class FileContent
 
             _wasReadBack |= _session is not null && IsSentIn(PartGrid.Number(offset), PartGrid.Number(offset + count - 1));
             var (range, run) = RunAt(offset, count);
+            // Nothing is put into the memory of a reader that has to wait.
+            isHere = run > 0;
+            for (var at = run; isHere && at < count;)
+            {
+                var next = RunAt(offset + at, count - at).Length;
+                (at, isHere) = (at + next, next > 0);
+            }
+
             if (mayLend && range is not null && run == count)
             {
                 range.Users++;
@@ -103,7 +112,7 @@ public sealed partial class FileContent
             return true;
         }
 
-        for (var done = 0; done < count;)
+        for (var done = 0; isHere && done < count;)
         {
             if (ReadRun(offset + done, destination[done..count]) is var read and > 0)
             {
@@ -111,12 +120,13 @@ public sealed partial class FileContent
             }
             else
             {
-                return false;
+                // Dropped in this moment.
+                isHere = false;
             }
         }
 
-        bytes = new FileBytes(count, null);
-        return true;
+        bytes = isHere ? new FileBytes(count, null) : default;
+        return isHere;
     }
 
     /// <summary>Reads as far as the bytes lie in one place; 0: they are not here. A drop that ran meanwhile is noticed and the read done again.</summary>
@@ -241,7 +251,15 @@ public sealed partial class FileContent
             {
                 if (ofObject > 0)
                 {
-                    await _store.Client(source.Bucket).ReadRangeAsync(source, at, destination.Slice(done, ofObject), null, cancellationToken).ConfigureAwait(false);
+                    await _store.ReadsPastCache.WaitAsync(cancellationToken).ConfigureAwait(false);
+                    try
+                    {
+                        await _store.Client(source.Bucket).ReadRangeAsync(source, at, destination.Slice(done, ofObject), null, cancellationToken).ConfigureAwait(false);
+                    }
+                    finally
+                    {
+                        _store.ReadsPastCache.Release();
+                    }
                 }
             }
             catch (ObjectStoreException e)

@@ -30,6 +30,22 @@ internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
         return file;
     }
 
+    /// <summary>A file without a name, for as long as it is open. Null: the disk has none to give.</summary>
+    public SafeFileHandle? TryOpenUnnamed()
+    {
+        var path = folder.NewPath();
+        try
+        {
+            var file = Open(path, Interop.O_CREAT | Interop.O_EXCL);
+            Remove(path);
+            return file;
+        }
+        catch (ContentException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>
     /// Whether a mapping here counts as a use of the file (<see cref="LocalFile.IsOursAlone"/>) when the descriptor that it was made with is closed. Not on
     /// overlayfs, which maps another file, below its own: who maps a file is not seen, and what /proc names as mapped is not what was opened.

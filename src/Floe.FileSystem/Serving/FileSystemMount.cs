@@ -63,7 +63,7 @@ public sealed class FileSystemMount : IAsyncDisposable
         var adapter = new FuseAdapter(files, time);
         var fuse = fuseOptions ?? new FuseServerOptions();
         var server = FuseServer.Mount(
-            directory, adapter, fuse with { MayPassThrough = fuse.MayPassThrough && contents.LocalFiles.SeesMappings() }, time, logger);
+            directory, adapter, fuse with { MayPassThrough = fuse.MayPassThrough && contents.LocalFiles.SeesMappings(), OpenSpill = contents.LocalFiles.TryOpenUnnamed }, time, logger);
         adapter.Serve(server);
         _ = new NameTrimmer(files, server, time).RunAsync();
         return new FileSystemMount(server, files, contents);

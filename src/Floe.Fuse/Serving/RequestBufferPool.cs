@@ -1,37 +1,82 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Floe.Fuse.Serving;
 
 /// <summary>
-/// Buffers of three sizes within one budget. Who finds it used up waits: requests queue in the kernel then.
-/// Free buffers count; those of another size are given up when the budget is short.
+/// Buffers of three sizes within one budget of memory, and nobody waits for one: whoever takes requests must go on, since the next may be the one that
+/// ends the others' waiting. Half of the budget is buffers that were used and are used again; where they are all out a new one is given,
+/// which takes no memory before it is filled, and it goes when it comes back. The rest is for data of requests that wait (WRITE): more of it
+/// leaves memory for a file.
 /// </summary>
-internal sealed class RequestBufferPool(long maxBytes, int largestBytes) : IDisposable
+/// <param name="openSpill">Gives that file; null, or none given: who would need it waits until others' requests have ended.</param>
+internal sealed class RequestBufferPool(long maxBytes, int largestBytes, Func<SafeFileHandle?>? openSpill) : IDisposable
 {
-    private readonly int[] _sizes = [16 << 10, (128 << 10) + 4096, largestBytes];
+    private const int PageBytes = 4096;
+
+    private readonly int[] _sizes = [16 << 10, (128 << 10) + PageBytes, largestBytes];
     private readonly Stack<RequestBuffer>[] _free = [new(), new(), new()];
+    private readonly SpillFile _spill = new(openSpill, largestBytes);
+    private readonly long _maxHeld = maxBytes / 2;
     private readonly object _gate = new();
-    private long _allocated;
+    private long _freeBytes;
+    private long _out;
+    private long _held;
     private bool _isClosed;
 
-    /// <exception cref="ObjectDisposedException">The pool was closed, perhaps while waiting.</exception>
+    /// <exception cref="ObjectDisposedException">The pool was closed.</exception>
     public RequestBuffer Rent(int bytes)
     {
         var size = Array.FindIndex(_sizes, s => s >= bytes);
+        List<RequestBuffer> old = [];
         lock (_gate)
         {
-            while (true)
+            ObjectDisposedException.ThrowIf(_isClosed, this);
+            _out += _sizes[size];
+            if (_free[size].TryPop(out var buffer))
             {
-                ObjectDisposedException.ThrowIf(_isClosed, this);
-                if (_free[size].TryPop(out var buffer))
-                {
-                    return buffer;
-                }
+                _freeBytes -= buffer.Length;
+                return buffer;
+            }
 
-                if (_allocated + _sizes[size] <= maxBytes || GiveUp(_sizes[size]))
+            foreach (var free in _free)
+            {
+                while (IsOver && free.TryPop(out var other))
                 {
-                    _allocated += _sizes[size];
-                    return new RequestBuffer(this, _sizes[size]);
+                    _freeBytes -= other.Length;
+                    old.Add(other);
                 }
+            }
+        }
 
+        old.ForEach(b => b.Free());
+        return new RequestBuffer(this, _sizes[size]);
+    }
+
+    /// <summary>A request waits with so many bytes at the start of its buffer, which are only read from now on. Others may be reading them.</summary>
+    public void Hold(RequestBuffer buffer, int bytes)
+    {
+        var pages = (bytes + PageBytes - 1) / PageBytes * PageBytes;
+        lock (_gate)
+        {
+            _out -= buffer.Length;
+            // The first few are likely to be soon back.
+            buffer.Held = _held + buffer.Length <= _maxHeld / 2 ? buffer.Length : pages;
+            if (TryCount(buffer))
+            {
+                return;
+            }
+        }
+
+        if (_spill.TryTake(buffer, pages))
+        {
+            buffer.Held = 0;
+            return;
+        }
+
+        lock (_gate)
+        {
+            while (!TryCount(buffer))
+            {
                 Monitor.Wait(_gate);
             }
         }
@@ -39,52 +84,75 @@ internal sealed class RequestBufferPool(long maxBytes, int largestBytes) : IDisp
 
     public void Return(RequestBuffer buffer)
     {
+        bool isKept;
         lock (_gate)
         {
-            if (_isClosed)
+            if (buffer.Held is { } held)
             {
-                Free(buffer);
+                _held -= held;
+                buffer.Held = null;
+                Monitor.PulseAll(_gate);
             }
             else
             {
-                _free[Array.IndexOf(_sizes, buffer.Length)].Push(buffer);
+                _out -= buffer.Length;
             }
 
-            Monitor.Pulse(_gate);
+            _freeBytes += buffer.Length;
+            isKept = !_isClosed && buffer.SpillSlot is null && !IsOver;
+            if (isKept)
+            {
+                _free[Array.IndexOf(_sizes, buffer.Length)].Push(buffer);
+            }
+            else
+            {
+                _freeBytes -= buffer.Length;
+            }
+        }
+
+        if (!isKept)
+        {
+            buffer.Free();
+            if (buffer.SpillSlot is { } slot)
+            {
+                _spill.GiveBack(slot);
+            }
         }
     }
 
     /// <summary>Buffers that are out are freed when they come back.</summary>
     public void Dispose()
     {
+        List<RequestBuffer> free;
         lock (_gate)
         {
             _isClosed = true;
-            foreach (var buffer in _free.SelectMany(f => f))
-            {
-                Free(buffer);
-            }
-
+            free = [.. _free.SelectMany(f => f)];
+            Array.ForEach(_free, f => f.Clear());
             Monitor.PulseAll(_gate);
         }
+
+        free.ForEach(b => b.Free());
+        _spill.Dispose();
     }
 
-    private bool GiveUp(int bytes)
+    private bool IsOver => _freeBytes + _out > maxBytes - _maxHeld;
+
+    /// <summary>One alone always has room.</summary>
+    private bool TryCount(RequestBuffer buffer)
     {
-        foreach (var free in _free)
+        var held = buffer.Held!.Value;
+        if (_held > 0 && _held + held > _maxHeld && !_isClosed)
         {
-            while (_allocated + bytes > maxBytes && free.TryPop(out var buffer))
-            {
-                Free(buffer);
-            }
+            return false;
         }
 
-        return _allocated + bytes <= maxBytes;
-    }
+        _held += held;
+        if (held < buffer.Length)
+        {
+            buffer.Trim(held);
+        }
 
-    private void Free(RequestBuffer buffer)
-    {
-        _allocated -= buffer.Length;
-        buffer.Free();
+        return true;
     }
 }

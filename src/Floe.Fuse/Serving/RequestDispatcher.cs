@@ -231,6 +231,7 @@ internal sealed partial class RequestDispatcher(
         }
 
         request.Buffer = buffer;
+        buffers.Hold(buffer, s_headerBytes + Marshal.SizeOf<TransferIn>() + (int)write.Size);
         Answer(request, task, ReplyWritten);
         return true;
     }

@@ -1,0 +1,114 @@
+using System.Text;
+using Floe.FileSystem.Content;
+using Floe.FileSystem.Tests.Core;
+using Floe.FileSystem.Tests.Doubles;
+using Floe.Fuse;
+using Floe.Testing;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Mounts;
+
+/// <summary>A real mount whose cache is full: writes that wait for room stand in nobody else's way. About two seconds.</summary>
+public sealed class WaitingWriteTests : IAsyncLifetime
+{
+    /// <summary>Small enough to go up in one piece, and so not before they are closed.</summary>
+    private const int FullFiles = 4;
+    private const int FullBytes = 4 << 20;
+
+    private readonly ScratchFolder _scratch = new();
+    private readonly MemoryBuckets _buckets = new(Tree.Bucket);
+    private TestMount _mount = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private MemoryBucket Bucket => _buckets[Tree.Bucket];
+
+    public ValueTask InitializeAsync()
+    {
+        _mount = TestMount.Start(_scratch, _buckets, maxCacheBytes: FullFiles * FullBytes, fuse: new FuseServerOptions { MaxBufferBytes = 4 << 20 });
+        return default;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _mount.DisposeAsync();
+        _scratch.Dispose();
+    }
+
+    [Fact]
+    public async Task Write_MoreOfThemWaitThanMemoryHolds_OthersAreAnsweredAndWaitersCanBeKilled()
+    {
+        const int Writers = 12;
+        Bucket.Put("there", "text");
+        // What fills the cache is closed and waits for its turn to go up.
+        for (var taken = 0; taken < ContentStore.MaxLargeBodies; taken++)
+        {
+            await _mount.Mount.Contents.EnterSmallAsync(1 << 20, Token);
+        }
+
+        await ShellAsync($"for i in {{1..{FullFiles}}}; do head -c {FullBytes} /dev/zero > {_mount["full"]}$i; done");
+        var writing = PythonAsync($$"""
+            import os, signal, time
+            writers = []
+            for i in range({{Writers}}):
+                pid = os.fork()
+                if pid == 0:
+                    f = os.open(f'out{i}', os.O_WRONLY | os.O_CREAT)
+                    written = os.write(f, bytes([i + 1]) * (1 << 20))
+                    os._exit(0 if written == 1 << 20 else 1)
+                writers.append(pid)
+
+            def syscall(pid):
+                # 1: write (64 on arm64).
+                return open(f'/proc/{pid}/syscall').read().split()[0]
+
+            end = time.monotonic() + 15
+            for pid in writers:
+                while syscall(pid) not in ('1', '64') and time.monotonic() < end: time.sleep(0.01)
+            time.sleep(0.2)
+            print(os.stat('there').st_size, len(os.listdir('.')))
+            os.kill(writers[-1], signal.SIGKILL)
+            print(os.waitpid(writers.pop(), 0)[1], [os.waitpid(p, os.WNOHANG)[0] for p in writers] == [0] * len(writers), flush=True)
+            open('{{_scratch["asked"]}}', 'w').close()
+            print([os.waitpid(p, 0)[1] for p in writers] == [0] * len(writers))
+            """);
+        var late = Task.Delay(TimeSpan.FromSeconds(20), Token);
+        while (!File.Exists(_scratch["asked"]) && !writing.IsCompleted && !late.IsCompleted)
+        {
+            await Task.Delay(10, Token);
+        }
+
+        var isAnswered = File.Exists(_scratch["asked"]);
+        for (var taken = 0; taken < ContentStore.MaxLargeBodies; taken++)
+        {
+            _mount.Mount.Contents.LeaveSmall(isLarge: true);
+        }
+
+        Assert.Equal($"4 {Writers + FullFiles + 1}\n9 True\nTrue\n", await writing);
+        Assert.True(isAnswered);
+        await _mount.UnmountAsync();
+        for (var i = 0; i < Writers - 1; i++)
+        {
+            ContentEquals(Bucket.Content($"out{i}"), (byte)(i + 1));
+        }
+    }
+
+    private static void ContentEquals(byte[]? content, byte value)
+    {
+        Assert.Equal(1 << 20, content?.Length);
+        Assert.Equal(-1, content.AsSpan().IndexOfAnyExcept(value));
+    }
+
+    private async Task<string> PythonAsync(string script)
+    {
+        await File.WriteAllTextAsync(_scratch["script.py"], script, new UTF8Encoding(false), Token);
+        return await ShellAsync($"cd {_mount.Path} && /usr/bin/python3 -I {_scratch["script.py"]}");
+    }
+
+    private async Task<string> ShellAsync(string text)
+    {
+        var (isOk, output) = await Scripts.ShellAsync(_scratch, text);
+        Assert.True(isOk, output);
+        return output;
+    }
+}
