@@ -27,6 +27,19 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
     private long _overdrawn;
     private int _transfers;
     private int _waiters;
+    private volatile bool _isOpen;
+
+    /// <summary>
+    /// While set whoever finds no space has it past the limit; who needs some afterwards waits for the more. Not where the disk itself is full.
+    /// </summary>
+    public bool IsOpen
+    {
+        set
+        {
+            _isOpen = value;
+            Wake();
+        }
+    }
 
     public long MaxBytes { get; } = maxBytes;
 
@@ -70,14 +83,24 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
     public void Repay(long bytes) => Interlocked.Add(ref _overdrawn, -bytes);
 
     /// <summary>Reserves what cannot be refused and must not have others' bytes sent for it. Whoever needs space next waits for the more.</summary>
-    public void TakePastLimit(long bytes) => Interlocked.Add(ref _used, bytes);
+    /// <param name="transfers">As for <see cref="TryReserve"/>.</param>
+    public void TakePastLimit(long bytes, int transfers = 0)
+    {
+        lock (_lock)
+        {
+            Interlocked.Add(ref _used, bytes);
+            _transfers += transfers;
+        }
+    }
 
-    public ValueTask ReserveAsync(long bytes, CancellationToken cancellationToken, int transfers = 0) => ReserveAsync(bytes, transfers, CancellationToken.None, cancellationToken);
+    public ValueTask ReserveAsync(long bytes, CancellationToken cancellationToken, int transfers = 0) =>
+        ReserveAsync(bytes, transfers, isOnDisk: false, CancellationToken.None, cancellationToken);
 
     /// <param name="released">Ends the waiting: the space is taken past the limit, and whoever needs some next waits for the more.</param>
-    public ValueTask ReserveAsync(long bytes, CancellationToken released, CancellationToken cancellationToken) => ReserveAsync(bytes, 0, released, cancellationToken);
+    public ValueTask ReserveAsync(long bytes, CancellationToken released, CancellationToken cancellationToken) =>
+        ReserveAsync(bytes, 0, isOnDisk: false, released, cancellationToken);
 
-    private async ValueTask ReserveAsync(long bytes, int transfers, CancellationToken released, CancellationToken cancellationToken)
+    private async ValueTask ReserveAsync(long bytes, int transfers, bool isOnDisk, CancellationToken released, CancellationToken cancellationToken)
     {
         if (TryReserve(bytes, transfers))
         {
@@ -87,7 +110,7 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         Interlocked.Increment(ref _waiters);
         try
         {
-            await WaitAsync(bytes, transfers, released, cancellationToken).ConfigureAwait(false);
+            await WaitAsync(bytes, transfers, isOnDisk, released, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -109,11 +132,11 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
     public async ValueTask MakeRoomOnDiskAsync(long bytes, CancellationToken cancellationToken)
     {
         NoteDiskFull();
-        await ReserveAsync(bytes, cancellationToken).ConfigureAwait(false);
+        await ReserveAsync(bytes, 0, isOnDisk: true, CancellationToken.None, cancellationToken).ConfigureAwait(false);
         Release(bytes);
     }
 
-    private async Task WaitAsync(long bytes, int transfers, CancellationToken released, CancellationToken cancellationToken)
+    private async Task WaitAsync(long bytes, int transfers, bool isOnDisk, CancellationToken released, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
         while (true)
@@ -129,6 +152,12 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
                 return;
             }
 
+            if (_isOpen && !isOnDisk)
+            {
+                TakePastLimit(bytes, transfers);
+                return;
+            }
+
             if (!Relieve() && IsStill(changed) && EvictPatiently(bytes) == 0 && IsStill(changed))
             {
                 throw new ContentException(ContentErrorKind.NoSpace, Interlocked.Read(ref _limit) < MaxBytes
@@ -140,7 +169,7 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
             cancellationToken.ThrowIfCancellationRequested();
             if (released.IsCancellationRequested)
             {
-                TakePastLimit(bytes);
+                TakePastLimit(bytes, transfers);
                 return;
             }
         }
@@ -169,11 +198,14 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
 
     private void Pulse(int endedTransfers = 0)
     {
-        if (endedTransfers == 0 && Volatile.Read(ref _waiters) == 0)
+        if (endedTransfers != 0 || Volatile.Read(ref _waiters) != 0)
         {
-            return;
+            Wake(endedTransfers);
         }
+    }
 
+    private void Wake(int endedTransfers = 0)
+    {
         TaskCompletionSource changed;
         lock (_lock)
         {

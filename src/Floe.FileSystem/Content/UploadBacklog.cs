@@ -14,7 +14,7 @@ internal sealed class UploadBacklog(int most)
     private int _count;
     private bool _isOpen;
 
-    /// <summary>Set while a snapshot is taken: nobody is held up, the kernel with mapped pages neither, which would wait for uploads that stand still.</summary>
+    /// <summary>While set nobody is held up.</summary>
     public bool IsOpen
     {
         set

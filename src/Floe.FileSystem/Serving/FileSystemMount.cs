@@ -30,14 +30,17 @@ public sealed class FileSystemMount : IAsyncDisposable
     /// <summary>Whether the kernel reads files that are whole in the cache by itself (Linux 6.9, and the cache not on overlayfs).</summary>
     public bool MayPassThrough => _server.MayPassThrough;
 
-    /// <summary>Set while the processes that use the mount are being stopped for a snapshot: those that wait in fsync, or for room in the cache, are let go.</summary>
+    /// <summary>
+    /// Set while the processes that use the mount are being stopped for a snapshot: those that wait in fsync, or for room in the cache, are let go. So
+    /// is the kernel, which writes mapped pages for nobody who could be told from others.
+    /// </summary>
     public bool IsBeingFrozen
     {
         get => _server.ReleasesTraced;
         set
         {
             _server.ReleasesTraced = value;
-            Contents.Backlog.IsOpen = value;
+            Contents.TakesAll = value;
         }
     }
 

@@ -19,16 +19,35 @@ internal sealed class PendingRequests(TimeProvider time)
     private readonly ConcurrentDictionary<ulong, FuseRequest> _requests = new();
     private readonly Queue<ulong> _early = new();
     private readonly Lock _gate = new();
+    private volatile bool _releasesTraced;
 
     /// <summary>
     /// Whether requests that have a <see cref="FuseRequest.Released"/> end early when their caller is being stopped by a tracer: it cannot stop before
-    /// they are answered, and does not run a step further then.
+    /// they are answered, and does not run a step further then. Those of no process, such as the kernel's own writes of mapped pages, end early at
+    /// once: whoever is being stopped may wait for them.
     /// </summary>
-    public bool ReleasesTraced { get; set; }
+    public bool ReleasesTraced
+    {
+        get => _releasesTraced;
+        set
+        {
+            _releasesTraced = value;
+            foreach (var request in value ? _requests.Values.Where(r => r.Caller.Pid == 0) : [])
+            {
+                // What ends goes on where it is let go.
+                _ = Task.Run(() => Try(request.Release));
+            }
+        }
+    }
 
     public void Add(FuseRequest request)
     {
         _requests[request.Unique] = request;
+        if (request.Caller.Pid == 0 && ReleasesTraced)
+        {
+            _ = Task.Run(() => Try(request.Release));
+        }
+
         bool isInterrupted;
         lock (_gate)
         {

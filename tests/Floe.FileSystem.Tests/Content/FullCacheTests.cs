@@ -161,6 +161,38 @@ public sealed class FullCacheTests
         AssertSame(Bytes(1 << 20, seed: 2), fixture.Server.Read("closed"));
     }
 
+    /// <summary>The kernel writes mapped pages for nobody: it cannot be let go as a traced process is.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task WriteAsync_TaskIsBeingStopped_GoesPastTheLimit(bool waitsBefore)
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20 });
+        var full = await FillAsync(fixture, "full", 1 << 20);
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: true, canWrite: true);
+        var expected = new byte[Block];
+        if (waitsBefore)
+        {
+            // Something is on its way, and does not arrive.
+            fixture.Store.Space.BeginTransfer();
+            var writing = WriteAsync(content, expected, 0, Block);
+            Assert.False(writing.IsCompleted);
+            fixture.Store.TakesAll = true;
+            await writing.WaitAsync(s_limit, Token);
+            fixture.Store.Space.EndTransfer();
+        }
+        else
+        {
+            fixture.Store.TakesAll = true;
+            await WriteAsync(content, expected, 0, Block).WaitAsync(s_limit, Token);
+        }
+
+        fixture.Store.TakesAll = false;
+        await Assert.ThrowsAsync<ContentException>(() => full.WriteAsync(1 << 20, Bytes(Block), Token).AsTask().WaitAsync(s_limit, Token));
+        await CloseAsync(fixture, content, expected);
+    }
+
     [Fact]
     public async Task WriteAsync_OpenFileIsSyncedByAnotherWhileTheWriterWaitsForSpace_IsNoSpace()
     {

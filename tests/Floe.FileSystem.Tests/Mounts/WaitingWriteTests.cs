@@ -93,6 +93,48 @@ public sealed class WaitingWriteTests : IAsyncLifetime
         }
     }
 
+    /// <summary>What fills the cache cannot go up: nobody would have room, and the snapshot not what was written through the mapping.</summary>
+    [Fact]
+    public async Task SyncPages_CacheIsFullWhileTheTaskIsBeingStopped_TakesThePages()
+    {
+        var (full, written) = (_scratch["is-full"], _scratch["is-written"]);
+        var writing = PythonAsync($"""
+            import mmap, os, time
+            def step(name):
+                open(name, 'w').close()
+                while os.path.exists(name): time.sleep(0.01)
+
+            f = open('mapped', 'w+b')
+            f.truncate(1 << 20)
+            m = mmap.mmap(f.fileno(), 0)
+            others = [os.open(f'full{"{i}"}', os.O_WRONLY | os.O_CREAT) for i in range({FullFiles})]
+            for other in others: os.write(other, b'f' * {FullBytes})
+            step('{full}')
+            m[:] = b'm' * (1 << 20)
+            step('{written}')
+            """);
+        await UntilThereAsync(full, writing);
+        // Before: the kernel may write the pages at any time, and not again what has no room.
+        _mount.Mount.IsBeingFrozen = true;
+        File.Delete(full);
+        await UntilThereAsync(written, writing);
+        await _mount.Mount.SyncPagesAsync(Token).WaitAsync(TimeSpan.FromSeconds(20), Token);
+        _mount.Mount.IsBeingFrozen = false;
+        File.Delete(written);
+        await writing;
+        await _mount.UnmountAsync();
+        ContentEquals(Bucket.Content("mapped"), (byte)'m');
+    }
+
+    private static async Task UntilThereAsync(string path, Task running)
+    {
+        while (!File.Exists(path))
+        {
+            Assert.False(running.IsCompleted);
+            await Task.Delay(5, Token);
+        }
+    }
+
     private static void ContentEquals(byte[]? content, byte value)
     {
         Assert.Equal(1 << 20, content?.Length);
