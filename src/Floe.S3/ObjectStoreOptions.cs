@@ -44,6 +44,20 @@ public sealed record ObjectStoreOptions
     /// <summary>The longest pause between two tries; the first is about 100 ms and they double.</summary>
     public TimeSpan MaxBackoff { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>What every request that makes an object carries: PUT, copy and CreateMultipartUpload; not parts, which are encrypted as their upload says.</summary>
+    internal IEnumerable<(string Name, string Value)> EncryptionHeaders()
+    {
+        if (Encryption != ServerSideEncryption.BucketDefault)
+        {
+            yield return ("x-amz-server-side-encryption", Encryption == ServerSideEncryption.Kms ? "aws:kms" : "AES256");
+        }
+
+        if (KmsKeyId is { } keyId)
+        {
+            yield return ("x-amz-server-side-encryption-aws-kms-key-id", keyId);
+        }
+    }
+
     /// <summary>
     /// Reads the environment; the first variable set of each line wins:
     /// <code>

@@ -89,4 +89,23 @@ internal sealed class S3Answer(HttpResponseMessage response, ProgressWatch watch
             Array.Resize(ref buffer, (int)Math.Min((long)buffer.Length * 2, (long)maxBytes + 1));
         }
     }
+
+    /// <summary>
+    /// An object's bytes, checked by the CRC32C that comes with them (where the request said x-amz-checksum-mode); null when they are more than allowed.
+    /// </summary>
+    public async Task<byte[]?> ReadObjectAsync(int maxBytes)
+    {
+        if (ContentLength is null && response.Headers.TransferEncodingChunked != true)
+        {
+            // Where the connection's end is the body's, a break looks like the end.
+            throw new S3Fault("the answer does not say how long it is");
+        }
+
+        var content = await ReadAllAsync(maxBytes).ConfigureAwait(false);
+        // A composite checksum of a multipart upload ("…-3") says nothing about the bytes as a whole.
+        return content is null || Header("x-amz-checksum-crc32c") is not { } expected || expected.Contains('-', StringComparison.Ordinal)
+            || Crc32C.ToBase64(Crc32C.Compute(content)) == expected
+            ? content
+            : throw new S3Fault("the bytes do not match their checksum", code: "BadDigest");
+    }
 }

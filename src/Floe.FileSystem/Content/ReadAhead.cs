@@ -1,7 +1,7 @@
 namespace Floe.FileSystem.Content;
 
 /// <summary>
-/// Recognises readers that go through a file in order, several at once, and says how far ahead of each to fetch, from 1 MiB up to a limit: four
+/// Recognises readers that go through a file in order, several at once, and says how far ahead of each to fetch, from 1 MiB up to a limit: eight
 /// times as far every time that the reader has come on and had to wait, twice as far when it had not, and then only up to what most networks
 /// need: what is fetched too early has left the processor's caches when it is read. A reader that jumps starts again without any. Not synchronised.
 /// </summary>

@@ -23,8 +23,9 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
         var change = headers?.Invoke() ?? (inParts ? new ObjectHeaders { KeepsTags = true } : null);
         var written = change is null ? null : await HeadersAsync(source, change, cancellationToken).ConfigureAwait(false);
         ETag etag;
-        if (inParts && written!.KeepsTags)
+        if (written is { KeepsTags: true })
         {
+            // Parts have none to keep, and Ceph's gateway keeps none where it changes metadata.
             try
             {
                 var tags = await buckets.Open(source.Bucket).GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false);
@@ -76,6 +77,12 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
             var parts = new UploadedPart[count];
             await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = options.MaxParallelCopies, CancellationToken = cancellationToken }, async (i, _) =>
                 parts[i] = await bucket.CopyPartAsync(upload, i + 1, source, i * partBytes, Math.Min(partBytes, source.Size - (i * partBytes)), CancellationToken.None).ConfigureAwait(false)).ConfigureAwait(false);
+            // Not every service looks at the condition of a copied part: Ceph's gateway copies whatever is there.
+            if ((await buckets.Open(source.Bucket).HeadAsync(source.Key, cancellationToken).ConfigureAwait(false))?.ETag != source.ETag)
+            {
+                throw new ObjectStoreException(ObjectStoreErrorKind.PreconditionFailed, $"s3://{source.Bucket}/{source.Key}: it was replaced or removed while it was copied");
+            }
+
             return await bucket.CompleteUploadAsync(upload, parts, condition, CancellationToken.None).ConfigureAwait(false);
         }
         catch

@@ -52,8 +52,9 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
     {
         try
         {
-            return await client.SendAsync(new S3Request(HttpMethod.Get, Check(key), GetAction), async answer => new SmallObject(
-                await answer.ReadAllAsync(maxBytes).ConfigureAwait(false)
+            var request = new S3Request(HttpMethod.Get, Check(key), GetAction) { Headers = [("x-amz-checksum-mode", "ENABLED")] };
+            return await client.SendAsync(request, async answer => new SmallObject(
+                await answer.ReadObjectAsync(maxBytes).ConfigureAwait(false)
                     ?? throw Fail(ObjectStoreErrorKind.TooLarge, key, $"it has {answer.ContentLength} bytes, at most {maxBytes} are taken"),
                 S3ObjectStore.Need(answer.ETag),
                 answer.ServerTime), cancellationToken).ConfigureAwait(false);
@@ -101,7 +102,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
             [
                 .. SourceHeaders(source),
                 .. headers is null
-                    ? EncryptionHeaders()
+                    ? options.EncryptionHeaders()
                     : [("x-amz-metadata-directive", "REPLACE"), ("x-amz-tagging-directive", headers.KeepsTags ? "COPY" : "REPLACE"), .. HeadersOf(headers, writeId)],
                 .. S3ObjectStore.ConditionHeaders(condition),
             ],
@@ -187,22 +188,9 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
             yield return ("x-amz-tagging", string.Join('&', headers.Tags.Select(t => $"{SigV4.Encode(t.Key, keepSlash: false)}={SigV4.Encode(t.Value, keepSlash: false)}")));
         }
 
-        foreach (var header in EncryptionHeaders())
+        foreach (var header in options.EncryptionHeaders())
         {
             yield return header;
-        }
-    }
-
-    private IEnumerable<(string, string)> EncryptionHeaders()
-    {
-        if (options.Encryption != ServerSideEncryption.BucketDefault)
-        {
-            yield return ("x-amz-server-side-encryption", options.Encryption == ServerSideEncryption.Kms ? "aws:kms" : "AES256");
-        }
-
-        if (options.KmsKeyId is { } keyId)
-        {
-            yield return ("x-amz-server-side-encryption-aws-kms-key-id", keyId);
         }
     }
 

@@ -33,6 +33,19 @@ public sealed class ReadingTests
     }
 
     [Fact]
+    public async Task ReadAsync_InOrder_AsksForLargerRangesAsItGoesOn()
+    {
+        await using var fixture = await StartAsync();
+        var content = await fixture.OpenAsync("a", Bytes(60_000_000), Token);
+        await ReadAllAsync(content, Token);
+        var counts = fixture.Server.Calls.Where(c => c.Method == "GET").Select(c => c.Headers["Range"]["bytes=".Length..].Split('-'))
+            .Select(ends => long.Parse(ends[1]) - long.Parse(ends[0]) + 1).ToList();
+        Assert.InRange(counts[0], 1, 1 << 20);
+        Assert.InRange(counts.Max(), 4 << 20, 8 << 20);
+        Assert.True(counts.IndexOf(counts.Max()) > 1);
+    }
+
+    [Fact]
     public async Task ReadAsync_AtRandom_FetchesBlocksOnly()
     {
         await using var fixture = await StartAsync();
@@ -97,6 +110,9 @@ public sealed class ReadingTests
     [InlineData(S3DoubleFaultKind.ResetInAnswer, 0)]
     [InlineData(S3DoubleFaultKind.ResetInAnswer, 100_001)]
     [InlineData(S3DoubleFaultKind.WrongContentRange, 0)]
+    [InlineData(S3DoubleFaultKind.ShortAnswer, 100_001)]
+    [InlineData(S3DoubleFaultKind.EndsEarly, 0)]
+    [InlineData(S3DoubleFaultKind.EndsEarly, 100_001)]
     public async Task ReadAsync_FaultsThatPass_GivesTheObject(S3DoubleFaultKind kind, int afterBytes)
     {
         await using var fixture = await StartAsync();

@@ -35,6 +35,20 @@ public sealed class SharedCacheTests
     }
 
     [Fact]
+    public async Task Open_NoLimit_IsFourFifthsOfWhatIsFreeThere()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var buckets = server.OpenBuckets();
+        using var folder = new ScratchFolder();
+        await using var store = new ContentStore(buckets, new ContentStoreOptions { CacheFolder = folder["cache"] });
+        // Others use the disk meanwhile.
+        var free = (double)new DriveInfo(folder["cache"]).AvailableFreeSpace;
+        Assert.InRange(store.Space.MaxBytes / free, 0.77, 0.83);
+        await using var limited = new ContentStore(buckets, new ContentStoreOptions { CacheFolder = folder["cache"], MaxCacheBytes = 24 << 20 });
+        Assert.Equal(24 << 20, limited.Space.MaxBytes);
+    }
+
+    [Fact]
     public async Task Open_FolderOfADeadProcess_IsRemovedAndKeptBytesStay()
     {
         await using var server = await S3Double.StartAsync();

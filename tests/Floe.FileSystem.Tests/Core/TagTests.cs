@@ -39,9 +39,12 @@ public sealed class TagTests : CoreTests
         Assert.Equal("data", Kind("d3/"));
     }
 
-    [Fact]
-    public async Task Rename_ChangedAttributesAndNoRule_KeepsTheObjectsOwnTags()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Rename_ChangedAttributesAndNoRule_KeepsTheObjectsOwnTags(bool copiesAsAws)
     {
+        Bucket.CopiesAsAws = copiesAsAws;
         Bucket.Put("a", "text", new ObjectHeaders { Tags = [new("theirs", "kept")] });
         await Tree.ChangeAsync("a", new FuseSetAttributes { Mode = 0x1C0 });
         await Tree.RenameAsync("a", "b");

@@ -8,7 +8,7 @@ namespace Floe.FileSystem.Tests.Model;
 internal sealed class CoreTree(Tree tree) : ITree
 {
     private const uint O_CREAT = Interop.O_CREAT;
-    private readonly Dictionary<int, (ulong Handle, ulong Node)> _open = [];
+    private readonly Dictionary<int, (ulong Handle, ulong Node, bool Appends)> _open = [];
 
     public Task<int> OpenAsync(int slot, string path, uint flags, uint mode) => Try(async () =>
     {
@@ -25,7 +25,7 @@ internal sealed class CoreTree(Tree tree) : ITree
                 throw new InvalidOperationException("the test opens no folders");
             }
 
-            _open[slot] = ((await tree.Files.OpenAsync(entry.NodeId, flags, default)).Handle, entry.NodeId);
+            _open[slot] = ((await tree.Files.OpenAsync(entry.NodeId, flags, default)).Handle, entry.NodeId, (flags & Interop.O_APPEND) != 0);
             return;
         }
 
@@ -42,7 +42,7 @@ internal sealed class CoreTree(Tree tree) : ITree
             tree.Files.Forget(folder.NodeId, 1);
         }
 
-        _open[slot] = (opened.Handle, made.NodeId);
+        _open[slot] = (opened.Handle, made.NodeId, (flags & Interop.O_APPEND) != 0);
     });
 
     public Task<int> CloseAsync(int slot) => Try(() =>
@@ -57,14 +57,20 @@ internal sealed class CoreTree(Tree tree) : ITree
         return Task.CompletedTask;
     });
 
-    public Task<int> WriteAsync(int slot, long offset, byte[] data) => Try(() => tree.Files.WriteAsync(_open[slot].Handle, offset, data, killsPrivileges: false, default).AsTask());
+    public Task<int> WriteAsync(int slot, long offset, byte[] data) => Try(async () =>
+    {
+        var (handle, node, appends) = _open[slot];
+        // As the kernel does it.
+        var at = appends ? (long)(await tree.Files.GetAttributesAsync(node, default)).Attributes.Size : offset;
+        await tree.Files.WriteAsync(handle, at, data, killsPrivileges: false, default);
+    });
 
     public Task<int> TruncateAsync(int slot, long size) => Try(() =>
         tree.Files.SetAttributesAsync(_open[slot].Node, new FuseSetAttributes { Size = (ulong)size, Handle = _open[slot].Handle }, Tree.Caller, default).AsTask());
 
     public async Task<string> ReadAsync(int slot)
     {
-        var (handle, node) = _open[slot];
+        var (handle, node, _) = _open[slot];
         var stat = (await tree.Files.GetAttributesAsync(node, default)).Attributes;
         var buffer = Contents.Rent();
         try
@@ -94,14 +100,37 @@ internal sealed class CoreTree(Tree tree) : ITree
 
     public Task<int> ChangeModeAsync(string path, uint mode) => Try(() => tree.ChangeAsync(path, new FuseSetAttributes { Mode = mode }));
 
-    public async Task<string> DescribeAsync(bool withModes)
+    public Task<int> ChangeOwnerAsync(string path, uint uid, uint gid) => Try(() => tree.ChangeAsync(path, new FuseSetAttributes { Uid = uid, Gid = gid }));
+
+    public Task<int> SetTimesAsync(string path, long seconds, uint nanos)
+    {
+        var time = new FuseTime(new UnixTime(seconds, nanos));
+        return Try(() => tree.ChangeAsync(path, new FuseSetAttributes { ATime = time, MTime = time }));
+    }
+
+    public Task<int> TruncateAsync(string path, long size) => Try(async () =>
+    {
+        if ((await tree.StatAsync(path)).Mode is var mode && (mode & Interop.S_IFMT) == Interop.S_IFDIR)
+        {
+            throw new FuseException(Errno.EISDIR, path);
+        }
+
+        await tree.ChangeAsync(path, new FuseSetAttributes { Size = (ulong)size });
+    });
+
+    public async Task<string> AttributesAsync(string path) => Describe(await tree.StatAsync(path));
+
+    public async Task<string> DescribeAsync(bool withAttributes)
     {
         var lines = new List<string>();
-        await DescribeAsync("", withModes, lines);
+        await DescribeAsync("", withAttributes, lines);
         return string.Join('\n', lines.Order(StringComparer.Ordinal));
     }
 
-    private async Task DescribeAsync(string path, bool withModes, List<string> lines)
+    private static string Describe(FuseAttributes stat) =>
+        Contents.DescribeAttributes(stat.Mode, stat.Uid, stat.Gid, stat.MTime.Seconds, stat.MTime.Nanos);
+
+    private async Task DescribeAsync(string path, bool withAttributes, List<string> lines)
     {
         foreach (var (piece, listed) in await tree.ListAsync(path, entriesPerCall: 3))
         {
@@ -112,12 +141,12 @@ internal sealed class CoreTree(Tree tree) : ITree
                 lines.Add($"{name} is listed as {listed:X} and is {stat.Mode & Interop.S_IFMT:X}");
             }
 
-            var mode = withModes ? $" {Convert.ToString((int)(stat.Mode & 0xFFF), 8)}" : "";
+            var attributes = withAttributes ? " " + Describe(stat) : "";
             switch (listed)
             {
                 case Interop.S_IFDIR:
-                    lines.Add($"{name}/{mode}");
-                    await DescribeAsync(name, withModes, lines);
+                    lines.Add($"{name}/{attributes}");
+                    await DescribeAsync(name, withAttributes, lines);
                     break;
                 case Interop.S_IFLNK:
                     lines.Add($"{name} -> {await tree.ReadLinkAsync(name)}");
@@ -127,7 +156,7 @@ internal sealed class CoreTree(Tree tree) : ITree
                     var buffer = Contents.Rent();
                     var read = await tree.ReadAsync(handle, buffer);
                     tree.Files.Release(handle);
-                    lines.Add($"{name} {Contents.Describe(buffer.AsSpan(0, read))}{mode}");
+                    lines.Add($"{name} {Contents.Describe(buffer.AsSpan(0, read))}{attributes}");
                     Contents.Return(buffer);
                     break;
             }

@@ -27,6 +27,18 @@ internal interface ITree
 
     Task<int> ChangeModeAsync(string path, uint mode);
 
+    Task<int> ChangeOwnerAsync(string path, uint uid, uint gid);
+
+    /// <summary>Sets both times, in seconds and nanoseconds since 1970.</summary>
+    Task<int> SetTimesAsync(string path, long seconds, uint nanos);
+
+    /// <summary>Of the name, without opening it.</summary>
+    Task<int> TruncateAsync(string path, long size);
+
+    /// <summary>Mode, owner, group and modification time of a name that is there; a time that nobody set is "now".</summary>
+    Task<string> AttributesAsync(string path);
+
     /// <summary>Every name below the root with type, length and a hash of the content, or a link's target; sorted.</summary>
-    Task<string> DescribeAsync(bool withModes);
+    /// <param name="withAttributes">And as <see cref="AttributesAsync"/> tells them.</param>
+    Task<string> DescribeAsync(bool withAttributes);
 }

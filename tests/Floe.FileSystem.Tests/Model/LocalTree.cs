@@ -5,7 +5,7 @@ using Floe.Linux;
 namespace Floe.FileSystem.Tests.Model;
 
 /// <summary>A folder of the machine, by system calls: the model, or a mount under test, whose calls run on threads of their own, never on the pool's.</summary>
-internal sealed unsafe class LocalTree(string root, bool isMount) : ITree, IDisposable
+internal sealed unsafe partial class LocalTree(string root, bool isMount) : ITree, IDisposable
 {
     private readonly Dictionary<int, int> _open = [];
 
@@ -94,10 +94,38 @@ internal sealed unsafe class LocalTree(string root, bool isMount) : ITree, IDisp
         }
     });
 
-    public Task<string> DescribeAsync(bool withModes) => Run(() =>
+    public Task<int> ChangeOwnerAsync(string path, uint uid, uint gid) => Run(() =>
+    {
+        fixed (byte* name = Bytes(path))
+        {
+            return Errno0(Interop.fchownat(Interop.AT_FDCWD, name, uid, gid, 0));
+        }
+    });
+
+    public Task<int> SetTimesAsync(string path, long seconds, uint nanos) => Run(() =>
+    {
+        var time = new Interop.Timespec { tv_sec = seconds, tv_nsec = nanos };
+        var times = stackalloc Interop.Timespec[] { time, time };
+        fixed (byte* name = Bytes(path))
+        {
+            return Errno0(Interop.utimensat(Interop.AT_FDCWD, name, times, 0));
+        }
+    });
+
+    public Task<int> TruncateAsync(string path, long size) => Run(() =>
+    {
+        fixed (byte* name = Bytes(path))
+        {
+            return Errno0(truncate(name, size));
+        }
+    });
+
+    public Task<string> AttributesAsync(string path) => Run(() => Attributes(path));
+
+    public Task<string> DescribeAsync(bool withAttributes) => Run(() =>
     {
         var lines = new List<string>();
-        Describe(new DirectoryInfo(root), "", withModes, lines);
+        Describe(new DirectoryInfo(root), "", withAttributes, lines);
         return string.Join('\n', lines.Order(StringComparer.Ordinal));
     });
 
@@ -116,24 +144,40 @@ internal sealed unsafe class LocalTree(string root, bool isMount) : ITree, IDisp
 
     private Task<T> Run<T>(Func<T> action) => isMount ? Apart(action) : Task.FromResult(action());
 
-    private static void Describe(DirectoryInfo folder, string path, bool withModes, List<string> lines)
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int truncate(byte* path, long length);
+
+    private string Attributes(string path)
+    {
+        Interop.StatxBuffer stat;
+        fixed (byte* name = Bytes(path))
+        {
+            return Interop.statx(Interop.AT_FDCWD, name, Interop.AT_SYMLINK_NOFOLLOW, Interop.STATX_BASIC_STATS, &stat) < 0
+                ? throw LinuxException.Last("statx")
+                : Contents.DescribeAttributes(stat.stx_mode, stat.stx_uid, stat.stx_gid, stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+        }
+    }
+
+    private void Describe(DirectoryInfo folder, string path, bool withAttributes, List<string> lines)
     {
         foreach (var entry in folder.EnumerateFileSystemInfos())
         {
             var name = path + entry.Name;
-            var mode = withModes && entry.LinkTarget is null ? $" {Convert.ToString((int)entry.UnixFileMode, 8)}" : "";
             if (entry.LinkTarget is { } target)
             {
                 lines.Add($"{name} -> {target}");
+                continue;
             }
-            else if (entry is DirectoryInfo below)
+
+            var attributes = withAttributes ? " " + Attributes(name) : "";
+            if (entry is DirectoryInfo below)
             {
-                lines.Add($"{name}/{mode}");
-                Describe(below, name + "/", withModes, lines);
+                lines.Add($"{name}/{attributes}");
+                Describe(below, name + "/", withAttributes, lines);
             }
             else
             {
-                lines.Add($"{name} {Contents.Describe(File.ReadAllBytes(entry.FullName))}{mode}");
+                lines.Add($"{name} {Contents.Describe(File.ReadAllBytes(entry.FullName))}{attributes}");
             }
         }
     }

@@ -20,14 +20,14 @@ internal sealed class RandomSteps(int seed)
     /// <summary>What was done last, a line each.</summary>
     public string Last => $"after:\n{string.Join('\n', _log.TakeLast(40))}";
 
-    public async Task RunAsync(ITree model, ITree subject, int steps, bool withModes)
+    public async Task RunAsync(ITree model, ITree subject, int steps)
     {
         for (var step = 0; step < steps; step++)
         {
             var action = Choose();
             var (expected, actual) = (await action(model), await action(subject));
             Assert(expected, actual, step, "the result");
-            Assert(await model.DescribeAsync(withModes), await subject.DescribeAsync(withModes), step, "the tree");
+            Assert(await model.DescribeAsync(withAttributes: true), await subject.DescribeAsync(withAttributes: true), step, "the tree");
         }
     }
 
@@ -43,6 +43,45 @@ internal sealed class RandomSteps(int seed)
         }
     }
 
+    /// <summary>
+    /// Writes to every file and changes its attributes while it is open: they go up with it, so a later mount has them. Gives the files' paths.
+    /// </summary>
+    public async Task<IReadOnlyList<string>> WriteAllWithAttributesAsync(ITree model, ITree subject)
+    {
+        string[] files = [.. (await model.DescribeAsync(withAttributes: false)).Split('\n')
+            .Where(l => l.Length > 0 && !l.EndsWith('/') && !l.Contains(" -> ", StringComparison.Ordinal)).Select(l => l.Split(' ')[0])];
+        foreach (var file in files)
+        {
+            var (mode, owner) = (Mode(), Owner());
+            List<Func<ITree, Task<string>>> actions = [Open(0, file, 2), Do($"write {file}", t => t.WriteAsync(0, 1, [(byte)mode])), ChangeMode(file, mode), ChangeOwner(file, owner)];
+            if (_random.Next(2) == 0)
+            {
+                actions.Add(SetTimes(file));
+            }
+
+            actions.Add(Do("close 0", t => t.CloseAsync(0)));
+            foreach (var action in actions)
+            {
+                Assert(await action(model), await action(subject), -1, $"the last change of {file}");
+            }
+        }
+
+        _isOpen[0] = false;
+        return files;
+    }
+
+    /// <summary>What a later mount has of the files whose attributes went up with them, and of the whole tree.</summary>
+    public async Task AssertRemountAsync(ITree model, ITree after, IReadOnlyList<string> files)
+    {
+        // Before a listing: what is listed shows its attributes a second later.
+        foreach (var file in files)
+        {
+            Assert(await model.AttributesAsync(file), await after.AttributesAsync(file), -1, $"{file} after a remount");
+        }
+
+        Assert(await model.DescribeAsync(withAttributes: false), await after.DescribeAsync(withAttributes: false), -1, "the tree after a remount");
+    }
+
     public void Assert(string expected, string actual, int step, string what)
     {
         if (expected != actual)
@@ -56,7 +95,7 @@ internal sealed class RandomSteps(int seed)
     {
         var open = Enumerable.Range(0, Slots).Where(s => _isOpen[s]).ToList();
         var free = Enumerable.Range(0, Slots).Where(s => !_isOpen[s]).ToList();
-        switch (_random.Next(14))
+        switch (_random.Next(18))
         {
             case 0 or 1 when free.Count > 0:
                 return Open(free[0], Path(), Flags());
@@ -89,12 +128,34 @@ internal sealed class RandomSteps(int seed)
                 var isLink = _random.Next(4) == 0;
                 var (from, to) = isLink ? (LinkPath(), LinkPath()) : (Path(), Path());
                 return Do($"rename {from} {to}", t => t.RenameAsync(from, to));
+            case 13:
+                return ChangeOwner(Path(), Owner());
+            case 14 or 15:
+                return SetTimes(Path());
+            case 16:
+                var cut = Path();
+                long length = _random.Next(MaxOffset);
+                return Do($"truncate {cut} {length}", t => t.TruncateAsync(cut, length));
             default:
-                var changed = Path();
-                var mode = (uint)_random.Next(0x200) | 0x180;
-                return Do($"chmod {changed} {Convert.ToString(mode, 8)}", t => t.ChangeModeAsync(changed, mode | 0x40));
+                return ChangeMode(Path(), Mode());
         }
     }
+
+    private Func<ITree, Task<string>> ChangeMode(string path, uint mode) =>
+        Do($"chmod {path} {Convert.ToString(mode, 8)}", t => t.ChangeModeAsync(path, mode));
+
+    private Func<ITree, Task<string>> ChangeOwner(string path, (uint Uid, uint Gid) owner) =>
+        Do($"chown {path} {owner.Uid}:{owner.Gid}", t => t.ChangeOwnerAsync(path, owner.Uid, owner.Gid));
+
+    private Func<ITree, Task<string>> SetTimes(string path)
+    {
+        var (seconds, nanos) = (_random.Next(1_000_000), (uint)_random.Next(1_000_000_000));
+        return Do($"utimens {path} {seconds}.{nanos:d9}", t => t.SetTimesAsync(path, seconds, nanos));
+    }
+
+    private uint Mode() => (uint)_random.Next(0x200) | 0x1C0;
+
+    private (uint Uid, uint Gid) Owner() => ((uint)_random.Next(3), (uint)_random.Next(3));
 
     private Func<ITree, Task<string>> Open(int slot, string path, uint flags)
     {
@@ -141,11 +202,12 @@ internal sealed class RandomSteps(int seed)
     }
 
     /// <summary>Always with O_CREAT or for writing, so that a folder under the name is an error everywhere.</summary>
-    private uint Flags() => (uint)(_random.Next(5) switch
+    private uint Flags() => (uint)(_random.Next(6) switch
     {
         0 => Interop.O_CREAT | Interop.O_EXCL | 2,
         1 => Interop.O_CREAT | Interop.O_TRUNC | 1,
         2 => 2,
+        3 => Interop.O_CREAT | Interop.O_APPEND | 2,
         _ => Interop.O_CREAT | 2,
     });
 

@@ -19,6 +19,8 @@ public sealed class FaultTests
     [InlineData(S3DoubleFaultKind.StallInAnswer, 50_000)]
     [InlineData(S3DoubleFaultKind.SlowAnswer, 0)]
     [InlineData(S3DoubleFaultKind.WrongContentRange, 0)]
+    [InlineData(S3DoubleFaultKind.ShortAnswer, 50_000)]
+    [InlineData(S3DoubleFaultKind.EndsEarly, 50_000)]
     [InlineData(S3DoubleFaultKind.CorruptRequest, 0)]
     [InlineData(S3DoubleFaultKind.Garbage, 0)]
     public async Task Files_FaultsOfEveryKind_AreReadAndWrittenAsTheyAre(S3DoubleFaultKind kind, int afterBytes)

@@ -25,16 +25,18 @@ public sealed class MountModelTests
         var buckets = new MemoryBuckets(Tree.Bucket);
         using var model = new LocalTree(scratch.Folder("model"), isMount: false);
         var steps = new RandomSteps(seed);
+        IReadOnlyList<string> files;
         await using (var mount = TestMount.Start(scratch, buckets))
         {
             using var subject = new LocalTree(mount.Path, isMount: true);
-            await steps.RunAsync(model, subject, 25, withModes: true);
+            await steps.RunAsync(model, subject, 25);
             await steps.CloseAllAsync(model, subject);
+            files = await steps.WriteAllWithAttributesAsync(model, subject);
             await mount.UnmountAsync();
         }
 
         await using var again = TestMount.Start(scratch, buckets);
         using var after = new LocalTree(again.Path, isMount: true);
-        steps.Assert(await model.DescribeAsync(withModes: false), await after.DescribeAsync(withModes: false), -1, "the tree after a remount");
+        await steps.AssertRemountAsync(model, after, files);
     }
 }

@@ -83,6 +83,25 @@ public sealed class MountVerbTests
         Assert.Equal("1024", (await File.ReadAllTextAsync($"/sys/class/bdi/{device}/read_ahead_kb", Token)).Trim());
     }
 
+    /// <summary>What is written stays in the cache as far as its limit goes. Three seconds.</summary>
+    [Theory]
+    [InlineData("16M", 1, 17 << 20)]
+    [InlineData(null, 40_000_000, 42_000_000)]
+    public async Task Mount_CacheSizeByVariable_IsTheLimitOfTheCacheFolder(string? size, long least, long most)
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var machine = await Machine.CreateAsync(new() { Kind = MachineKind.Host }, Token);
+        var environment = new Dictionary<string, string>(Environment(server));
+        if (size is not null)
+        {
+            environment["FUSION_CACHE_SIZE"] = size;
+        }
+
+        await MountingMachine.StartAsync(machine, environment, $"s3://{S3Double.Bucket}/run");
+        var used = await ShellAsync(machine, server, $"head -c 40000000 /dev/urandom > {Folder}/big; sync {Folder}/big; du -s --block-size=1 /cache | cut -f1");
+        Assert.InRange(long.Parse(used, System.Globalization.CultureInfo.InvariantCulture), least, most);
+    }
+
     [Fact]
     public async Task Mount_AllBuckets_KeysAreBelowS3()
     {

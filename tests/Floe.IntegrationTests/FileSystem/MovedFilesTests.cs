@@ -126,7 +126,10 @@ public sealed class MovedFilesTests
         var run = await fleet.RunScriptAsync(a, script);
         await UntilPrintedAsync(run, "half");
         await UntilAsync(run, () => fleet.Server.OpenPartCount >= 5, "parts");
+        var before = fleet.Server.BytesReceived;
         await fleet.TakeAwayAsync(a, run);
+        // What had not gone up, 3 MB, and the image of a small shell.
+        Assert.InRange(fleet.Server.BytesReceived - before, 1, 12_000_000);
         Assert.Equal(1, fleet.Server.OpenUploadCount);
         var (parts, received) = (Parts(fleet), fleet.Server.BytesReceived);
         var b = await fleet.MachineAsync("machine-b");
@@ -212,7 +215,8 @@ public sealed class MovedFilesTests
     public async Task Run_CommandRunTreeMovedTwice_LogsAreWhole()
     {
         await using var fleet = await StartAsync();
-        // The shape of Nextflow's wrapper: background subshell, tees on swapped descriptors, everything on the mount.
+        // The shape of Nextflow's wrapper: background subshell, tees on swapped descriptors, everything on the mount; one of them appends.
+        fleet.Server.Write("work/.command.err", "of an attempt before\n"u8.ToArray());
         fleet.Server.Write("work/.command.sh", Encoding.UTF8.GetBytes("""
             for i in $(seq 1 60); do
               echo "out $i"; echo "err $i" >&2; echo "$i" >> result.txt; sleep 0.1
@@ -222,7 +226,7 @@ public sealed class MovedFilesTests
             touch .command.begin
             nxf_launch() { /bin/bash -ue .command.sh; }
             set +e
-            (set -o pipefail; (nxf_launch | tee .command.out) 3>&1 1>&2 2>&3 | tee .command.err) 3>&1 1>&2 2>&3 &
+            (set -o pipefail; (nxf_launch | tee .command.out) 3>&1 1>&2 2>&3 | tee -a .command.err) 3>&1 1>&2 2>&3 &
             pid=$!
             wait $pid || nxf_main_ret=$?
             echo ${nxf_main_ret:-0} > .exitcode
@@ -247,7 +251,7 @@ public sealed class MovedFilesTests
         Assert.True(ended.Errors.Contains("Restored snapshot", StringComparison.Ordinal), ended.Errors);
         Assert.Equal("0\n", fleet.Text(".exitcode"));
         Assert.Equal(string.Concat(Enumerable.Range(1, 60).Select(i => $"out {i}\n")), fleet.Text(".command.out"));
-        Assert.Equal(string.Concat(Enumerable.Range(1, 60).Select(i => $"err {i}\n")), fleet.Text(".command.err"));
+        Assert.Equal("of an attempt before\n" + string.Concat(Enumerable.Range(1, 60).Select(i => $"err {i}\n")), fleet.Text(".command.err"));
         Assert.Equal(string.Concat(Enumerable.Range(1, 60).Select(i => $"{i}\n")), fleet.Text("result.txt"));
     }
 

@@ -6,7 +6,8 @@ using Xunit;
 namespace Floe.IntegrationTests.FileSystem;
 
 /// <summary>A mount of a real S3 gateway of another project: conditional writes, copies of parts, listings and tags as others make them.</summary>
-public sealed class RealGatewayMountTests(RadosGatewayFixture gateway) : IClassFixture<RadosGatewayFixture>
+[Collection(nameof(RadosGatewayFixture))]
+public sealed class RealGatewayMountTests(RadosGatewayFixture gateway)
 {
     [Fact]
     public async Task Tree_MadeChangedAndMountedAnew_IsThatOfALocalFolder()
@@ -42,6 +43,7 @@ public sealed class RealGatewayMountTests(RadosGatewayFixture gateway) : IClassF
             // A change of a large object of the bucket: untouched parts are copied within the service.
             await ShellAsync("for d in /tmp/local /data; do printf CHANGED | dd of=\"$d/a/ü and more/copy\" bs=1 seek=10 conv=notrunc status=none; done");
             await CompareAsync();
+            await AssertTagsAsync(root);
             await ShellAsync("rm -r /data/a /data/z /data/empty; test -z \"$(ls -A /data)\"");
         });
 
@@ -52,6 +54,23 @@ public sealed class RealGatewayMountTests(RadosGatewayFixture gateway) : IClassF
             await ShellAsync("umount /data");
             var ended = await mount.WaitAsync(TestContext.Current.CancellationToken);
             Assert.True(ended.Status.ShellCode == 0, ended.Errors);
+        }
+
+        // What FUSION_TAGS asks for, on a small object, one of parts, a renamed one, a changed one, a folder and a link; and as the kernel shows it.
+        async Task AssertTagsAsync(string root)
+        {
+            await ShellAsync("sync -f /data/z; sync \"/data/a/ü and more/copy\"");
+            await using var buckets = gateway.Server.OpenBuckets();
+            foreach (var (name, kind) in ((string, string)[])[
+                ("z/t.log", "log"), ("a/small", "data"), ("a/ü and more/copy", "data"), ("z/c/n1", "data"), ("z/moved", "data"), ("z/", "data"), ("z/link", "data")])
+            {
+                var tags = await buckets.Open(RealS3Server.Bucket).GetTagsAsync($"{root[(5 + RealS3Server.Bucket.Length + 1)..]}/{name}", TestContext.Current.CancellationToken);
+                Assert.Equal((name, new("kind", kind)), (name, Assert.Single(tags)));
+            }
+
+            Assert.Equal(
+                "b'log' b'data'\n",
+                await ShellAsync("python3 -c 'import os; print(*(os.getxattr(f, \"user.s3.tag.kind\") for f in (\"/data/z/t.log\", \"/data/a/ü and more/copy\")))'"));
         }
 
         Task<string> ShellAsync(string script) => MountingMachine.ShellAsync(machine, environment, script);

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Floe.IntegrationTests.S3;
 
-/// <summary>One server for all tests of a class.</summary>
+/// <summary>One server for all tests that ask for it.</summary>
 public sealed class MotoFixture : IAsyncLifetime
 {
     public MotoServer Server { get; private set; } = null!;
@@ -24,12 +24,20 @@ public sealed class RadosGatewayFixture : IAsyncLifetime
     public ValueTask DisposeAsync() => Server is null ? ValueTask.CompletedTask : Server.DisposeAsync();
 }
 
-public sealed class MotoContractTests(MotoFixture moto) : ObjectStoreContract, IClassFixture<MotoFixture>
+[CollectionDefinition(nameof(MotoFixture))]
+public sealed class OnMoto : ICollectionFixture<MotoFixture>;
+
+[CollectionDefinition(nameof(RadosGatewayFixture))]
+public sealed class OnRadosGateway : ICollectionFixture<RadosGatewayFixture>;
+
+[Collection(nameof(MotoFixture))]
+public sealed class MotoContractTests(MotoFixture moto) : ObjectStoreContract
 {
     protected override ValueTask<IMultipartStore> OpenAsync() => ValueTask.FromResult(moto.Server.Open($"t/{Guid.NewGuid():N}"));
 }
 
-public sealed class RadosGatewayContractTests(RadosGatewayFixture gateway) : ObjectStoreContract, IClassFixture<RadosGatewayFixture>
+[Collection(nameof(RadosGatewayFixture))]
+public sealed class RadosGatewayContractTests(RadosGatewayFixture gateway) : ObjectStoreContract
 {
     protected override ValueTask<IMultipartStore> OpenAsync() => ValueTask.FromResult(gateway.Server.Open($"t/{Guid.NewGuid():N}"));
 

@@ -6,7 +6,8 @@ using Xunit;
 namespace Floe.IntegrationTests.Workloads;
 
 /// <summary>Some workloads through a real S3 gateway of another project.</summary>
-public sealed class RealGatewayWorkloadTests(RadosGatewayFixture gateway) : IClassFixture<RadosGatewayFixture>
+[Collection(nameof(RadosGatewayFixture))]
+public sealed class RealGatewayWorkloadTests(RadosGatewayFixture gateway)
 {
     [Theory]
     [InlineData("python-multiprocessing")]

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Floe.Linux.Processes;
 using Floe.S3;
+using Floe.S3.Buckets;
 using Microsoft.Win32.SafeHandles;
 
 namespace Floe.Testing.S3;
@@ -40,6 +41,21 @@ public abstract class RealS3Server : IAsyncDisposable
         StoreUrl.TryParse($"s3://{bucket}/{prefix}", out var error) ?? throw new ArgumentException(error, nameof(prefix)),
         new ObjectStoreOptions { Endpoint = Endpoint, MaxAttempts = 4 },
         credentials: new FixedCredentials(keys ?? Keys));
+
+    /// <summary>All buckets of the server.</summary>
+    public IBucketService OpenBuckets(Func<ObjectStoreOptions, ObjectStoreOptions>? change = null)
+    {
+        var options = new ObjectStoreOptions { Endpoint = Endpoint, MaxAttempts = 4 };
+        return BucketServices.Open(change?.Invoke(options) ?? options, credentials: new FixedCredentials(Keys));
+    }
+
+    /// <summary>A header of the answer to HEAD of an object in the server's bucket, whose key needs no encoding; null where it has none.</summary>
+    public async Task<string?> HeaderAsync(string key, string name, CancellationToken cancellationToken)
+    {
+        using var client = new HttpClient();
+        using var answer = await client.SendAsync(Signed(HttpMethod.Head, $"/{Bucket}/{key}"), cancellationToken);
+        return answer.EnsureSuccessStatusCode().Headers.TryGetValues(name, out var values) ? string.Join(',', values) : null;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -108,13 +124,10 @@ public abstract class RealS3Server : IAsyncDisposable
 
     private async Task CreateBucketAsync(CancellationToken cancellationToken)
     {
-        var (path, authority) = ($"/{Bucket}", Endpoint.Authority);
         using var client = new HttpClient();
         for (var attempt = 1; ; attempt++)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Put, new Uri(Endpoint, path));
-            new SigV4().Sign(request, authority, path, "", SigV4.EmptyPayload, Keys, "us-east-1", TimeProvider.System.GetUtcNow());
-            using var answer = await client.SendAsync(request, cancellationToken);
+            using var answer = await client.SendAsync(Signed(HttpMethod.Put, $"/{Bucket}"), cancellationToken);
             if (answer.IsSuccessStatusCode)
             {
                 return;
@@ -128,6 +141,13 @@ public abstract class RealS3Server : IAsyncDisposable
 
             await Task.Delay(250, cancellationToken);
         }
+    }
+
+    private HttpRequestMessage Signed(HttpMethod method, string path)
+    {
+        var request = new HttpRequestMessage(method, new Uri(Endpoint, path));
+        new SigV4().Sign(request, Endpoint.Authority, path, "", SigV4.EmptyPayload, Keys, "us-east-1", TimeProvider.System.GetUtcNow());
+        return request;
     }
 
     private static int FreePort()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 
@@ -34,24 +35,32 @@ internal sealed record S3DoubleAnswer(int Status)
     public async Task WriteAsync(HttpContext context, S3DoubleFault? fault, CancellationToken disposed, S3DoublePace? pace = null)
     {
         var response = context.Response;
+        var limit = Limit(fault);
         response.StatusCode = Status;
         foreach (var (name, value) in Headers)
         {
             response.Headers[name] = (name, fault?.Kind) switch
             {
                 ("Content-Range", S3DoubleFaultKind.WrongContentRange) => "bytes 1" + value["bytes ".Length..],
+                ("Content-Range", S3DoubleFaultKind.ShortAnswer) => Shorter(value, limit),
                 ("ETag", S3DoubleFaultKind.WrongETag) => "\"of-another-version\"",
                 _ => value,
             };
         }
 
-        response.ContentLength = HeadLength ?? (Status is 204 or 304 ? null : Length);
+        response.ContentLength = HeadLength ?? (Status is 204 or 304 ? null : fault?.Kind == S3DoubleFaultKind.ShortAnswer ? limit : Length);
         if (Length == 0 || HeadLength is not null)
         {
             return;
         }
 
-        var limit = fault?.Kind is S3DoubleFaultKind.ResetInAnswer or S3DoubleFaultKind.StallInAnswer ? Math.Min(fault.AfterBytes, Length) : Length;
+        if (fault?.Kind == S3DoubleFaultKind.EndsEarly)
+        {
+            response.ContentLength = null;
+            response.Headers.TransferEncoding = "identity";
+            response.Headers.Connection = "close";
+        }
+
         for (long done = 0; done < limit;)
         {
             var piece = Piece(done, (int)Math.Min(limit - done, fault?.Kind == S3DoubleFaultKind.SlowAnswer ? 64 << 10 : 256 << 10));
@@ -76,16 +85,31 @@ internal sealed record S3DoubleAnswer(int Status)
             done += piece.Length;
         }
 
-        if (limit < Length)
+        if (limit < Length && fault!.Kind is S3DoubleFaultKind.ResetInAnswer or S3DoubleFaultKind.StallInAnswer)
         {
             await response.Body.FlushAsync(context.RequestAborted);
-            if (fault!.Kind == S3DoubleFaultKind.StallInAnswer)
+            if (fault.Kind == S3DoubleFaultKind.StallInAnswer)
             {
                 await S3DoubleRequests.StallAsync(context, disposed);
             }
 
             context.Abort();
         }
+    }
+
+    /// <summary>Bytes of the body that are sent.</summary>
+    private long Limit(S3DoubleFault? fault) => fault?.Kind switch
+    {
+        S3DoubleFaultKind.ResetInAnswer or S3DoubleFaultKind.StallInAnswer => Math.Min(fault.AfterBytes, Length),
+        S3DoubleFaultKind.ShortAnswer or S3DoubleFaultKind.EndsEarly when Length > 0 => Math.Min(fault.AfterBytes, Length - 1),
+        _ => Length,
+    };
+
+    /// <summary>"bytes 5-9/20" of two bytes is "bytes 5-6/20".</summary>
+    private static string Shorter(string contentRange, long count)
+    {
+        var ends = contentRange["bytes ".Length..].Split('-', '/');
+        return string.Create(CultureInfo.InvariantCulture, $"bytes {ends[0]}-{long.Parse(ends[0], CultureInfo.InvariantCulture) + count - 1}/{ends[2]}");
     }
 
     private ReadOnlyMemory<byte> Piece(long at, int count)

@@ -14,6 +14,10 @@ public enum S3DoubleFaultKind
     Stall,
     /// <summary>The answer stops for good after some bytes, the connection stays open.</summary>
     StallInAnswer,
+    /// <summary>A whole answer of fewer bytes than there are (at least one), with a length and a Content-Range that fit them.</summary>
+    ShortAnswer,
+    /// <summary>An answer of no said length whose connection is closed properly after some bytes, as if they were all.</summary>
+    EndsEarly,
     /// <summary>The answer comes a little at a time.</summary>
     SlowAnswer,
     /// <summary>Content-Range says another offset.</summary>

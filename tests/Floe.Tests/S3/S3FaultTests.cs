@@ -230,6 +230,39 @@ public sealed class S3FaultTests : IAsyncLifetime
         Assert.Equal(2, _server.Calls.Count(c => c.Method == "GET"));
     }
 
+    [Theory]
+    [InlineData(S3DoubleFaultKind.ShortAnswer, 1)]
+    [InlineData(S3DoubleFaultKind.ShortAnswer, 60_000)]
+    [InlineData(S3DoubleFaultKind.EndsEarly, 0)]
+    [InlineData(S3DoubleFaultKind.EndsEarly, 60_000)]
+    public async Task ReadRangeAsync_AnswerOfFewerBytes_IsAskedForAgain(S3DoubleFaultKind kind, int afterBytes)
+    {
+        await _store.PutAsync(new("x"), Bytes(100_000), PutCondition.None, Token);
+        _server.Faults.Add(new(kind, 2) { AfterBytes = afterBytes });
+        var read = new byte[90_000];
+        await _store.ReadRangeAsync(new("x"), 7, read, Token);
+        Assert.Equal(Bytes(100_000)[7..90_007], read);
+        Assert.Equal(3, _server.Calls.Count(c => c.Method == "GET"));
+    }
+
+    [Fact]
+    public async Task ReadRangeAsync_AnswersOfFewerBytesWithoutEnd_IsUnavailableAndNotTruncated()
+    {
+        await _store.PutAsync(new("x"), Bytes(1000), PutCondition.None, Token);
+        _server.Faults.Add(new(S3DoubleFaultKind.ShortAnswer, int.MaxValue) { AfterBytes = 10 });
+        await FailsAsync(ObjectStoreErrorKind.Unavailable, () => _store.ReadRangeAsync(new("x"), 0, new byte[1000], Token));
+    }
+
+    [Theory]
+    [InlineData(S3DoubleFaultKind.ShortAnswer)]
+    [InlineData(S3DoubleFaultKind.EndsEarly)]
+    public async Task ListAsync_AnswerBreaksOff_IsAskedForAgain(S3DoubleFaultKind kind)
+    {
+        await _store.PutAsync(new("x"), Bytes(10), PutCondition.None, Token);
+        _server.Faults.Add(new(kind) { AfterBytes = 200 });
+        Assert.Equal("x", (await _store.ListAsync(new(""), Token).SingleAsync(Token)).Key.Value);
+    }
+
     [Fact]
     public async Task GetAsync_ChangedBytes_AreNoticedAndReadAgain()
     {
@@ -247,12 +280,23 @@ public sealed class S3FaultTests : IAsyncLifetime
         await FailsAsync(ObjectStoreErrorKind.Corrupt, () => _store.GetAsync(new("x"), 1000, Token));
     }
 
-    [Fact]
-    public async Task GetAsync_TruncatedAnswer_IsReadAgain()
+    [Theory]
+    [InlineData(S3DoubleFaultKind.ResetInAnswer)]
+    [InlineData(S3DoubleFaultKind.ShortAnswer)]
+    [InlineData(S3DoubleFaultKind.EndsEarly)]
+    public async Task GetAsync_TruncatedAnswer_IsReadAgain(S3DoubleFaultKind kind)
     {
         await _store.PutAsync(new("x"), Bytes(50_000), PutCondition.None, Token);
-        _server.Faults.Add(new(S3DoubleFaultKind.ResetInAnswer) { AfterBytes = 1000 });
+        _server.Faults.Add(new(kind) { AfterBytes = 1000 });
         Assert.Equal(Bytes(50_000), (await _store.GetAsync(new("x"), 50_000, Token))!.Content);
+    }
+
+    [Fact]
+    public async Task GetAsync_NoChecksumAndTheAnswerEndsEarly_IsReadAgain()
+    {
+        _server.Write("p/theirs", Bytes(50_000));
+        _server.Faults.Add(new(S3DoubleFaultKind.EndsEarly) { AfterBytes = 1000 });
+        Assert.Equal(Bytes(50_000), (await _store.GetAsync(new("theirs"), 50_000, Token))!.Content);
     }
 
     [Theory]

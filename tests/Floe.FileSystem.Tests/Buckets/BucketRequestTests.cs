@@ -1,0 +1,57 @@
+using Floe.S3;
+using Floe.S3.Buckets;
+using Floe.Testing.S3;
+using Xunit;
+
+namespace Floe.FileSystem.Tests.Buckets;
+
+/// <summary>What the mount's client sends beside the bytes. Half a second.</summary>
+public sealed class BucketRequestTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(ServerSideEncryption.BucketDefault, null, null)]
+    [InlineData(ServerSideEncryption.S3, null, "AES256")]
+    [InlineData(ServerSideEncryption.Kms, null, "aws:kms")]
+    [InlineData(ServerSideEncryption.Kms, "alias/k", "aws:kms")]
+    public async Task AnyWrite_Encryption_IsAskedForWithObjectsAndNotWithParts(ServerSideEncryption encryption, string? keyId, string? header)
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var buckets = server.OpenBuckets(o => o with { Encryption = encryption, KmsKeyId = keyId });
+        var bucket = buckets.Open(S3Double.Bucket);
+        var content = ContentBytes(6 << 20);
+        var source = new ObjectVersion(bucket.Bucket, "a", await bucket.PutAsync("a", content, ObjectHeaders.Empty, PutCondition.None, Token), content.Length);
+        await bucket.CopyAsync(source, "copy", null, PutCondition.None, Token);
+        await bucket.CopyAsync(source, "copy", new ObjectHeaders { KeepsTags = true }, PutCondition.None, Token);
+        var upload = await bucket.CreateUploadAsync("b", ObjectHeaders.Empty, Token);
+        var parts = new[] { await bucket.UploadPartAsync(upload, 1, content, Token), await bucket.CopyPartAsync(upload, 2, source, 0, content.Length, Token) };
+        await bucket.CompleteUploadAsync(upload, parts, PutCondition.None, Token);
+        await bucket.PutTagsAsync("b", [new("a", "b")], Token);
+
+        var makers = server.Calls.Where(c => c is { Method: "PUT", Query: "" } || c.Query == "?uploads=").ToList();
+        Assert.Equal(4, makers.Count);
+        Assert.All(makers, c => Assert.Equal((header, keyId), Encryption(c)));
+        // S3 refuses the header elsewhere.
+        Assert.All(server.Calls.Except(makers), c => Assert.Equal((null, null), Encryption(c)));
+    }
+
+    [Fact]
+    public async Task AnyWrite_Tags_AreEncodedIntoTheHeaderOfObjectsAlone()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var buckets = server.OpenBuckets();
+        var bucket = buckets.Open(S3Double.Bucket);
+        var headers = new ObjectHeaders { Tags = [new("kind", "a b&c"), new("ü", "=/+")] };
+        await bucket.PutAsync("a", ContentBytes(10), headers, PutCondition.None, Token);
+        var upload = await bucket.CreateUploadAsync("b", headers, Token);
+        await bucket.CompleteUploadAsync(upload, [await bucket.UploadPartAsync(upload, 1, ContentBytes(10), Token)], PutCondition.None, Token);
+        const string expected = "kind=a%20b%26c&%C3%BC=%3D%2F%2B";
+        Assert.Equal([("a", expected), ("b", expected)], server.Calls.Where(c => c.Headers.ContainsKey("x-amz-tagging")).Select(c => (c.Key, c.Headers["x-amz-tagging"])));
+    }
+
+    private static (string?, string?) Encryption(S3DoubleCall call) => (
+        call.Headers.GetValueOrDefault("x-amz-server-side-encryption"), call.Headers.GetValueOrDefault("x-amz-server-side-encryption-aws-kms-key-id"));
+
+    private static byte[] ContentBytes(int count) => Content.ContentFixture.Bytes(count);
+}
