@@ -77,6 +77,25 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
         return true;
     }
 
+    /// <summary>
+    /// Whether a file that the task has open is still there as it was, byte for byte: then it stays, for programs that compare inode numbers (SQLite writes to
+    /// no database that has another one). Its times alone say too little: what is written through a mapping moves them late, or not at all.
+    /// </summary>
+    /// <param name="staged">The file as the snapshot has it.</param>
+    public bool HaveSame(FileRecord record, int parent, int stagedParent, ReadOnlySpan<byte> staged)
+    {
+        var name = NativeName.Terminated(KernelPath.Name(record.Path));
+        if (options.Taken is null || record is not { Claim: FileClaim.Held, Kind: FileRecordKind.Regular, HasMetadata: true } || !scope.IsShared(record.Path)
+            || NativeName.Stat(parent, name, out var stat) != 0 || !IsUntouched(record, new FileSignature(stat)) || !FileComparison.AreSame(parent, name, stagedParent, staged))
+        {
+            return false;
+        }
+
+        Learn(record, parent);
+        Left(record, stat);
+        return true;
+    }
+
     /// <summary>Whether another name of a file stays as it is: it is one already, or the file was left to others.</summary>
     public bool HaveLink(FileRecord link, int parent, int targetParent)
     {

@@ -213,6 +213,12 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
             InodeMetadata.Apply(directory, staged, record);
         }
 
+        if (others.HaveSame(record, parent, directory, staged))
+        {
+            NativeName.Check(NativeName.Unlink(directory, staged, isDirectory: false), "remove the copy of", record.Path);
+            return;
+        }
+
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
         Clear(record.Path, parent);
         _trail.AboutToChange();

@@ -43,6 +43,15 @@ public sealed partial class ObjectFileSystem
         }
     }
 
+    /// <summary>Files that may be mapped for writing, with their paths below the mount; null: no name.</summary>
+    internal IReadOnlyList<(ulong Ino, string? Path)> Mappable()
+    {
+        lock (Gate)
+        {
+            return [.. _files.Values.Where(f => f is { CanRead: true, CanWrite: true }).Select(f => f.Node).Distinct().Select(n => (n.Ino, n.IsUnlinked ? null : PathOf(n)))];
+        }
+    }
+
     /// <summary>Nobody can change it so any more.</summary>
     internal void ForgetMappable(FileContent content) => _mappable.TryRemove(content, out _);
 

@@ -99,20 +99,13 @@ public sealed class FileSystemMount : IAsyncDisposable
         return await Files.DrainAsync(includingOpen: true, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Takes in what was written through mappings and is in the kernel's pages still.</summary>
+    /// <summary>
+    /// Takes in what was written through mappings and is in the kernel's pages still. Nobody may write through one meanwhile, or what they write may be left.
+    /// </summary>
     /// <exception cref="LinuxException">Not all of it could be.</exception>
     public Task SyncPagesAsync(CancellationToken cancellationToken) =>
         // On a thread of its own: the kernel asks this very process to take the pages.
-        Task.Factory.StartNew(SyncPages, cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(cancellationToken);
-
-    private void SyncPages()
-    {
-        using var root = Interop.openat(Interop.AT_FDCWD, Directory, Interop.O_RDONLY | Interop.O_DIRECTORY | Interop.O_CLOEXEC, 0);
-        if (root.IsInvalid || Interop.syncfs(root) != 0)
-        {
-            throw LinuxException.Last($"syncing {Directory}");
-        }
-    }
+        Task.Factory.StartNew(() => MappedPages.Sync(Directory, Files.Mappable()), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(cancellationToken);
 
     /// <summary>Ends at once: what is not in the bucket is not waited for.</summary>
     public async ValueTask DisposeAsync()

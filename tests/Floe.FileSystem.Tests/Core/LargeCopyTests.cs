@@ -127,4 +127,24 @@ public sealed class LargeCopyTests : CoreTests
         Assert.Equal(["b"], Bucket.Keys);
         Assert.Equal("0123456789ABC", await Tree.ReadAsync("b"));
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Rename_InPartsAndSomebodyElseReplacesTheObjectMeanwhile_MakesNoMixture(bool copiesAsAws)
+    {
+        Bucket.CopiesAsAws = copiesAsAws;
+        Bucket.Put("a", "0123456789ABC");
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "CopyPart" && Bucket.Text("a") == "0123456789ABC" && Bucket.CallsSoFar.Count(c => c == "CopyPart b") > 2)
+            {
+                Bucket.Put("a", "their-content");
+            }
+        };
+        await FailsAsync(116, () => Tree.RenameAsync("a", "b"));
+        Assert.Equal(["a"], Bucket.Keys);
+        Assert.Equal("their-content", Bucket.Text("a"));
+        Assert.Equal(0, Bucket.OpenUploads);
+    }
 }

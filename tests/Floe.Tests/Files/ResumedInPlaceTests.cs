@@ -47,6 +47,26 @@ public sealed class ResumedInPlaceTests : IDisposable
         Assert.Equal(Inode("file"), Inode("second"));
     }
 
+    [Fact]
+    public async Task Capture_FileThatTheFirstLifeHadOpen_Travels()
+    {
+        FileStream? open = null;
+        var first = await LiveAsync(null, () =>
+        {
+            open = File.Open(In("held"), FileMode.Create, FileAccess.Write, FileShare.ReadWrite);
+            open.Write("held"u8);
+            open.Flush();
+        });
+        open!.Dispose();
+        var inode = Inode("held");
+        var second = await LiveAsync(first, () => { });
+        Assert.Equal(inode, Inode("held"));
+        Directory.Delete(_work, recursive: true);
+        Directory.CreateDirectory(_work);
+        await LiveAsync(second, () => { }, taken: TimeProvider.System.GetUtcNow().AddHours(1));
+        Assert.Equal("held", File.ReadAllText(In("held")));
+    }
+
     /// <summary>It was there when the second life began, and is the task's to remove.</summary>
     [Fact]
     public async Task Capture_SecondLifeRemovesWhatTheFirstMade_RemovalTravels()

@@ -118,6 +118,29 @@ public sealed class SharedFolderTests : IDisposable
         Assert.Equal(("held", "written since"), (Read("held"), Read("closed")));
     }
 
+    /// <summary>SQLite writes to no database whose inode number is another than that of the file that it has open.</summary>
+    [Theory]
+    [InlineData("held")]
+    [InlineData("HELD")]
+    public async Task PutBack_FileHeldOpenIsThereAsItWas_IsTheSameInodeIfItsBytesAre(string now)
+    {
+        FileStream? open = null;
+        var written = TimeProvider.System.GetUtcNow().UtcDateTime.Date;
+        await CaptureAsync(() =>
+        {
+            open = File.Open(In("held"), FileMode.Create, FileAccess.Write, FileShare.ReadWrite);
+            open.Write("held"u8);
+            open.Flush();
+            File.SetLastWriteTimeUtc(In("held"), written);
+        });
+        File.WriteAllText(In("held"), now);
+        File.SetLastWriteTimeUtc(In("held"), written);
+        await PutBackAsync(goneOn: false);
+        open!.Write(" on"u8);
+        open.Dispose();
+        Assert.Equal(now == "held" ? "held on" : "held", Read("held"));
+    }
+
     /// <summary>Another machine need not have the folders that were here before the task.</summary>
     [Fact]
     public async Task PutBack_FolderThatWasThereBeforeIsMissing_OnlyTheTasksFileBringsItBack()
