@@ -22,6 +22,22 @@ public sealed partial class ContentStore
     private static readonly TimeSpan s_unansweredPatience = TimeSpan.FromSeconds(5);
 
     private readonly CancellationTokenSource _handedOver = new();
+    private bool _isBeingFrozen;
+
+    /// <summary>
+    /// From the moment on that the files' users are being stopped for a snapshot, until it is done with. Nobody waits for uploads then, neither for room in
+    /// the cache nor for their number to fall.
+    /// </summary>
+    internal bool IsBeingFrozen
+    {
+        get => Volatile.Read(ref _isBeingFrozen);
+        set
+        {
+            Volatile.Write(ref _isBeingFrozen, value);
+            Backlog.IsOpen = value;
+            Space.IsOpen = value;
+        }
+    }
 
     /// <summary>In the metadata of every object that is written here; taken over with a snapshot.</summary>
     public string Lineage { get; private set; } = RandomNumberGenerator.GetHexString(32, lowercase: true);

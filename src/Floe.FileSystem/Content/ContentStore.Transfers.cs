@@ -18,16 +18,6 @@ public sealed partial class ContentStore
 
     internal UploadBacklog Backlog { get; } = new(MaxBacklog);
 
-    /// <summary>Set while a task is being stopped for a snapshot: nobody waits for uploads, neither for room in the cache nor for their number to fall.</summary>
-    internal bool TakesAll
-    {
-        set
-        {
-            Backlog.IsOpen = value;
-            Space.IsOpen = value;
-        }
-    }
-
     /// <summary>Returns when no more than four times as many files are on their way as are written to without waiting.</summary>
     internal Task HoldUpAsync(CancellationToken released, CancellationToken cancellationToken) => Backlog.WaitAsync(UploadBacklog.Patience, released, cancellationToken);
 

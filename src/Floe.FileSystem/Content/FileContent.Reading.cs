@@ -80,7 +80,9 @@ public sealed partial class FileContent
                 return true;
             }
 
-            _wasReadBack |= _session is not null && IsSentIn(PartGrid.Number(offset), PartGrid.Number(offset + count - 1));
+            // While a task stands still CRIU looks at the head of each open file, for the id of a program: that is nobody who wants it again.
+            var isLook = _store.IsBeingFrozen && offset + count <= BlockMap.BlockBytes;
+            _wasReadBack |= _session is not null && !isLook && IsSentIn(PartGrid.Number(offset), PartGrid.Number(offset + count - 1));
             var (range, run) = RunAt(offset, count);
             // Nothing is put into the memory of a reader that has to wait.
             isHere = run > 0;

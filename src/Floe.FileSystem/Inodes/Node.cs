@@ -67,6 +67,9 @@ internal sealed class Node(ulong ino, NodeKind kind)
     /// <summary>The modification time was set by somebody and goes into the object's metadata.</summary>
     public bool HasSetMTime { get; set; }
 
+    /// <summary>Counts what was written by requests, and moved the time.</summary>
+    public long Writes { get; set; }
+
     /// <summary>Attributes were changed here and hold as long as the mount lives, or until the object is another one.</summary>
     public bool HasOwnAttributes { get; set; }
 

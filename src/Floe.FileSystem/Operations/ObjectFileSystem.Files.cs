@@ -356,6 +356,7 @@ public sealed partial class ObjectFileSystem
         {
             node.MTime = node.CTime = Clock;
             node.HasSetMTime = false;
+            node.Writes++;
             if (killsPrivileges)
             {
                 DropPrivileges(node);

@@ -7,8 +7,8 @@ namespace Floe.FileSystem.Operations;
 /// <summary>Files that the kernel reads from the cache by itself (FUSE passthrough), and what can be written behind this file system's back then.</summary>
 public sealed partial class ObjectFileSystem
 {
-    /// <summary>Pinned files that may be mapped for writing, with the hashes of their blocks as they were last taken in.</summary>
-    private readonly ConcurrentDictionary<FileContent, (Node Node, UInt128[] Hashes)> _mappable = new();
+    /// <summary>Pinned files that may be mapped for writing, with their <see cref="Node.Writes"/> and the hashes of their blocks as they were last taken in.</summary>
+    private readonly ConcurrentDictionary<FileContent, (Node Node, long Writes, UInt128[] Hashes)> _mappable = new();
 
     /// <summary>Cancelled at the end of the mount.</summary>
     internal CancellationToken Stopping => _contents.Stopping;
@@ -39,7 +39,7 @@ public sealed partial class ObjectFileSystem
         var file = FileOf(handle);
         if (!_mappable.ContainsKey(file.Content))
         {
-            _mappable.TryAdd(file.Content, (file.Node, file.Content.HashBlocks()));
+            _mappable.TryAdd(file.Content, (file.Node, file.Node.Writes, file.Content.HashBlocks()));
         }
     }
 
@@ -61,8 +61,13 @@ public sealed partial class ObjectFileSystem
         if (_mappable.TryGetValue(content, out var known)
             && await content.TakeMappedAsync(known.Hashes, cancellationToken).ConfigureAwait(false) is { } hashes)
         {
-            _mappable.TryUpdate(content, (known.Node, hashes), known);
-            Wrote(known.Node, killsPrivileges: false);
+            if (known.Node.Writes == known.Writes)
+            {
+                // Otherwise what differs is what requests wrote: the time may have been set since.
+                Wrote(known.Node, killsPrivileges: false);
+            }
+
+            _mappable.TryUpdate(content, (known.Node, known.Node.Writes, hashes), known);
             lock (Gate)
             {
                 // What the kernel's page cache has of it is of before.

@@ -40,7 +40,7 @@ public sealed class FileSystemMount : IAsyncDisposable
         set
         {
             _server.ReleasesTraced = value;
-            Contents.TakesAll = value;
+            Contents.IsBeingFrozen = value;
         }
     }
 

@@ -18,8 +18,8 @@ public enum BucketGaps
     KeptTags = 4,
     /// <summary>The completion of an upload knows no If-Match.</summary>
     CompletionIfMatch = 8,
-    /// <summary>Parts of an upload are not listed as S3 does it.</summary>
-    PartListing = 16,
+    /// <summary>Uploads and their parts are not listed as S3 does it.</summary>
+    UploadListing = 16,
 }
 
 /// <summary>What every bucket must do that a mount works on, whatever lies behind it. Each test has keys of its own.</summary>

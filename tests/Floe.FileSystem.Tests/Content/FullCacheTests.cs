@@ -178,17 +178,17 @@ public sealed class FullCacheTests
             fixture.Store.Space.BeginTransfer();
             var writing = WriteAsync(content, expected, 0, Block);
             Assert.False(writing.IsCompleted);
-            fixture.Store.TakesAll = true;
+            fixture.Store.IsBeingFrozen = true;
             await writing.WaitAsync(s_limit, Token);
             fixture.Store.Space.EndTransfer();
         }
         else
         {
-            fixture.Store.TakesAll = true;
+            fixture.Store.IsBeingFrozen = true;
             await WriteAsync(content, expected, 0, Block).WaitAsync(s_limit, Token);
         }
 
-        fixture.Store.TakesAll = false;
+        fixture.Store.IsBeingFrozen = false;
         await Assert.ThrowsAsync<ContentException>(() => full.WriteAsync(1 << 20, Bytes(Block), Token).AsTask().WaitAsync(s_limit, Token));
         await CloseAsync(fixture, content, expected);
     }

@@ -6,13 +6,13 @@ using Xunit;
 
 namespace Floe.FileSystem.Tests.Mounts;
 
-/// <summary>A real mount against a folder of this machine, by the same system calls.</summary>
+/// <summary>A real mount against a folder of this machine, by the same system calls. Fifteen seconds.</summary>
 public sealed class MountModelTests
 {
     [Fact]
     public async Task RandomOperations_OnAMount_AreThoseOfALocalFolder()
     {
-        var sequences = 60 * Soak.Factor;
+        var sequences = 240 * Soak.Factor;
         for (var seed = 10_001; seed <= 10_000 + sequences; seed++)
         {
             await RunAsync(seed);

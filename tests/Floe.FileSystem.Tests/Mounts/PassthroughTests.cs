@@ -245,6 +245,24 @@ public sealed class PassthroughTests : IAsyncLifetime
         Assert.Equal("XYZ" + Text[3..5000], Bucket.Text("f"));
     }
 
+    /// <summary>As programs that copy do it: written, then the times of the original, then closed.</summary>
+    [Fact]
+    public async Task SetTimes_AfterAWriteBesideAReader_HoldsAndIsInTheBucket()
+    {
+        Assert.Equal("9000000010", await PythonAsync("""
+            import os
+            open('f', 'rb').read()
+            reader = open('f', 'rb', buffering=0)
+            with open('f', 'r+b', buffering=0) as f:
+                f.write(b'WRITTEN')
+                os.utime(f.fileno(), ns=(7000000008, 9000000010))
+            print(os.stat('f').st_mtime_ns)
+            """));
+        await EndAsync();
+        Assert.Equal("9000000010ns", Bucket.Headers("f").Metadata["file-mtime"]);
+        Assert.StartsWith("WRITTEN", Bucket.Text("f"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Unlink_BesideAReader_LeavesItItsBytes()
     {

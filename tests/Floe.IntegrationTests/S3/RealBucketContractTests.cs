@@ -13,7 +13,7 @@ public sealed class MotoBucketContractTests(MotoFixture moto) : BucketContract
     protected override string BucketName => RealS3Server.Bucket;
 
     protected override BucketGaps Gaps =>
-        BucketGaps.CopyConditions | BucketGaps.PartCopyConditions | BucketGaps.CompletionIfMatch | BucketGaps.PartListing;
+        BucketGaps.CopyConditions | BucketGaps.PartCopyConditions | BucketGaps.CompletionIfMatch | BucketGaps.UploadListing;
 
     protected override IBucketService OpenService() => moto.Server.OpenBuckets();
 
