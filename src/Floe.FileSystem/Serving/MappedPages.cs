@@ -5,10 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Floe.FileSystem.Serving;
 
 /// <summary>What programs wrote through mappings of a mount's files, which the kernel has in its pages until it is asked.</summary>
-internal static unsafe class MappedPages
+internal static class MappedPages
 {
-    private const uint FILEID_INO64_GEN = 0x81;
-
     /// <summary>
     /// Returns when the file server has taken all of it. syncfs(2) alone does not: for FUSE it begins the writing, of all files at once, and returns. A close
     /// of a file waits for its own.
@@ -26,39 +24,27 @@ internal static unsafe class MappedPages
 
         foreach (var (ino, path) in files)
         {
-            var file = Open(root, ino, path);
-            if (file < 0 && Marshal.GetLastPInvokeError() is not (Errno.ENOENT or Errno.ESTALE) || file >= 0 && Interop.close(file) != 0)
+            using var file = Open(root, ino, path);
+            if (file.IsInvalid ? Marshal.GetLastPInvokeError() is not (Errno.ENOENT or Errno.ESTALE) : Interop.close(Taken(file)) != 0)
             {
                 throw LinuxException.Last($"syncing {directory}/{path}");
             }
         }
     }
 
-    /// <summary>By its number, which asks nobody for its name; where the right for that is missing (CAP_DAC_READ_SEARCH), by its name.</summary>
-    private static int Open(SafeFileHandle root, ulong ino, string? path)
+    /// <summary>The descriptor, closed by the caller, who wants to know how that went.</summary>
+    private static int Taken(SafeFileHandle file)
     {
-        // struct file_handle: the length, the type, then what FUSE's fuse_encode_fh makes (fs/fuse/inode.c): number, high half first, and generation.
-        Span<uint> handle = [3 * sizeof(uint), FILEID_INO64_GEN, (uint)(ino >> 32), (uint)ino, 0];
-        int file;
-        // SAFETY: the handle is pinned for the call and names its length.
-        fixed (uint* pointer = handle)
-        {
-            file = Interop.open_by_handle_at((int)root.DangerousGetHandle(), (byte*)pointer, Interop.O_RDONLY | Interop.O_CLOEXEC);
-        }
+        var descriptor = (int)file.DangerousGetHandle();
+        file.SetHandleAsInvalid();
+        return descriptor;
+    }
 
-        if (file >= 0 || path is null || Marshal.GetLastPInvokeError() == Errno.ESTALE)
-        {
-            return file;
-        }
-
-        using var named = Interop.openat((int)root.DangerousGetHandle(), path, Interop.O_RDONLY | Interop.O_NOFOLLOW | Interop.O_CLOEXEC, 0);
-        if (named.IsInvalid)
-        {
-            return -1;
-        }
-
-        var taken = (int)named.DangerousGetHandle();
-        named.SetHandleAsInvalid();
-        return taken;
+    /// <summary>By its number, which asks nobody for its name; where the right for that is missing, by its name.</summary>
+    private static SafeFileHandle Open(SafeFileHandle root, ulong ino, string? path)
+    {
+        var file = FuseFile.Open(root, ino);
+        return !file.IsInvalid || path is null || Marshal.GetLastPInvokeError() == Errno.ESTALE
+            ? file : Interop.openat((int)root.DangerousGetHandle(), path, Interop.O_RDONLY | Interop.O_NOFOLLOW | Interop.O_CLOEXEC, 0);
     }
 }
