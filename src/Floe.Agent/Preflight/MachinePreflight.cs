@@ -61,7 +61,7 @@ public static class MachinePreflight
     private static CheckResult Cpu(PreflightOptions options)
     {
         const string Name = "cpu";
-        var here = CpuFeatures.Read();
+        var here = options.Cpu ?? CpuFeatures.Read();
         var level = new[] { CpuBaseline.X86V4, CpuBaseline.X86V3, CpuBaseline.X86V2 }.FirstOrDefault(baseline => baseline.WhyNotOn(here) is null);
         var detail = $"{here.Model}, {here.Architecture}{(level is null ? "" : $", {level}")}";
         return options.Baseline?.WhyNotOn(here) is { } why

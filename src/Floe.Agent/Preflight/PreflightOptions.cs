@@ -23,6 +23,9 @@ public sealed record PreflightOptions
     /// <summary>The baseline that tasks are to be started with.</summary>
     public CpuBaseline? Baseline { get; init; }
 
+    /// <summary>Null: this machine's. Replaceable for tests.</summary>
+    public CpuFeatures? Cpu { get; init; }
+
     /// <summary>The task is to run as another user than this process.</summary>
     public bool IsForOtherUser { get; init; }
 

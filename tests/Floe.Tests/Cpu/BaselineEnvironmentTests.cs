@@ -58,6 +58,26 @@ public sealed class BaselineEnvironmentTests
         Assert.StartsWith("http2client=0,cpu.avx=off", environment["GODEBUG"], StringComparison.Ordinal);
     }
 
+    /// <summary>NumPy that finds both lists cannot be imported.</summary>
+    [Fact]
+    public void For_NumpyFeaturesTheUserEnables_AreLeftToTheUser()
+    {
+        var environment = For(CpuBaseline.X86V2, ("NPY_ENABLE_CPU_FEATURES", "AVX2"));
+
+        Assert.False(environment.ContainsKey("NPY_DISABLE_CPU_FEATURES"));
+        Assert.False(environment.ContainsKey("PYTHONWARNINGS"));
+    }
+
+    [Fact]
+    public void For_ListsOfTheUser_AreAddedToAndNothingIsSaidTwice()
+    {
+        var environment = For(CpuBaseline.X86V3, ("NPY_DISABLE_CPU_FEATURES", "AVX512F AVX2"), ("PYTHONWARNINGS", "error"));
+
+        Assert.StartsWith("AVX512F AVX2 AVX512_CNL ", environment["NPY_DISABLE_CPU_FEATURES"], StringComparison.Ordinal);
+        Assert.Single(environment["NPY_DISABLE_CPU_FEATURES"].Split(' '), "AVX512F");
+        Assert.Equal("error,ignore:During parsing environment variable", environment["PYTHONWARNINGS"]);
+    }
+
     [Fact]
     public void For_V4_LeavesGlibcAlone()
     {

@@ -11,26 +11,31 @@ public sealed class BaselineOnThisMachineTests
 {
     private const string Loader = "/lib64/ld-linux-x86-64.so.2";
 
-    private static async Task<string> RunAsync(CpuBaseline? baseline, string path, params string[] arguments)
+    private static async Task<string> RunAsync(CpuBaseline? baseline, string path, params string[] arguments) => (await RunToEndAsync(baseline, path, arguments)).Output;
+
+    private static async Task<(string Output, string Errors)> RunToEndAsync(CpuBaseline? baseline, string path, params string[] arguments)
     {
+        var errors = Path.GetTempFileName();
         var output = Path.GetTempFileName();
         try
         {
             using var file = File.OpenHandle(output, FileMode.Create, FileAccess.Write);
+            using var errorFile = File.OpenHandle(errors, FileMode.Create, FileAccess.Write);
             using var none = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.ReadWrite);
             var child = ChildProcess.Start(new ChildProcessOptions
             {
                 Path = Encoding.UTF8.GetBytes(path),
                 Arguments = [.. arguments.Prepend(path).Select(Encoding.UTF8.GetBytes)],
                 Environment = TaskEnvironment.Compose(["PATH=/usr/bin:/bin"u8.ToArray()], baseline),
-                Descriptors = [(none, 0), (file, 1), (none, 2)],
+                Descriptors = [(none, 0), (file, 1), (errorFile, 2)],
             });
             Assert.True((await child.Exited).Success);
-            return await File.ReadAllTextAsync(output);
+            return (await File.ReadAllTextAsync(output), await File.ReadAllTextAsync(errors));
         }
         finally
         {
             File.Delete(output);
+            File.Delete(errors);
         }
     }
 
@@ -76,5 +81,33 @@ public sealed class BaselineOnThisMachineTests
             // AVX
             Assert.Equal(0UL, leaf1 & (1UL << 60));
         }
+    }
+
+    /// <summary>What no machine of the level has is off, what the level has is on where this machine has it, and NumPy says nothing about it on stderr.</summary>
+    [Theory]
+    [InlineData(2, "SSE42", "AVX FMA3 AVX2 AVX512F AVX512_SKX AVX512_ICL X86_V3 X86_V4")]
+    [InlineData(3, "AVX2 FMA3 X86_V3", "X86_V4 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL")]
+    [InlineData(4, "AVX512_SKX X86_V4", "AVX512_CLX AVX512_CNL AVX512_ICL")]
+    public async Task Numpy_UnderABaseline_SeesNoHigherFeaturesAndSaysNothing(int level, string kept, string masked)
+    {
+        const string Python = "/usr/bin/python3";
+        const string Program = """
+            try:
+                import numpy
+            except ModuleNotFoundError:
+                print('none')
+            else:
+                umath = (getattr(numpy, '_core', None) or numpy.core)._multiarray_umath
+                print(*(name for name in umath.__cpu_baseline__ + umath.__cpu_dispatch__ if umath.__cpu_features__[name]))
+            """;
+        Assert.SkipUnless(File.Exists(Loader) && File.Exists(Python), "needs Python on x86-64");
+        var bare = (await RunAsync(null, Python, "-c", Program)).Split();
+        Assert.SkipWhen(bare[0] == "none", "needs python3-numpy");
+
+        var (output, errors) = await RunToEndAsync(new[] { CpuBaseline.X86V2, CpuBaseline.X86V3, CpuBaseline.X86V4 }.Single(candidate => candidate.Level == level), Python, "-c", Program);
+
+        Assert.Equal("", errors);
+        Assert.Empty(output.Split().Intersect(masked.Split(' ')));
+        Assert.Equal(bare.Intersect(kept.Split(' ')), output.Split().Intersect(kept.Split(' ')));
     }
 }

@@ -116,6 +116,23 @@ public sealed class MachinePreflightTests : IDisposable
         Assert.Equal("no criu at /x", result.Fix);
     }
 
+    [Theory]
+    [InlineData(2, CheckStatus.Pass)]
+    [InlineData(3, CheckStatus.Fail)]
+    public async Task Run_Baseline_FailsOnACpuBelowIt(int level, CheckStatus expected)
+    {
+        var nehalem = new CpuFeatures("x86_64", "GenuineIntel", "Nehalem", CpuBaseline.X86V2.Features);
+
+        var result = await OneAsync("cpu", o => o with { Cpu = nehalem, Baseline = level == 2 ? CpuBaseline.X86V2 : CpuBaseline.X86V3 });
+
+        Assert.Equal(expected, result.Status);
+        Assert.Equal("Nehalem, x86_64, x86-64-v2" + (expected == CheckStatus.Pass ? "; tasks start at x86-64-v2" : ""), result.Detail);
+        if (expected == CheckStatus.Fail)
+        {
+            Assert.Contains("avx2", result.Fix, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task Run_ThisMachine_EveryLineThatIsNoPassSaysWhatToDo()
     {
