@@ -57,7 +57,7 @@ public sealed class AgentDirectory
     }
 
     /// <summary>Where agents may be that this user may ask: <see cref="DefaultParent"/>, and root's, which may run a task for this user.</summary>
-    public static IReadOnlyList<string> Parents() => DefaultParent() is var own && Interop.geteuid() == 0 ? [own] : [own, RootParent];
+    public static IReadOnlyList<string> Parents() => DefaultParent() is var own && (own == RootParent || Interop.geteuid() == 0) ? [own] : [own, RootParent];
 
     /// <summary>Makes the folder of an agent, mode 0700, under a name of its own: another agent of the same task may still run, and need its own.</summary>
     /// <param name="isForOtherUser">The task is another user's, who may reach the control socket: mode 0711.</param>

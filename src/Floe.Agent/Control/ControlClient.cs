@@ -78,8 +78,16 @@ public sealed class ControlClient : IDisposable
     {
         await using var stream = new NetworkStream(_socket, false);
         using var reader = new StreamReader(stream, Encoding.UTF8);
-        await stream.WriteAsync(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(request, ControlJson.Default.ControlRequest) + "\n"), cancellationToken).ConfigureAwait(false);
-        while (await reader.ReadLineAsync(cancellationToken).ConfigureAwait(false) is { } line)
+        try
+        {
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(request, ControlJson.Default.ControlRequest) + "\n"), cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            // Whom it refuses the agent hears no further: why is there to be read.
+        }
+
+        while (await NextLineAsync(reader, cancellationToken).ConfigureAwait(false) is { } line)
         {
             var reply = JsonSerializer.Deserialize(line, ControlJson.Default.ControlReply);
             switch (reply)
@@ -98,6 +106,19 @@ public sealed class ControlClient : IDisposable
     }
 
     public void Dispose() => _socket.Dispose();
+
+    /// <summary>Null at the end, be it an agent that was killed.</summary>
+    private static async Task<string?> NextLineAsync(StreamReader reader, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await reader.ReadLineAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
 }
 
 /// <summary>What a folder's control socket tells of its agent.</summary>

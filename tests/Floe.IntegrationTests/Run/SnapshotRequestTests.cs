@@ -94,8 +94,16 @@ public sealed class SnapshotRequestTests
         var machine = await fleet.MachineAsync("machine-a");
         var run = await fleet.RunScriptAsync(machine, Script);
         await Fleet.UntilPrintedAsync(run, "before\n");
-        var asked = await fleet.ShellAsync(machine, $"FLOE_STATE_DIR=/run/floe exec setpriv --reuid 65534 --regid 65534 --clear-groups {Fleet.Floe} snapshot --key {Fleet.Key}");
-        Assert.False(asked.Status.Success);
+        var ask = $"FLOE_STATE_DIR=/run/floe exec setpriv --reuid 65534 --regid 65534 --clear-groups {Fleet.Floe} snapshot --key {Fleet.Key}";
+        var asked = await fleet.ShellAsync(machine, ask);
+        Fleet.AssertStatus(2, asked);
+        Assert.Contains($"no agent runs task '{Fleet.Key}' here", asked.Errors, StringComparison.Ordinal);
+
+        // Modes are not all that stands in the way.
+        asked = await fleet.ShellAsync(machine, $"chmod -R a+rwX /run/floe && {ask}");
+        Fleet.AssertStatus(175, asked);
+        Assert.Equal("floe: only the owner of the task may control it\n", asked.Errors);
+        Assert.Empty(fleet.Snapshots());
         Assert.False(run.HasExited);
         Fleet.Open(machine, "/run/go");
         Fleet.AssertStatus(0, await Fleet.EndAsync(run));

@@ -54,6 +54,23 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Equal("no", e.Message);
     }
 
+    /// <summary>As an agent answers another user: before it has heard anything, and it hangs up.</summary>
+    [Fact]
+    public async Task AskAsync_RefusedBeforeItAsked_ThrowsTheReason()
+    {
+        using var listener = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        listener.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(Socket));
+        listener.Listen(1);
+        using var client = await ControlClient.ConnectAsync(Socket, default);
+        using (var connection = await listener.AcceptAsync())
+        {
+            await connection.SendAsync("{\"event\":\"error\",\"message\":\"not you\"}\n"u8.ToArray());
+        }
+
+        var e = await Assert.ThrowsAsync<FloeException>(() => client.AskAsync(new ControlRequest { Verb = "snapshot" }, static _ => { }, default));
+        Assert.Equal(("not you", ExitCodes.SnapshotFailed), (e.Message, e.ExitCode));
+    }
+
     [Fact]
     public async Task DisposeAsync_ReplyUnderWay_LetsItArrive()
     {
