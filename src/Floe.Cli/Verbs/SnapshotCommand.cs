@@ -65,15 +65,17 @@ internal static class SnapshotCommand
     {
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(System.Console.Error) });
         return console.Progress().Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
-            .StartAsync(context =>
+            .StartAsync(async context =>
             {
                 var bar = context.AddTask("freezing");
-                return agent.AskAsync(request, progress =>
+                var share = new CaptureShare();
+                var reply = await agent.AskAsync(request, progress =>
                 {
                     bar.Description = $"{Printable.Text(progress.Phase).EscapeMarkup()} {Sizes.Bytes(progress.ReadBytes)}, {Sizes.Bytes(progress.SentBytes)} sent";
-                    bar.MaxValue = Math.Max(1, progress.ExpectedBytes);
-                    bar.Value = Math.Min(progress.ReadBytes, bar.MaxValue);
-                }, cancellationToken);
+                    bar.Value = share.Percent(progress);
+                }, cancellationToken).ConfigureAwait(false);
+                bar.Value = bar.MaxValue;
+                return reply;
             });
     }
 }

@@ -1,5 +1,3 @@
-using System.Text;
-using Floe.Linux.Processes;
 using Floe.S3;
 using Floe.Store;
 using Floe.Testing;
@@ -72,20 +70,7 @@ public sealed class StoreVerbTests : IDisposable
 
     private async Task<string> OnTerminalAsync(string verb)
     {
-        using (var nothing = File.OpenHandle("/dev/null"))
-        using (var screen = File.OpenHandle(_folder["screen"], FileMode.Create, FileAccess.Write, FileShare.ReadWrite))
-        {
-            var program = ChildProcess.Start(new ChildProcessOptions
-            {
-                Path = "/usr/bin/script"u8.ToArray(),
-                Arguments = [.. ((string[])["script", "-q", "-e", "-c", $"stty cols 80 rows 24; exec '{FloeProgram.Path}' {verb}", "/dev/null"]).Select(Encoding.UTF8.GetBytes)],
-                Environment = [.. ChildProcess.OwnEnvironment().Where(e => !e.AsSpan().StartsWith("TERM="u8)), "TERM=xterm"u8.ToArray()],
-                Descriptors = [(nothing, 0), (screen, 1), (screen, 2)],
-                NewSession = true,
-            });
-            Assert.Equal(0, (await program.Exited).ShellCode);
-        }
-
+        Assert.Equal(0, (await FloeTerminal.Start(verb, _folder["screen"]).Exited).ShellCode);
         return await File.ReadAllTextAsync(_folder["screen"]);
     }
 }

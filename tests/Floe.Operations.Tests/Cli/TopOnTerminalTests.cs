@@ -1,4 +1,3 @@
-using System.Text;
 using Floe.Agent.Control;
 using Floe.Linux.Processes;
 using Floe.Testing;
@@ -7,7 +6,7 @@ using Xunit;
 
 namespace Floe.Operations.Tests.Cli;
 
-/// <summary>floe top on a pseudo-terminal, which util-linux's script makes, against an agent's control socket.</summary>
+/// <summary>floe top on a pseudo-terminal, against an agent's control socket.</summary>
 public sealed class TopOnTerminalTests : IDisposable
 {
     private const int Columns = 48;
@@ -35,7 +34,7 @@ public sealed class TopOnTerminalTests : IDisposable
             });
         }, NullLogger.Instance))
         {
-            top = Start("top --interval 0.2");
+            top = FloeTerminal.Start("top --interval 0.2", _folder["screen"], Columns, ("FLOE_STATE_DIR", _folder.Path));
             await Task.WhenAny(enough.Task, top.Exited);
         }
 
@@ -50,19 +49,4 @@ public sealed class TopOnTerminalTests : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
-
-    private ChildProcess Start(string verb)
-    {
-        using var nothing = File.OpenHandle("/dev/null");
-        using var screen = File.OpenHandle(_folder["screen"], FileMode.Create, FileAccess.Write, FileShare.ReadWrite);
-        var line = $"stty cols {Columns} rows 24; exec '{FloeProgram.Path}' {verb}";
-        return ChildProcess.Start(new ChildProcessOptions
-        {
-            Path = "/usr/bin/script"u8.ToArray(),
-            Arguments = [.. ((string[])["script", "-q", "-e", "-f", "-c", line, "/dev/null"]).Select(Encoding.UTF8.GetBytes)],
-            Environment = [.. ChildProcess.OwnEnvironment().Where(e => !e.AsSpan().StartsWith("TERM="u8)), "TERM=xterm"u8.ToArray(), Encoding.UTF8.GetBytes($"FLOE_STATE_DIR={_folder.Path}")],
-            Descriptors = [(nothing, 0), (screen, 1), (screen, 2)],
-            NewSession = true,
-        });
-    }
 }

@@ -1,0 +1,78 @@
+using Floe.S3.Buckets;
+using Floe.Store;
+using Floe.Testing.S3;
+using Xunit;
+
+namespace Floe.Operations.Tests.Cli;
+
+/// <summary>The verb; what counts as left over is <c>LeftoverCollectorTests</c>' matter.</summary>
+public sealed class GcCommandTests : IAsyncLifetime
+{
+    private const string Url = $"s3://{S3Double.Bucket}/runs";
+
+    private S3Double _server = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await S3Double.StartAsync();
+        await using var objects = _server.Open("runs/one/.floe");
+        var snapshots = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), true, Token);
+        await using (var lease = await snapshots.AcquireLeaseAsync(TaskKey.Parse("batch-1"), new LeaseRequest { HolderId = "agent", Host = "machine" }, Token))
+        {
+            _server.Write("runs/one/.floe/tasks/batch-1/packs/1-1", "pack"u8.ToArray());
+            await lease.ReleaseAsync(LeaseState.HandedOver, Token);
+        }
+
+        await using var buckets = _server.OpenBuckets();
+        await buckets.Open(S3Double.Bucket).CreateUploadAsync("runs/one/big", ObjectHeaders.Empty, Token);
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    [Fact]
+    public async Task Gc_DryRun_NamesWhatIsOlderAndRemovesNothing()
+    {
+        var said = await RunAsync("gc", Url, "--older-than", "0s", "--dry-run", "--json");
+        Assert.Equal((0, ""), (said.Status, said.Error));
+        Assert.Equal(
+            [("task", $"{Url}/one/.floe/tasks/batch-1", false), ("upload", $"{Url}/one/big", false)],
+            said.Json.EnumerateArray().Select(row => (row.GetProperty("kind").GetString()!, row.GetProperty("what").GetString()!, row.GetProperty("isRemoved").GetBoolean())).Order());
+        Assert.Equal(1, _server.OpenUploadCount);
+        Assert.NotNull(_server.Read("runs/one/.floe/tasks/batch-1/packs/1-1"));
+    }
+
+    [Fact]
+    public async Task Gc_OlderThanTheDefault_OnlyWhatIsOldGoes()
+    {
+        var young = await RunAsync("gc", Url);
+        Assert.Equal((0, $"nothing to remove under {Url}\n", ""), (young.Status, young.Out, young.Error));
+        Assert.Equal(1, _server.OpenUploadCount);
+
+        var said = await RunAsync("gc", Url, "--older-than", "0s");
+        Assert.Equal((0, ""), (said.Status, said.Error));
+        Assert.Equal(3, said.Out.TrimEnd().Split('\n').Length);
+        Assert.All(said.Out.TrimEnd().Split('\n')[1..], line => Assert.EndsWith(" removed", line, StringComparison.Ordinal));
+        Assert.Equal(0, _server.OpenUploadCount);
+        Assert.Null(_server.Read("runs/one/.floe/tasks/batch-1/packs/1-1"));
+    }
+
+    [Theory]
+    [InlineData(2, "unfinished uploads are in buckets only", "file:///tmp/store")]
+    [InlineData(2, "ftp://x", "ftp://x")]
+    [InlineData(2, "--older-than takes a number with s, m, h or d behind it, like 7d; not 'soon'", Url, "--older-than", "soon")]
+    [InlineData(174, "no-such-bucket", "s3://no-such-bucket/runs")]
+    public async Task Gc_CannotBeDone_IsOneLineAndItsStatus(int status, string named, params string[] words)
+    {
+        var said = await RunAsync(["gc", .. words]);
+        Assert.Equal((status, ""), (said.Status, said.Out));
+        Assert.Contains(named, Assert.Single(said.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
+    }
+
+    private Task<Said> RunAsync(params string[] words) => FloeProgram.RunAsync(words,
+    [
+        ("AWS_ACCESS_KEY_ID", _server.Keys.AccessKeyId), ("AWS_SECRET_ACCESS_KEY", _server.Keys.SecretAccessKey), ("AWS_REGION", "us-east-1"),
+        ("FLOE_S3_ENDPOINT", _server.Endpoint.ToString().TrimEnd('/')), ("FLOE_S3_MAX_ATTEMPTS", "1"),
+    ]);
+}
