@@ -20,9 +20,6 @@ public static class PidNamespaceHost
     private const int Lifeline = 3;
     private const int KilledStatus = 137;
 
-    private static readonly PosixSignal[] s_forwarded =
-        [PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT, (PosixSignal)Interop.SIGUSR1, (PosixSignal)Interop.SIGUSR2, PosixSignal.SIGWINCH];
-
     /// <summary>True when this process is the init of its pid namespace.</summary>
     public static bool IsInit => Interop.getpid() == 1;
 
@@ -47,10 +44,10 @@ public static class PidNamespaceHost
         lifeline.Dispose();
         var inner = ChildProcess.Adopt(pid);
 
-        var registrations = s_forwarded.Select(signal => PosixSignalRegistration.Create(signal, context =>
+        var registrations = PassedSignals.Ending.Concat(PassedSignals.Other).Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
-            inner.Signal(Number(signal));
+            inner.Signal(PassedSignals.Number(signal));
         })).ToArray();
         try
         {
@@ -142,17 +139,6 @@ public static class PidNamespaceHost
         return Interop.pipe2(ends, Interop.O_CLOEXEC) == 0
             ? (new SafeFileHandle(ends[0], true), new SafeFileHandle(ends[1], true)) : throw LinuxException.Last("pipe2");
     }
-
-    internal static int Number(PosixSignal signal) => signal switch
-    {
-        PosixSignal.SIGHUP => Interop.SIGHUP,
-        PosixSignal.SIGINT => Interop.SIGINT,
-        PosixSignal.SIGQUIT => Interop.SIGQUIT,
-        PosixSignal.SIGTERM => Interop.SIGTERM,
-        PosixSignal.SIGCONT => Interop.SIGCONT,
-        PosixSignal.SIGWINCH => Interop.SIGWINCH,
-        _ => (int)signal,
-    };
 
     private static unsafe void MakeMountsPrivate()
     {

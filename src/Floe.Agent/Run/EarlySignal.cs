@@ -29,7 +29,7 @@ internal sealed partial class EarlySignal(RunOptions options, TimeProvider time,
             && (options.OnTerm == TermPolicy.Snapshot || await IsReclaimedAsync().ConfigureAwait(false))
             && await HasSnapshotAsync(store, key).ConfigureAwait(false);
         LogEnded(signal.ToString(), goesOn ? "run the same line again, and it goes on from its snapshot" : "nothing was started");
-        return goesOn ? ExitCodes.Snapshotted : 128 + PidNamespaceHost.Number(signal);
+        return goesOn ? ExitCodes.Snapshotted : 128 + PassedSignals.Number(signal);
     }
 
     private async Task<bool> IsReclaimedAsync()

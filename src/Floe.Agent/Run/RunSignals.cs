@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Floe.Linux;
+using Floe.Agent.Namespaces;
 
 namespace Floe.Agent.Run;
 
@@ -10,9 +10,6 @@ namespace Floe.Agent.Run;
 /// </summary>
 internal sealed class RunSignals : IDisposable
 {
-    private static readonly PosixSignal[] s_ending = [PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
-    private static readonly PosixSignal[] s_waiting = [(PosixSignal)Interop.SIGUSR1, (PosixSignal)Interop.SIGUSR2];
-
     private readonly Func<Task<bool>> _leavesTerm;
     private readonly Lock _gate = new();
     private readonly List<PosixSignal> _waiting = [];
@@ -25,7 +22,7 @@ internal sealed class RunSignals : IDisposable
     public RunSignals(Func<Task<bool>> leavesTerm)
     {
         _leavesTerm = leavesTerm;
-        _registrations = [.. s_ending.Concat(s_waiting).Select(signal => PosixSignalRegistration.Create(signal, context =>
+        _registrations = [.. PassedSignals.Ending.Concat(PassedSignals.Other).Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
             Receive(signal);
@@ -120,7 +117,7 @@ internal sealed class RunSignals : IDisposable
 
     private async Task ConsiderAsync(PosixSignal signal)
     {
-        if (!s_ending.Contains(signal) || (signal == PosixSignal.SIGTERM && await _leavesTerm().ConfigureAwait(false)))
+        if (!PassedSignals.Ending.Contains(signal) || (signal == PosixSignal.SIGTERM && await _leavesTerm().ConfigureAwait(false)))
         {
             return;
         }

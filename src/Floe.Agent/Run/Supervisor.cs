@@ -326,7 +326,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
         }
         else
         {
-            _task.Root.Signal(Namespaces.PidNamespaceHost.Number(signal));
+            _task.Root.Signal(Namespaces.PassedSignals.Number(signal));
         }
     }
 

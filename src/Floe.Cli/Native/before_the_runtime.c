@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -52,9 +53,27 @@ static void open_standard_descriptors(void)
             return;
 }
 
+/*
+ * Children are waited for one by one (Floe.Linux.Processes.ChildProcess). Two things would take their exit status away before: a parent that ignores
+ * SIGCHLD, as that is inherited; and the runtime, which in process 1 reaps whatever has ended once it handles SIGCHLD, and it does so as soon as its console
+ * is a terminal. All threads have this one's mask, so it never hears of any; what is started gets an empty one.
+ */
+static void keep_exit_statuses(void)
+{
+    sigset_t set;
+    signal(SIGCHLD, SIG_DFL);
+    if (getpid() != 1)
+        return;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static void before_the_runtime(void)
 {
     give_up_root();
+    keep_exit_statuses();
     open_standard_descriptors();
     leave_when_not_asked();
 }

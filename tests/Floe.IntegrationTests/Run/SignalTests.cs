@@ -7,7 +7,6 @@ namespace Floe.IntegrationTests.Run;
 public sealed class SignalTests
 {
     private const int Int = 2;
-    private const int Usr1 = 10;
     private const int Term = 15;
 
     [Theory]
@@ -17,16 +16,22 @@ public sealed class SignalTests
     {
         await using var fleet = new Fleet { Kind = kind };
         var machine = await fleet.MachineAsync("machine-a");
-        var run = await fleet.RunScriptAsync(machine, "trap 'echo int' INT; trap 'echo usr1' USR1; trap 'echo term; exit 5' TERM; echo ready; while :; do sleep 0.05; done", "--on-term", "forward");
+
+        // HUP, INT, QUIT, USR1, USR2, ALRM, CONT, XCPU, WINCH, PWR, RTMIN+1, RTMAX.
+        int[] signals = [1, Int, 3, 10, 12, 14, 18, 24, 28, 30, 35, 64];
+        var run = await fleet.RunScriptAsync(
+            machine, $"for s in {string.Join(' ', signals)}; do trap \"echo got $s.\" $s; done; trap 'echo term; exit 5' TERM; echo ready; while :; do sleep 0.05; done", "--on-term", "forward");
         await Fleet.UntilPrintedAsync(run, "ready\n");
-        run.Signal(Int);
-        await Fleet.UntilPrintedAsync(run, "int\n");
-        run.Signal(Usr1);
-        await Fleet.UntilPrintedAsync(run, "usr1\n");
+        foreach (var signal in signals)
+        {
+            Assert.True(run.Signal(signal));
+            await Fleet.UntilPrintedAsync(run, $"got {signal}.\n");
+        }
+
         run.Signal(Term);
         var result = await Fleet.EndAsync(run);
         Fleet.AssertStatus(5, result);
-        Assert.Equal("ready\nint\nusr1\nterm\n", result.Text);
+        Assert.Equal($"ready\n{string.Concat(signals.Select(s => $"got {s}.\n"))}term\n", result.Text);
     }
 
     /// <summary>A terminal tells every process of its foreground group; on a host that has two of Floe's.</summary>
@@ -51,16 +56,38 @@ public sealed class SignalTests
             print(said.count(b'GOT-INT'))
             """;
         const string task = """
-            import signal, time
-            signal.signal(signal.SIGINT, lambda *_: print('GOT-INT', flush=True))
-            signal.signal(signal.SIGUSR1, lambda *_: print('GOT-USR1', flush=True))
-            print('GATE-OPEN', flush=True)
+            import os, signal, time
+            signal.signal(signal.SIGINT, lambda *_: os.write(1, b'GOT-INT\n'))
+            signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'GOT-USR1\n'))
+            os.write(1, b'GATE-OPEN\n')
             while True: time.sleep(1)
             """;
         var result = await Fleet.EndAsync(await machine.StartAsync(
             ["/usr/bin/python3", "-c", terminal, Fleet.Floe, "run", "--notices=none", "--store", "file:///store", "--", "/usr/bin/python3", "-c", task], fleet.Environment, Fleet.Token));
         Fleet.AssertStatus(0, result);
         Assert.Equal("1\n", result.Text);
+    }
+
+    /// <summary>
+    /// With a terminal .NET handles SIGCHLD, and as pid 1 it takes every child's exit status that it is quick enough for: the run then never ended. So no
+    /// thread of Floe's may hear of SIGCHLD.
+    /// </summary>
+    [Theory]
+    [InlineData(MachineKind.Container)]
+    [InlineData(MachineKind.Host)]
+    public async Task Run_OnATerminal_NobodyTakesTheCommandsStatus(MachineKind kind)
+    {
+        const ulong sigchld = 1 << 16;
+        await using var fleet = new Fleet { Kind = kind };
+        var machine = await fleet.MachineAsync("machine-a");
+        const string line = $"{Fleet.Floe} run --notices=none --store file:///store -- /bin/sh -c 'cat /proc/1/task/*/status; exit 7'";
+
+        // As a container's entrypoint it has no terminal here; there whoever ignores SIGCHLD is handed down.
+        var result = await fleet.ShellAsync(machine, kind == MachineKind.Container ? $"exec env --ignore-signal=CHLD {line}" : $"exec script -qefc \"{line}\" /dev/null");
+        Fleet.AssertStatus(7, result);
+        var blocked = result.Text.Split('\n').Where(line => line.StartsWith("SigBlk:", StringComparison.Ordinal)).Select(line => Convert.ToUInt64(line[7..].Trim(), 16)).ToList();
+        Assert.True(blocked.Count > 3);
+        Assert.All(blocked, mask => Assert.Equal(sigchld, mask & sigchld));
     }
 
     /// <summary>While the task is being restored: nothing of it runs, so what was put back is taken back, and the next machine finds all as it was.</summary>

@@ -39,6 +39,17 @@ public sealed class RunSignalsTests
         Assert.True(signals.HasTaskRun);
     }
 
+    /// <summary>Else the kernel drops it, where Floe is pid 1, or ends Floe by it.</summary>
+    [Fact]
+    public void Constructor_EverySignalThatTiniPassesOn_IsCaughtButTheTerminalsAndFloesOwn()
+    {
+        using var signals = New();
+        var line = File.ReadLines("/proc/self/status").Single(l => l.StartsWith("SigCgt:", StringComparison.Ordinal));
+        var caught = Convert.ToUInt64(line["SigCgt:".Length..].Trim(), 16);
+        int[] kept = [4, 5, 6, 7, 8, 9, 11, 13, 17, 19, 20, 21, 22, 23, 25, 31, 32, 33, 34];
+        Assert.All(Enumerable.Range(1, 64).Except(kept), number => Assert.True((caught & (1UL << (number - 1))) != 0, $"{number} is not caught"));
+    }
+
     [Fact]
     public void Receive_TermThatTheSupervisorIsToHave_EndsNothing()
     {
