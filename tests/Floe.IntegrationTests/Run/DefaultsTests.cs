@@ -57,6 +57,28 @@ public sealed class DefaultsTests
         Assert.Contains("task from-line, store file:///store", (await fleet.FloeAsync(machine, "run", "--key", "from-line", "--", "/bin/true")).Errors, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task List_OtherUser_DefaultStoreIsInTheUsersDataFolder()
+    {
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var machine = await fleet.MachineAsync("machine-a");
+        const string asUser = "mkdir -m 777 /tmp/home && cd / && exec setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp/home";
+        Assert.Contains("file:///tmp/home/.local/share/floe/store", (await fleet.ShellAsync(machine, $"{asUser} {Fleet.Floe} list")).Errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>Better said at the start than at the notice.</summary>
+    [Fact]
+    public async Task Run_MachineThatCannotFreeze_IsToldAtTheStartAndTheCommandRuns()
+    {
+        await using var fleet = new Fleet { Kind = MachineKind.Host };
+        var machine = await fleet.MachineAsync("machine-a");
+        var result = await fleet.ShellAsync(machine, $"exec setpriv --bounding-set=-sys_time -- {Fleet.Floe} run --notices=none --store file:///store -- /bin/echo ran");
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("ran\n", result.Text);
+        Assert.Contains("Snapshots will fail here: CAP_SYS_TIME", result.Errors, StringComparison.Ordinal);
+        Assert.Contains("--cap-add=SYS_TIME", result.Errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("FLOE_ON_TERM", "explode")]
     [InlineData("FLOE_LEASE_WAIT", "soon")]

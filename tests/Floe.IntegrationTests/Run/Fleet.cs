@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Floe.Testing;
@@ -172,6 +173,15 @@ internal sealed class Fleet : IAsyncDisposable
     }
 
     public string Manifest(long sequence) => string.Create(CultureInfo.InvariantCulture, $"{StoreFolder}/tasks/{Key}/snapshots/{sequence:D8}.json");
+
+    /// <summary>A manifest with another text in it, as a Floe would have written it, seal included (docs/format.md, "Sealed JSON").</summary>
+    public static async Task RewriteAsync(string manifest, string old, string with)
+    {
+        var text = await File.ReadAllTextAsync(manifest, Token);
+        Assert.Contains(old, text, StringComparison.Ordinal);
+        var body = text[..text.LastIndexOf(",\"sha256\":", StringComparison.Ordinal)].Replace(old, with, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(manifest, $"{body},\"sha256\":\"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(body)))}\"}}\n", Token);
+    }
 
     public static void FlipByte(string path)
     {

@@ -31,6 +31,25 @@ public sealed class LeaseTests
         Fleet.AssertStatus(0, await Fleet.EndAsync(await fleet.RunScriptAsync(b, Script, "--lease-wait", "0")));
     }
 
+    [Fact]
+    public async Task Run_HolderEndsWhileAnotherWaits_TheOtherGetsTheLeaseAndStarts()
+    {
+        await using var fleet = new Fleet();
+        var a = await fleet.MachineAsync("machine-a");
+        var first = await fleet.RunScriptAsync(a, Script);
+        await Fleet.UntilPrintedAsync(first, "started\n");
+        var b = await fleet.MachineAsync("machine-b");
+        Fleet.Open(b, "/run/go");
+        var second = await fleet.RunScriptAsync(b, Script, "--lease-wait", "60");
+        await Fleet.UntilLoggedAsync(second, "waiting for its lease");
+        Assert.Empty(second.Output);
+
+        await fleet.TakeAwayAsync(a, first);
+        var result = await Fleet.EndAsync(second);
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("end\n", result.Text);
+    }
+
     /// <summary>The same line twice on one machine: the second is refused, and the first one's snapshots do not suffer from it.</summary>
     [Theory]
     [InlineData(MachineKind.Container)]

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Xunit;
 
 namespace Floe.IntegrationTests.Run;
@@ -19,7 +17,7 @@ public sealed class NewerFormatTests
         await fleet.TakeAwayAsync(a, run);
         await a.DestroyAsync();
         var snapshots = fleet.Snapshots();
-        await MakeNewerAsync(fleet.Manifest(snapshots[1]));
+        await Fleet.RewriteAsync(fleet.Manifest(snapshots[1]), "\"formatVersion\":1", "\"formatVersion\":2");
 
         var b = await fleet.MachineAsync("machine-b");
         Fleet.Open(b, "/run/one");
@@ -28,13 +26,5 @@ public sealed class NewerFormatTests
         Assert.Empty(second.Text);
         Assert.Contains("upgrade floe", second.Errors, StringComparison.Ordinal);
         Assert.Equal(snapshots, fleet.Snapshots());
-    }
-
-    /// <summary>As a later Floe would have written it, seal included (docs/format.md, "Sealed JSON").</summary>
-    private static async Task MakeNewerAsync(string manifest)
-    {
-        var text = await File.ReadAllTextAsync(manifest, Fleet.Token);
-        var body = text[..text.LastIndexOf(",\"sha256\":", StringComparison.Ordinal)].Replace("\"formatVersion\":1", "\"formatVersion\":2", StringComparison.Ordinal);
-        await File.WriteAllTextAsync(manifest, $"{body},\"sha256\":\"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(body)))}\"}}\n", Fleet.Token);
     }
 }

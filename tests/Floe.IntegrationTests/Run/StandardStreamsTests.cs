@@ -36,6 +36,20 @@ public sealed class StandardStreamsTests
     }
 
     [Fact]
+    public async Task Run_HalfALine_IsPassedOnBeforeItsEnd()
+    {
+        await using var fleet = new Fleet();
+        var machine = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(machine, Fleet.Gate + "printf half; printf half-an-error >&2; gate /run/go; echo ' and half'");
+        await Fleet.UntilPrintedAsync(run, "half");
+        await Fleet.UntilLoggedAsync(run, "half-an-error");
+        Fleet.Open(machine, "/run/go");
+        var result = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(0, result);
+        Assert.Equal("half and half\n", result.Text);
+    }
+
+    [Fact]
     public async Task Run_BinaryOutput_IsUnchanged()
     {
         await using var fleet = new Fleet();
