@@ -17,7 +17,9 @@ internal static class ExportCommand
     private static readonly Argument<string> s_folder = new("FOLDER") { Description = "A new folder: images/, files.tar and deleted.txt are written there" };
 
     public static Command Build(Func<ILoggerFactory> log) => StoreVerb.Build("export", """
-        Write a snapshot as plain CRIU images, on which crit and criu work, and a tar of the task's files.
+        Write a snapshot as plain CRIU images, which criu and its crit read, and a tar of the task's files.
+
+        crit is not part of Floe; Debian's package criu has it.
 
         Example:
           floe export job-17 ./job-17 --store s3://bucket/floe && crit show job-17/images/pstree.img
