@@ -208,8 +208,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
             var id = $"upload-{++_versions}";
             var marked = Marked(headers);
             _uploads.Add(id, new Upload(key, marked, TimeProvider.System.GetUtcNow(), []));
-            // Who gives up waiting for the answer has begun it all the same.
-            cancellationToken.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested(); // Who gives up waiting for the answer has begun it all the same.
             return Task.FromResult(new UploadTicket(key, id, marked.Metadata["floe-write-id"]));
         }
     }
