@@ -258,7 +258,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         ETag etag;
         lock (_lock)
         {
-            if (Find(upload.Key) is { } done && done.Headers.Metadata.GetValueOrDefault("floe-write-id") == upload.WriteId)
+            if (!_uploads.ContainsKey(upload.UploadId) && Find(upload.Key) is { } done && done.Headers.Metadata.GetValueOrDefault("floe-write-id") == upload.WriteId)
             {
                 return Task.FromResult(done.ETag);
             }
