@@ -6,6 +6,12 @@ namespace Floe.FileSystem.Content;
 /// <summary>Reading.</summary>
 public sealed partial class FileContent
 {
+    /// <summary>
+    /// While a task stands still CRIU reads the first bytes of each file that it has open, in search of a program's id, and the kernel reads ahead: that
+    /// is nobody who wants them again.
+    /// </summary>
+    private const long LookBytes = 1 << 20;
+
     private ReadAhead? _readAhead;
     private long _evictions;
     private bool _isDropped;
@@ -80,8 +86,7 @@ public sealed partial class FileContent
                 return true;
             }
 
-            // While a task stands still CRIU looks at the head of each open file, for the id of a program: that is nobody who wants it again.
-            var isLook = _store.IsBeingFrozen && offset + count <= BlockMap.BlockBytes;
+            var isLook = _store.IsBeingFrozen && offset + count <= LookBytes;
             _wasReadBack |= _session is not null && !isLook && IsSentIn(PartGrid.Number(offset), PartGrid.Number(offset + count - 1));
             var (range, run) = RunAt(offset, count);
             // Nothing is put into the memory of a reader that has to wait.

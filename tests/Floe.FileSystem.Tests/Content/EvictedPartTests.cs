@@ -171,7 +171,7 @@ public sealed class EvictedPartTests
 
         // As CRIU does it with every open file.
         fixture.Store.IsBeingFrozen = true;
-        await content.ReadAsync(0, new byte[16 << 10], Token);
+        await content.ReadAsync(0, new byte[1 << 20], Token);
         Assert.Equal(Block, content.Capture(carriesAll: false)!.Ranges.Sum(r => r.Count));
 
         fixture.Store.IsBeingFrozen = false;
