@@ -68,22 +68,7 @@ public sealed class TcpTests
                 print('closed' if answer == b'' else 'unexpected ' + repr(answer))
             except OSError: print('closed')
             """;
-        await using var fleet = new Fleet();
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        string[] command = ["/usr/bin/python3", "-c", program, ((IPEndPoint)listener.LocalEndpoint).Port.ToString(System.Globalization.CultureInfo.InvariantCulture)];
-        var a = await fleet.MachineAsync("machine-a");
-        var run = await fleet.RunAsync(a, [], command);
-        using var first = await listener.AcceptTcpClientAsync(Fleet.Token);
-        await Fleet.UntilPrintedAsync(run, "ready\n");
-        await fleet.TakeAwayAsync(a, run);
-        await a.DestroyAsync();
-
-        var b = await fleet.MachineAsync("machine-b");
-        Fleet.Open(b, "/run/go");
-        var second = await Fleet.EndAsync(await fleet.RunAsync(b, [], command));
-        Fleet.AssertStatus(0, second);
-        Assert.Equal("b'last words' b'' b'inside'\nclosed\n", second.Text);
+        Assert.Equal("b'last words' b'' b'inside'\nclosed\n", await MovedWithAConnectionToOutsideAsync(program));
     }
 
     [Fact]
@@ -100,6 +85,12 @@ public sealed class TcpTests
             except OSError: print('closed')
             client = socket.create_connection(where); client.sendall(b'second'); print('again')
             """;
+        Assert.Equal("closed\nagain\n", await MovedWithAConnectionToOutsideAsync(program));
+    }
+
+    /// <summary>What a program, which connects to the port that it is given, prints on its second machine.</summary>
+    private static async Task<string> MovedWithAConnectionToOutsideAsync(string program)
+    {
         await using var fleet = new Fleet();
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
@@ -115,6 +106,6 @@ public sealed class TcpTests
         Fleet.Open(b, "/run/go");
         var second = await Fleet.EndAsync(await fleet.RunAsync(b, [], command));
         Fleet.AssertStatus(0, second);
-        Assert.Equal("closed\nagain\n", second.Text);
+        return second.Text;
     }
 }
