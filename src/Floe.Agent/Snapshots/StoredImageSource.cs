@@ -7,8 +7,8 @@ namespace Floe.Agent.Snapshots;
 /// <summary>Gives CRIU its images back out of a stored snapshot, every block verified on the way.</summary>
 internal sealed class StoredImageSource : IImageSource
 {
-    /// <summary>A table of some ten million descriptors.</summary>
-    private const int MaxFilesBytes = 1 << 30;
+    /// <summary>Twice what a dump takes of it (64 MiB): the store's word for its length is no more than that.</summary>
+    private const int MaxFilesBytes = 128 << 20;
 
     private readonly ISnapshotSource _snapshot;
     private readonly byte[]? _files;
