@@ -17,10 +17,9 @@ sub call {
 
 my ($verb, $where, @command) = @ARGV;
 
-# The host's pid of this process, for the caller who wants to signal it.
+# The host's pid of this process: the host's /proc is here until the root changes.
 open my $stat, "<", "/proc/self/stat" or die "machine: /proc: $!\n";
 my ($pid) = <$stat> =~ /^(\d+)/;
-if (open my $out, ">&=", 3) { syswrite $out, "$pid\n"; close $out }
 
 if ($verb eq "exec") {
     open my $mounts, "<", "/proc/$where/ns/mnt" or die "machine: $where: $!\n";
@@ -36,6 +35,8 @@ if ($verb eq "exec") {
     call("umount2", $here, MNT_DETACH);    # the host's files are out of sight
 }
 chdir "/";
+# The caller hears of it only now: who enters a "boot" before its root has changed is on the host's.
+if (open my $out, ">&=", 3) { syswrite $out, "$pid\n"; close $out }
 if ($verb eq "boot") {
     for (;;) { sleep 1 if waitpid(-1, 0) < 0 }
 }
