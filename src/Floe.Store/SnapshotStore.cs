@@ -197,9 +197,11 @@ public sealed class SnapshotStore
         var lease = await AcquireLeaseAsync(task, request, cancellationToken).ConfigureAwait(false);
         await using (lease.ConfigureAwait(false))
         {
+            var isNewest = lease.Seqs.Count == 0 || seq >= lease.Seqs[^1];
             await _objects.DeleteAsync([StoreLayout.Manifest(task, seq)], cancellationToken).ConfigureAwait(false);
             await PruneAsync(lease, new KnownBlocks(), int.MaxValue, cancellationToken).ConfigureAwait(false);
-            await lease.ReleaseAsync(LeaseState.Released, cancellationToken).ConfigureAwait(false);
+            // Nothing of the task has run: what was known of its newest snapshot still holds, unless that is the one that is gone.
+            await lease.ReleaseAsync(isNewest ? LeaseState.Released : lease.StateAsTaken, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -121,26 +121,21 @@ public sealed class AgentDirectory
         {
             if ((record.Store, record.Key) == (own.Store, own.Key) && socket != ControlSocket && ControlClient.Presence(socket) == AgentPresence.Dead)
             {
-                try
-                {
-                    new AgentDirectory(Path.GetDirectoryName(socket)!).Delete();
-                }
-                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-                {
-                    // It only takes room, until a next time.
-                }
+                new AgentDirectory(Path.GetDirectoryName(socket)!).Delete();
             }
         }
     }
 
+    /// <summary>As far as the disk lets it. How the run ended is settled by then, and what is left only takes room.</summary>
     public void Delete()
     {
         try
         {
             Directory.Delete(Root, true);
         }
-        catch (DirectoryNotFoundException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            // Gone already; a network file system's .nfs files; a disk that has turned read-only.
         }
     }
 }

@@ -5,7 +5,8 @@ namespace Floe.Agent.Cpu;
 /// <summary>
 /// The environment that makes the libraries known to look at the CPU see only a baseline's features. What asks CPUID itself without a switch of its
 /// own (V8, GMP, many Rust crates) is not reached; docs/cpu-baseline.md lists both.
-/// What the user has set is kept: lists are appended to, single values that the user chose are never overruled.
+/// What the user has set is kept: lists are appended to (of NumPy's list of what to enable only what the baseline has is left), single values that the user chose
+/// are never overruled.
 /// </summary>
 public static class BaselineEnvironment
 {
@@ -32,9 +33,17 @@ public static class BaselineEnvironment
         changes["LD_BIND_NOW"] = "1";
 
         AppendWords(changes, existing, "JAVA_TOOL_OPTIONS", JavaOptions(level), ' ');
-        if (string.IsNullOrEmpty(existing.GetValueOrDefault("NPY_ENABLE_CPU_FEATURES")))
+        var isNumpyListed = false;
+        if (existing.GetValueOrDefault("NPY_ENABLE_CPU_FEATURES") is { Length: > 0 } enabled)
         {
-            // NumPy that finds both cannot be imported.
+            // NumPy that finds both cannot be imported, so the user's list is kept, but for what is above the baseline. One that is empty then is none.
+            var allowed = enabled.Split([' ', ',', '\t', '\n'], StringSplitOptions.RemoveEmptyEntries).Except(NumpyFeatures(level), StringComparer.OrdinalIgnoreCase).ToList();
+            changes["NPY_ENABLE_CPU_FEATURES"] = string.Join(' ', allowed);
+            isNumpyListed = allowed.Count > 0;
+        }
+
+        if (!isNumpyListed)
+        {
             AppendWords(changes, existing, "NPY_DISABLE_CPU_FEATURES", NumpyFeatures(level), ' ');
             AppendWords(changes, existing, "PYTHONWARNINGS", NumpyQuiet, ',');
         }

@@ -206,9 +206,9 @@ internal sealed partial class TaskMount : IAsyncDisposable
                 Directory.Delete(_request.Contents.CacheFolder);
             }
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // What could not be uploaded is kept there, or another mount uses it.
+            // What could not be uploaded is kept there, another mount uses it, or it is for others to remove.
         }
     }
 

@@ -22,8 +22,12 @@ internal sealed partial class Supervisor : IAsyncDisposable
     // A try costs nothing but time that is lost anyway; with less than this even a small snapshot cannot be committed.
     private static readonly TimeSpan s_leastTimeForSnapshot = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_suspicion = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_restoreSuspicion = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pauseBetweenTries = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan s_outputPatience = TimeSpan.FromSeconds(10);
+
+    // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: what a program does not end itself by.
+    private static readonly int[] s_crashes = [4, 5, 6, 7, 8, 11, 31];
 
     // Without a deadline (a request, SIGTERM) a snapshot is tried this often.
     private const int MaxTriesWithoutDeadline = 3;
@@ -39,10 +43,14 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly ReclaimWatch _reclaim;
     private bool _hasGivenUp;
+    private readonly long? _restoredAt;
     private long? _failedAt;
 
-    public Supervisor(RunOptions options, RunningTask task, SnapshotTaker snapshots, RunSignals signals, TaskTrace trace, TimeProvider time, ILogger logger)
+    /// <param name="isRestored">The task has just been restored, and was not started here.</param>
+    public Supervisor(
+        RunOptions options, RunningTask task, bool isRestored, SnapshotTaker snapshots, RunSignals signals, TaskTrace trace, TimeProvider time, ILogger logger)
     {
+        _restoredAt = isRestored ? time.GetTimestamp() : null;
         _options = options;
         _task = task;
         _snapshots = snapshots;
@@ -125,6 +133,12 @@ internal sealed partial class Supervisor : IAsyncDisposable
                 {
                     LogDiedOfSnapshot(ended.Status.ToString());
                     return new TaskOutcome.SnapshotFailed();
+                }
+
+                if (DiedOfRestore(ended.Status))
+                {
+                    LogDiedOfRestore(ended.Status.ToString());
+                    return new TaskOutcome.RestoreFailed();
                 }
 
                 return new TaskOutcome.Ended(ended.Status);
@@ -231,11 +245,19 @@ internal sealed partial class Supervisor : IAsyncDisposable
     }
 
     /// <summary>
-    /// A CRIU that is killed while its code is inside a process can take the process with it. A task that dies of a signal right
-    /// after a failed snapshot has not ended by itself: its snapshots must stay. Where output was refused it is that of which it dies, and they stay too.
+    /// A CRIU that is killed while its code is inside a process can take the process with it, and its connections stand still for a moment. A task that
+    /// fails right after a failed snapshot has most likely not ended by itself: its snapshots must stay. Where output was refused it is that of which it
+    /// dies, and they stay too.
     /// </summary>
     private bool DiedOfSnapshot(ExitStatus status) =>
-        status.ShellCode > 128 && _task.Output.Refusal is null && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
+        status.ShellCode != 0 && _task.Output.Refusal is null && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
+
+    /// <summary>
+    /// What a CPU or a kernel that lacks something does to a program that was moved to it, soon after: an instruction that it does not know, or a wild
+    /// one behind a wrong answer. Another machine may run the same snapshot to its end.
+    /// </summary>
+    private bool DiedOfRestore(ExitStatus status) =>
+        _restoredAt is { } restoredAt && _time.GetElapsedTime(restoredAt) < s_restoreSuspicion && s_crashes.Contains(status.ShellCode - 128);
 
     private async Task<SnapshotReport> TakeOnceAsync(bool leaveRunning, TraceTrigger trigger, DateTimeOffset? deadline)
     {
@@ -348,6 +370,10 @@ internal sealed partial class Supervisor : IAsyncDisposable
     [LoggerMessage(EventId = 4305, Level = LogLevel.Error, Message = "No time or no way for another snapshot; the task runs on, and the last good snapshot stays")]
     private partial void LogGivenUp();
 
+    [LoggerMessage(EventId = 4309, Level = LogLevel.Error,
+        Message = "The task crashed ({Status}) soon after it was restored, as on a machine that lacks something it uses: its snapshots are kept. Run it again on another machine, or remove it (floe rm) to start from the beginning")]
+    private partial void LogDiedOfRestore(string status);
+
     [LoggerMessage(EventId = 4307, Level = LogLevel.Error, Message = "The task ended ({Status}) right after a snapshot that failed, most likely of it: its earlier snapshots are kept, run it again")]
     private partial void LogDiedOfSnapshot(string status);
 
@@ -370,6 +396,9 @@ internal abstract record TaskOutcome
 
     /// <summary>It had to end and could not be saved.</summary>
     public sealed record SnapshotFailed : TaskOutcome;
+
+    /// <summary>It was restored, and crashed at once.</summary>
+    public sealed record RestoreFailed : TaskOutcome;
 
     /// <summary>Another machine has the key.</summary>
     public sealed record LeaseLost(string Reason) : TaskOutcome;

@@ -48,9 +48,6 @@ internal static class TaskLease
         }
     }
 
-    /// <summary>How a lease is left under which nothing of the task has run: what was known of its newest snapshot still holds.</summary>
-    public static LeaseState AsTaken(Lease lease) => lease.TakenFrom is { State: LeaseState.HandedOver } ? LeaseState.HandedOver : LeaseState.Released;
-
     /// <summary>Given up in its middle, a lease would be held by nobody until its ttl is over, and what was known of its newest snapshot be lost.</summary>
     private static async Task<Lease> AcquireAsync(SnapshotStore store, TaskKey key, LeaseRequest request, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -73,7 +70,7 @@ internal static class TaskLease
         using var limit = new CancellationTokenSource(s_releasePatience, time);
         try
         {
-            await lease.ReleaseAsync(AsTaken(lease), limit.Token).ConfigureAwait(false);
+            await lease.ReleaseAsync(lease.StateAsTaken, limit.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is ObjectStoreException or OperationCanceledException)
         {

@@ -96,7 +96,7 @@ public sealed partial class TaskRun
                 }
 
                 await StayAsync(until, cancellationToken).ConfigureAwait(false);
-                left = await LiveAsync(place, isBack: true, cancellationToken).ConfigureAwait(false);
+                left = await ReturnAsync(place, cancellationToken).ConfigureAwait(false);
             }
 
             return left.Status;
@@ -109,6 +109,23 @@ public sealed partial class TaskRun
         finally
         {
             directory.Delete();
+        }
+    }
+
+    /// <summary>
+    /// Another life on a machine that was to go and did not. The task is safe in the store: one that is not reached now (a network that is not back yet) may be
+    /// later, and a container that ended here would not be run again.
+    /// </summary>
+    private async Task<Departure> ReturnAsync(Place place, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await LiveAsync(place, isBack: true, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is ObjectStoreException or LeaseLostException && !cancellationToken.IsCancellationRequested)
+        {
+            LogNotBack(e.Message);
+            return new Departure(ExitCodes.Snapshotted, _time.GetUtcNow() + _options.ReturnAfter);
         }
     }
 
@@ -164,7 +181,7 @@ public sealed partial class TaskRun
             // Nothing of the task may run any more when the next agent gets the lease; then it need not wait for it.
             await LeftOvers.KillAsync(_time).ConfigureAwait(false);
             using var limit = new CancellationTokenSource(s_releasePatience, _time);
-            await TryAsync(() => lease.ReleaseAsync(place.Signals.HasTaskRun ? LeaseState.Released : TaskLease.AsTaken(lease), limit.Token)).ConfigureAwait(false);
+            await TryAsync(() => lease.ReleaseAsync(place.Signals.HasTaskRun ? LeaseState.Released : lease.StateAsTaken, limit.Token)).ConfigureAwait(false);
             throw;
         }
         finally
@@ -187,7 +204,7 @@ public sealed partial class TaskRun
         {
             // Whoever removed the snapshots, or cannot use them, it is not for this machine to start the command once more.
             LogTaskIsElsewhere("there is no snapshot of it that can be restored here");
-            await TryAsync(() => context.Lease.ReleaseAsync(context.Signals.HasTaskRun ? LeaseState.Released : TaskLease.AsTaken(context.Lease), cancellationToken)).ConfigureAwait(false);
+            await TryAsync(() => context.Lease.ReleaseAsync(context.Signals.HasTaskRun ? LeaseState.Released : context.Lease.StateAsTaken, cancellationToken)).ConfigureAwait(false);
             return new Departure(ExitCodes.Snapshotted);
         }
 
@@ -198,7 +215,7 @@ public sealed partial class TaskRun
 
         await using var task = restored?.Task ?? await new TaskStarter(_logger).StartAsync(context, place.Bundle, cancellationToken).ConfigureAwait(false);
         await using var snapshots = new SnapshotTaker(context, _time, _logger);
-        var supervisor = new Supervisor(_options, task, snapshots, context.Signals, context.Trace, _time, _logger);
+        var supervisor = new Supervisor(_options, task, restored is not null, snapshots, context.Signals, context.Trace, _time, _logger);
         var runningAt = _time.GetUtcNow();
         context.Trace.Update(a => a with { RunningAt = runningAt });
         await using (supervisor.ConfigureAwait(false))
@@ -262,6 +279,11 @@ public sealed partial class TaskRun
                 await RecordAsync(context, TraceOutcome.SnapshotFailed, ExitCodes.SnapshotFailed).ConfigureAwait(false);
                 await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
                 return ExitCodes.SnapshotFailed;
+
+            case TaskOutcome.RestoreFailed:
+                await RecordAsync(context, TraceOutcome.Failed, ExitCodes.RestoreFailed).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                return ExitCodes.RestoreFailed;
 
             case TaskOutcome.LeaseLost:
                 await LeftOvers.KillAsync(_time).ConfigureAwait(false);
@@ -358,6 +380,9 @@ public sealed partial class TaskRun
 
     [LoggerMessage(EventId = 4607, Level = LogLevel.Warning, Message = "The task does not go on here: {Reason}")]
     private partial void LogTaskIsElsewhere(string reason);
+
+    [LoggerMessage(EventId = 4612, Level = LogLevel.Warning, Message = "The task cannot go on here yet: {Reason}; trying again later")]
+    private partial void LogNotBack(string reason);
 
     [LoggerMessage(EventId = 4603, Level = LogLevel.Warning, Message = "The store could not be told that the task is done here: {Reason}")]
     private partial void LogLeaveFailed(string reason);

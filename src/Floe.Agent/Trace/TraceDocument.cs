@@ -81,7 +81,7 @@ public enum TraceOutcome
     SnapshotFailed,
     /// <summary>Another machine took the task.</summary>
     LeaseLost,
-    /// <summary>The task was never started or restored here.</summary>
+    /// <summary>The task was never started or restored here, or crashed as soon as it was restored.</summary>
     Failed,
 }
 

@@ -206,11 +206,20 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             {
                 _killed = true;
                 LogKillingCriu(logger, process.Pid);
+
+                // While everything stands still yet: a task that runs sees no failure of its connections then.
+                RepairedConnections.Release(request.RootPid);
                 process.Signal(Interop.SIGKILL);
             }
         }
 
-        return await process.Exited.ConfigureAwait(false);
+        var status = await process.Exited.ConfigureAwait(false);
+        if (status.Signal != 0 && (!committed || request.LeaveRunning) && RepairedConnections.Release(request.RootPid) is > 0 and var released)
+        {
+            LogReleased(logger, released);
+        }
+
+        return status;
     }
 
     /// <summary>What made the dump fail, first cause first: the caller's own wish or code, then CRIU's log.</summary>
@@ -258,4 +267,7 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
 
     [LoggerMessage(EventId = 3003, Level = LogLevel.Warning, Message = "CRIU {CriuPid} does not give up by itself; killing it")]
     private static partial void LogKillingCriu(ILogger logger, int criuPid);
+
+    [LoggerMessage(EventId = 3004, Level = LogLevel.Warning, Message = "CRIU died and left {Count} of the task's connections where they could not be used; they work again")]
+    private static partial void LogReleased(ILogger logger, int count);
 }

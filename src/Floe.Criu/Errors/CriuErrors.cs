@@ -39,6 +39,7 @@ internal static class CriuErrors
         ("SO_SNDBUFFORCE", "socket buffers cannot be set: CAP_NET_ADMIN is missing", "run with the same capabilities on both machines (privileged container)"),
         ("Can't change root", "CAP_SYS_CHROOT is missing", "run with the same capabilities on both machines (privileged container)"),
         (": File exists", "a process here already has a pid of the task", "restore in a fresh container or pid namespace; reap every zombie first"),
+        ("bind inet socket", "a port or an address that the task listens on or is connected by is not to be had here", "free the port (ss -tanp), or restore in a network namespace of its own"),
         ("has bad size", "a file that the task has open is not the one it had", "restore with the same image, and put the task's files back first"),
         ("has bad build-id", "a program or library of the task is another one here", "pin the container image by its digest"),
         ("has bad mode", "a file that the task has open has other permissions here", "restore with the same image, and put the task's files back first"),

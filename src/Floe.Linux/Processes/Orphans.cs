@@ -38,17 +38,17 @@ public static unsafe class Orphans
     }
 
     /// <summary>Pids of the children of all threads of this process (needs CONFIG_PROC_CHILDREN, as CRIU does).</summary>
-    public static IReadOnlyList<int> Children()
+    public static IReadOnlyList<int> Children() => ChildrenOf("self");
+
+    /// <summary>As <see cref="Children"/>, of any process; none when it has ended.</summary>
+    public static IReadOnlyList<int> ChildrenOf(int pid) => ChildrenOf(pid.ToString(CultureInfo.InvariantCulture));
+
+    private static List<int> ChildrenOf(string process)
     {
         var children = new List<int>();
-        foreach (var thread in Directory.EnumerateDirectories("/proc/self/task"))
+        foreach (var thread in ProcFiles.TryList($"/proc/{process}/task"))
         {
-            string text;
-            try
-            {
-                text = File.ReadAllText(thread + "/children");
-            }
-            catch (IOException)
+            if (ProcFiles.TryReadText(thread + "/children") is not { } text)
             {
                 continue; // A thread that ended meanwhile; its children are listed under another one.
             }

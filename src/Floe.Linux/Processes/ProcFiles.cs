@@ -31,6 +31,19 @@ public static unsafe class ProcFiles
         }
     }
 
+    /// <summary>Paths of a folder's entries; none when it is gone or may not be read, also in the middle of reading.</summary>
+    public static IReadOnlyList<string> TryList(string path)
+    {
+        try
+        {
+            return Directory.GetFileSystemEntries(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
     /// <summary>statx of what the path leads to, links followed: mode, size in bytes and allocated bytes; null when it is gone.</summary>
     public static (uint Mode, long SizeBytes, long AllocatedBytes)? TryStat(string path)
     {

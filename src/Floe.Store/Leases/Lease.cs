@@ -47,6 +47,9 @@ public sealed partial class Lease : IAsyncDisposable
     /// <summary>The agent that held the lease before; null when there was none.</summary>
     public LeaseInfo? TakenFrom { get; }
 
+    /// <summary>How a lease is left under which nothing of the task has run: what was known of its newest snapshot still holds.</summary>
+    public LeaseState StateAsTaken => TakenFrom is { State: LeaseState.HandedOver } ? LeaseState.HandedOver : LeaseState.Released;
+
     public LeaseStanding Standing
     {
         get

@@ -166,6 +166,43 @@ public sealed class CrashTests
         Assert.Equal(Enumerable.Range(0, lines.Length).Select(i => i.ToString(CultureInfo.InvariantCulture)), lines);
     }
 
+    /// <summary>A dump reads what is in a task's connections in a mode in which nobody else can use them, and which is the socket's.</summary>
+    [Fact]
+    public async Task Criu_KilledWhileItHoldsConnectionsOfTheTask_TheyWorkAgain()
+    {
+        const string program = """
+            import os, socket, time
+            listener = socket.create_server(('127.0.0.1', 0))
+            if os.fork() == 0:
+                server, _ = listener.accept()
+                while data := server.recv(100): server.sendall(b'echo ' + data)
+                os._exit(0)
+            client = socket.create_connection(listener.getsockname())
+            client.sendall(b'one'); print(client.recv(100).decode(), flush=True)
+            while not os.path.exists('/run/go'): time.sleep(0.02)
+            client.sendall(b'two'); print(client.recv(100).decode()); client.close(); os.wait(); print('end')
+            """;
+        await using var s3 = await S3Double.StartAsync();
+        await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
+        fleet.Reach(s3);
+        var a = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunAsync(a, [], ["/usr/bin/python3", "-c", program]);
+        await Fleet.UntilPrintedAsync(run, "echo one\n");
+        var end = new WorldsEnd("pack");
+        s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Stall, int.MaxValue) { Where = end.HasCome });
+        var asked = await fleet.StartSnapshotAsync(a, run, "--leave-running");
+        await Fleet.UntilAsync(run, () => end.IsThere, "pack");
+
+        Assert.Equal(0, Interop.kill(FindDump(run)!.Value, Interop.SIGKILL));
+
+        Fleet.AssertStatus(175, await Fleet.EndAsync(asked));
+        s3.Faults.Clear();
+        Fleet.Open(a, "/run/go");
+        var ended = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(0, ended);
+        Assert.Equal("echo one\necho two\nend\n", ended.Text);
+    }
+
     /// <summary>Sequence number of the newest snapshot, when all of them are sound.</summary>
     private static async Task<long> NewestAsync(IObjectStore objects)
     {

@@ -60,12 +60,22 @@ public sealed class BaselineEnvironmentTests
 
     /// <summary>NumPy that finds both lists cannot be imported.</summary>
     [Fact]
-    public void For_NumpyFeaturesTheUserEnables_AreLeftToTheUser()
+    public void For_NumpyFeaturesTheUserEnables_OnlyThoseOfTheBaselineAre()
     {
-        var environment = For(CpuBaseline.X86V2, ("NPY_ENABLE_CPU_FEATURES", "AVX2"));
+        var environment = For(CpuBaseline.X86V3, ("NPY_ENABLE_CPU_FEATURES", "AVX2,AVX512F FMA3"));
 
+        Assert.Equal("AVX2 FMA3", environment["NPY_ENABLE_CPU_FEATURES"]);
         Assert.False(environment.ContainsKey("NPY_DISABLE_CPU_FEATURES"));
         Assert.False(environment.ContainsKey("PYTHONWARNINGS"));
+    }
+
+    [Fact]
+    public void For_NumpyFeaturesTheUserEnables_WithoutOneOfTheBaselineTheRestIsDisabled()
+    {
+        var environment = For(CpuBaseline.X86V2, ("NPY_ENABLE_CPU_FEATURES", "AVX512F"));
+
+        Assert.Equal("", environment["NPY_ENABLE_CPU_FEATURES"]);
+        Assert.Contains("AVX512F", environment["NPY_DISABLE_CPU_FEATURES"].Split(' '));
     }
 
     [Fact]

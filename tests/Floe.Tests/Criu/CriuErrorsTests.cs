@@ -28,6 +28,8 @@ public sealed class CriuErrorsTests
     [InlineData("pie: 1001: Error (criu/pie/restorer.c:347): Unable to restore capabilities: -1\npie: 1001: Error (criu/pie/restorer.c:2292): BUG at criu/pie/restorer.c:2292\n", "capability", "privileged")]
     [InlineData("  1000: Error (criu/timens.c:101): Unable to set a monotonic clock offset: Operation not permitted\n", "CAP_SYS_TIME", "privileged")]
     [InlineData("Error (criu/kerndat.c:732): Unable to connect a socket: Network is unreachable\nError (criu/kerndat.c:2010): kerndat_tcp_repair failed when initializing kerndat.\n", "loopback", "ip link set lo up")]
+    [InlineData("  1000: Error (criu/sk-inet.c:1000): inet: Can't bind inet socket (id 5): Address already in use\n", "a port or an address", "free the port")]
+    [InlineData("  1000: Error (soccr/soccr.c:553): Can't bind inet socket back: Cannot assign requested address\n", "a port or an address", "free the port")]
     public void Translate_KnownCause_NamesItAndWhatToDo(string log, string message, string hint)
     {
         var error = CriuErrors.Translate("dump", new ExitStatus(1, 0), CriuLog.ErrorsIn(Noise + log), null);

@@ -16,42 +16,46 @@ using Xunit;
 
 namespace Floe.Tests.Run;
 
-public sealed class SupervisorTests
+public sealed class SupervisorTests : IAsyncLifetime
 {
+    private readonly ScratchFolder _folder = new();
+    private readonly KnownBlocks _known = new();
+    private readonly RunSignals _signals = new(() => Task.FromResult(false));
+    private SnapshotStore _store = null!;
+    private Lease _lease = null!;
+    private TaskTrace _trace = null!;
+    private RunOptions _options = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _store = await SnapshotFixture.OpenAsync(new MemoryObjectStore());
+        _lease = await _store.AcquireLeaseAsync(SnapshotFixture.Key, SnapshotFixture.Request(), default);
+        _options = new RunOptions
+        {
+            Store = StoreUrl.TryParse("file:///store", out _)!, Key = SnapshotFixture.Key.Value, Command = ["/bin/sleep"u8.ToArray()], WorkingDirectory = "/",
+            Files = FileScopeMode.Included, StateDirectory = _folder.Path,
+        };
+        _trace = new TaskTrace(
+            new FileTraceTarget(_folder["trace"]), TraceEntries.Header(_options), TraceEntries.Attempt(_lease, null, TimeProvider.System.GetUtcNow()), TimeProvider.System, NullLogger.Instance);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _trace.DisposeAsync();
+        _signals.Dispose();
+        await _lease.DisposeAsync();
+        _folder.Dispose();
+    }
+
     /// <summary>Of what a snapshot needs something is not to be had, before CRIU is even called. Here: the table of known blocks, which somebody has not given back.</summary>
     [Fact]
     public async Task RequestSnapshotAsync_SnapshotCannotBegin_FailsAndTheTaskRunsOn()
     {
-        using var folder = new ScratchFolder();
-        var store = await SnapshotFixture.OpenAsync(new MemoryObjectStore());
-        await using var lease = await store.AcquireLeaseAsync(SnapshotFixture.Key, SnapshotFixture.Request(), default);
-        var known = new KnownBlocks();
-        await using var other = store.BeginSnapshot(lease, known, SnapshotFixture.SmallBuffers);
-        var options = new RunOptions
-        {
-            Store = StoreUrl.TryParse("file:///store", out _)!, Key = SnapshotFixture.Key.Value, Command = ["/bin/sleep"u8.ToArray()], WorkingDirectory = "/",
-            Files = FileScopeMode.Included, StateDirectory = folder.Path,
-        };
-        await using var trace = new TaskTrace(
-            new FileTraceTarget(folder["trace"]), TraceEntries.Header(options), TraceEntries.Attempt(lease, null, TimeProvider.System.GetUtcNow()), TimeProvider.System, NullLogger.Instance);
-        using var signals = new RunSignals(() => Task.FromResult(false));
-        var context = new SnapshotContext
-        {
-            Options = options,
-            Directory = AgentDirectory.Create(folder.Path, new AgentRecord(options.Key, "file:///store", "here")),
-            Criu = null!,
-            Store = store,
-            Lease = lease,
-            Trace = trace,
-            Signals = signals,
-            Known = known,
-            Scope = null!,
-            Baseline = null!,
-        };
-        var root = ChildProcess.Start(new ChildProcessOptions { Path = "/bin/sleep"u8.ToArray(), Arguments = ["sleep"u8.ToArray(), "60"u8.ToArray()] });
+        await using var other = _store.BeginSnapshot(_lease, _known, SnapshotFixture.SmallBuffers);
+        var root = Shell("exec sleep 60");
         await using var task = RunningTask.Adopt(root, TaskOutput.Create([], []));
-        await using var snapshots = new SnapshotTaker(context, TimeProvider.System, NullLogger.Instance);
-        await using var supervisor = new Supervisor(options, task, snapshots, signals, trace, TimeProvider.System, NullLogger.Instance);
+        await using var snapshots = Snapshots();
+        await using var supervisor = Supervise(task, snapshots, isRestored: false);
         var running = supervisor.RunAsync();
 
         for (var i = 0; i < 2; i++)
@@ -67,4 +71,65 @@ public sealed class SupervisorTests
         supervisor.LeaseLost("the test is over");
         Assert.IsType<TaskOutcome.LeaseLost>(await running);
     }
+
+    /// <summary>A program that the death of CRIU harmed may end in any way.</summary>
+    [Theory]
+    [InlineData("exit 1", typeof(TaskOutcome.SnapshotFailed))]
+    [InlineData("kill -SEGV $$", typeof(TaskOutcome.SnapshotFailed))]
+    [InlineData("exit 0", typeof(TaskOutcome.Ended))]
+    public async Task RunAsync_TaskEndsRightAfterASnapshotThatFailed_OnlySuccessIsItsOwnEnd(string end, Type expected)
+    {
+        await using var other = _store.BeginSnapshot(_lease, _known, SnapshotFixture.SmallBuffers);
+        var gate = _folder["gate"];
+        var root = Shell($"until [ -e '{gate}' ]; do sleep 0.02; done; {end}");
+        await using var task = RunningTask.Adopt(root, TaskOutput.Create([], []));
+        await using var snapshots = Snapshots();
+        await using var supervisor = Supervise(task, snapshots, isRestored: false);
+        var running = supervisor.RunAsync();
+        await Assert.ThrowsAsync<FloeException>(() => supervisor.RequestSnapshotAsync(leaveRunning: false));
+
+        File.WriteAllText(gate, "");
+
+        Assert.IsType(expected, await running);
+    }
+
+    /// <summary>An instruction that this CPU does not know must not cost a snapshot that another one can run.</summary>
+    [Theory]
+    [InlineData("kill -ILL $$", true, typeof(TaskOutcome.RestoreFailed))]
+    [InlineData("sh -c 'kill -SEGV $$'; exit $?", true, typeof(TaskOutcome.RestoreFailed))]
+    [InlineData("exit 1", true, typeof(TaskOutcome.Ended))]
+    [InlineData("kill -TERM $$", true, typeof(TaskOutcome.Ended))]
+    [InlineData("kill -ILL $$", false, typeof(TaskOutcome.Ended))]
+    public async Task RunAsync_TaskCrashes_SoonAfterARestoreItIsThat(string end, bool isRestored, Type expected)
+    {
+        await using var task = RunningTask.Adopt(Shell(end), TaskOutput.Create([], []));
+        await using var snapshots = Snapshots();
+        await using var supervisor = Supervise(task, snapshots, isRestored);
+
+        Assert.IsType(expected, await supervisor.RunAsync());
+    }
+
+    private static ChildProcess Shell(string script) => ChildProcess.Start(new ChildProcessOptions
+    {
+        Path = "/bin/sh"u8.ToArray(), Arguments = ["sh"u8.ToArray(), "-c"u8.ToArray(), System.Text.Encoding.UTF8.GetBytes(script)],
+    });
+
+    private SnapshotTaker Snapshots() => new(
+        new SnapshotContext
+        {
+            Options = _options,
+            Directory = AgentDirectory.Create(_folder.Path, new AgentRecord(_options.Key, "file:///store", "here")),
+            Criu = null!,
+            Store = _store,
+            Lease = _lease,
+            Trace = _trace,
+            Signals = _signals,
+            Known = _known,
+            Scope = null!,
+            Baseline = null!,
+        },
+        TimeProvider.System, NullLogger.Instance);
+
+    private Supervisor Supervise(RunningTask task, SnapshotTaker snapshots, bool isRestored) =>
+        new(_options, task, isRestored, snapshots, _signals, _trace, TimeProvider.System, NullLogger.Instance);
 }

@@ -67,6 +67,32 @@ public sealed class DeleteTaskTests : IAsyncDisposable
         await next.DisposeAsync();
     }
 
+    /// <summary>What was known of the newest snapshot still holds, unless that is the one that is removed.</summary>
+    [Theory]
+    [InlineData(0, LeaseState.HandedOver)]
+    [InlineData(1, LeaseState.Released)]
+    public async Task DeleteSnapshotAsync_TaskWasHandedOver_IsSoStillWhileItsNewestIsThere(int removed, LeaseState expected)
+    {
+        var store = await OpenAsync(_objects, _time);
+        List<long> seqs = [];
+        await using (var lease = await store.AcquireLeaseAsync(Key, Request("one"), default))
+        {
+            var known = new KnownBlocks();
+            for (var i = 0; i < 2; i++)
+            {
+                seqs.Add((await WriteAsync(store, lease, known, new Dictionary<string, byte[]> { ["s"] = RandomBytes(i, 50_000) })).Seq);
+            }
+
+            await lease.ReleaseAsync(LeaseState.HandedOver, default);
+        }
+
+        await store.DeleteSnapshotAsync(Key, seqs[removed], Request("two"), default);
+
+        Assert.Equal(seqs[1 - removed], Assert.Single(await store.ListSnapshotsAsync(Key, default)).Seq);
+        await using var next = await store.AcquireLeaseAsync(Key, Request("three"), default);
+        Assert.Equal(expected, next.TakenFrom!.State);
+    }
+
     private void AtTheFirstPack(Func<Task> happens) => _objects.Before = async (what, key) =>
     {
         if (what == "DELETE" && key.Value.Contains("/packs/", StringComparison.Ordinal))
