@@ -5,6 +5,7 @@ using Floe.Agent.Notices;
 using Floe.Agent.Snapshots;
 using Floe.Agent.Tasks;
 using Floe.Agent.Trace;
+using Floe.Criu.Errors;
 using Floe.Linux;
 using Floe.Linux.Processes;
 using Microsoft.Extensions.Logging;
@@ -45,6 +46,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private bool _hasGivenUp;
     private readonly long? _restoredAt;
     private long? _failedAt;
+    private bool _hasCriuDied;
 
     /// <param name="isRestored">The task has just been restored, and was not started here.</param>
     public Supervisor(
@@ -245,12 +247,12 @@ internal sealed partial class Supervisor : IAsyncDisposable
     }
 
     /// <summary>
-    /// A CRIU that is killed while its code is inside a process can take the process with it, and its connections stand still for a moment. A task that
-    /// fails right after a failed snapshot has most likely not ended by itself: its snapshots must stay. Where output was refused it is that of which it
-    /// dies, and they stay too.
+    /// A CRIU that is killed while its code is inside a process can take the process with it, and calls on the task's connections may fail. A task that dies
+    /// of a signal right after a failed snapshot, or fails right after CRIU has died, has not ended by itself: its snapshots must stay. Where output was refused it is
+    /// that of which it dies, and they stay too.
     /// </summary>
     private bool DiedOfSnapshot(ExitStatus status) =>
-        status.ShellCode != 0 && _task.Output.Refusal is null && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
+        status.ShellCode > (_hasCriuDied ? 0 : 128) && _task.Output.Refusal is null && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
 
     /// <summary>
     /// What a CPU or a kernel that lacks something does to a program that was moved to it, soon after: an instruction that it does not know, or a wild
@@ -276,6 +278,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
         {
             _trace.Update(a => a.Tried(TraceEntries.Failed(e.Message, trigger, startedAt, deadline, _time.GetElapsedTime(started))));
             _failedAt = _time.GetTimestamp();
+            _hasCriuDied = e.InnerException is CriuException { HasDied: true };
             throw;
         }
         finally
@@ -382,24 +385,4 @@ internal sealed partial class Supervisor : IAsyncDisposable
 
     [LoggerMessage(EventId = 4306, Level = LogLevel.Warning, Message = "Nobody takes the task's output; the rest of it is dropped")]
     private partial void LogOutputNotTaken();
-}
-
-/// <summary>How a task left this machine.</summary>
-internal abstract record TaskOutcome
-{
-    /// <summary>By itself.</summary>
-    public sealed record Ended(ExitStatus Status) : TaskOutcome;
-
-    /// <summary>Snapshotted; it goes on elsewhere.</summary>
-    /// <param name="MachineEnds">The deadline of the reclaim notice that is pending; null when none is.</param>
-    public sealed record TakenAway(SnapshotReport Report, DateTimeOffset? MachineEnds) : TaskOutcome;
-
-    /// <summary>It had to end and could not be saved.</summary>
-    public sealed record SnapshotFailed : TaskOutcome;
-
-    /// <summary>It was restored, and crashed at once.</summary>
-    public sealed record RestoreFailed : TaskOutcome;
-
-    /// <summary>Another machine has the key.</summary>
-    public sealed record LeaseLost(string Reason) : TaskOutcome;
 }

@@ -69,6 +69,12 @@ internal sealed partial class DumpSession(TimeProvider time, ILogger logger, Cri
             frozen.EnsureFrozen();
             Restorable.Require(request.RootPid, frozen.Processes);
             tree = ProcessIdentity.Of(frozen.Processes);
+            if (request.Tcp == TcpMode.Inside)
+            {
+                // What was to be read of them is read. Nobody outside goes on with one of them after a restore: who is there is told that it has gone.
+                RepairedConnections.Release(request.RootPid);
+            }
+
             await whileFrozen(frozen, stop.Token).ConfigureAwait(false);
             committed = true;
         }

@@ -99,13 +99,13 @@ internal static class CriuErrors
             {
                 if (line.Contains(text, StringComparison.Ordinal))
                 {
-                    return new CriuException($"{operation} failed: {message} (CRIU: {Text(line)})", hint, errors, inner);
+                    return new CriuException($"{operation} failed: {message} (CRIU: {Text(line)})", hint, errors, inner) { HasDied = status.Signal != 0 };
                 }
             }
         }
 
         var said = lines.Count > 0 ? Text(lines[0]) : inner?.Message ?? "no reason given";
-        return new CriuException($"{operation} failed: CRIU ended with {status}: {said}", null, errors, inner);
+        return new CriuException($"{operation} failed: CRIU ended with {status}: {said}", null, errors, inner) { HasDied = status.Signal != 0 };
     }
 
     private static bool IsMeant(string line) => !Array.Exists(s_harmless, harmless => line.Contains(harmless, StringComparison.Ordinal));

@@ -12,6 +12,9 @@ public sealed class CriuException : IOException
 
     public string? Hint { get; }
 
+    /// <summary>CRIU died of a signal, and could not leave the task as it found it.</summary>
+    public bool HasDied { get; init; }
+
     /// <summary>CRIU's own error lines, the relevant ones of its log.</summary>
     public IReadOnlyList<string> LogLines { get; }
 }

@@ -166,9 +166,14 @@ public sealed class CrashTests
         Assert.Equal(Enumerable.Range(0, lines.Length).Select(i => i.ToString(CultureInfo.InvariantCulture)), lines);
     }
 
-    /// <summary>A dump reads what is in a task's connections in a mode in which nobody else can use them, and which is the socket's.</summary>
-    [Fact]
-    public async Task Criu_KilledWhileItHoldsConnectionsOfTheTask_TheyWorkAgain()
+    /// <summary>
+    /// A dump reads what is in a task's connections in a mode in which nobody else can use them, and which is the socket's. With established it is left only
+    /// after CRIU has died: a call under way may fail before, and what the task ends with then is not its result.
+    /// </summary>
+    [Theory]
+    [InlineData("close")]
+    [InlineData("established")]
+    public async Task Criu_KilledWhileItHoldsConnectionsOfTheTask_TheyWorkAgain(string tcp)
     {
         const string program = """
             import os, socket, time
@@ -186,7 +191,7 @@ public sealed class CrashTests
         await using var fleet = new Fleet { StoreUrl = $"s3://{S3Double.Bucket}/floe" };
         fleet.Reach(s3);
         var a = await fleet.MachineAsync("machine-a");
-        var run = await fleet.RunAsync(a, [], ["/usr/bin/python3", "-c", program]);
+        var run = await fleet.RunAsync(a, ["--tcp", tcp], ["/usr/bin/python3", "-c", program]);
         await Fleet.UntilPrintedAsync(run, "echo one\n");
         var end = new WorldsEnd("pack");
         s3.Faults.Add(new S3DoubleFault(S3DoubleFaultKind.Stall, int.MaxValue) { Where = end.HasCome });
@@ -199,6 +204,11 @@ public sealed class CrashTests
         s3.Faults.Clear();
         Fleet.Open(a, "/run/go");
         var ended = await Fleet.EndAsync(run);
+        if (tcp == "established" && ended.Status.ShellCode == 175)
+        {
+            return;
+        }
+
         Fleet.AssertStatus(0, ended);
         Assert.Equal("echo one\necho two\nend\n", ended.Text);
     }
