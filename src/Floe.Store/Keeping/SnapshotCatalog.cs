@@ -1,6 +1,7 @@
 using Floe.S3;
 using Floe.Store.Leases;
 using Floe.Store.Manifests;
+using Floe.Store.Reading;
 
 namespace Floe.Store.Keeping;
 
@@ -59,19 +60,14 @@ internal sealed class SnapshotCatalog
         return new SnapshotCatalog([.. entries.OfType<CatalogEntry>().OrderByDescending(e => e.Seq)], lease?.Document);
     }
 
-    /// <summary>Null when there is nothing in the slot.</summary>
+    /// <summary>Null when there is nothing in the slot. What cannot be read is read again, so that a problem is one of the store's bytes (<see cref="RepeatedRead"/>).</summary>
     public static async Task<CatalogEntry?> ReadEntryAsync(IObjectStore objects, TaskKey task, long seq, CancellationToken cancellationToken)
     {
         var key = StoreLayout.Manifest(task, seq);
+        var isThere = false;
         try
         {
-            if (await objects.GetAsync(key, ManifestCodec.MaxBytes, cancellationToken).ConfigureAwait(false) is not { } found)
-            {
-                return null;
-            }
-
-            var manifest = ManifestCodec.Read(found.Content, task, seq, key.Value, out var fence);
-            return new CatalogEntry(seq, manifest, fence, null);
+            return await RepeatedRead.RunAsync(key, ReadAsync, Parse).ConfigureAwait(false);
         }
         catch (InvalidDataException damage)
         {
@@ -81,9 +77,30 @@ internal sealed class SnapshotCatalog
         {
             return new CatalogEntry(seq, null, null, newer.Message, IsUnsupported: true);
         }
-        catch (ObjectStoreException damage) when (damage.Kind is ObjectStoreErrorKind.Corrupt or ObjectStoreErrorKind.TooLarge or ObjectStoreErrorKind.Truncated)
+
+        async Task<ReadOnlyMemory<byte>> ReadAsync()
         {
-            return new CatalogEntry(seq, null, null, damage.Message);
+            try
+            {
+                var found = await objects.GetAsync(key, ManifestCodec.MaxBytes, cancellationToken).ConfigureAwait(false);
+                isThere = found is not null;
+                return found?.Content;
+            }
+            catch (ObjectStoreException damage) when (damage.Kind is ObjectStoreErrorKind.Corrupt or ObjectStoreErrorKind.TooLarge or ObjectStoreErrorKind.Truncated)
+            {
+                throw new InvalidDataException(damage.Message, damage);
+            }
+        }
+
+        CatalogEntry? Parse(ReadOnlyMemory<byte> bytes)
+        {
+            if (!isThere)
+            {
+                return null;
+            }
+
+            var manifest = ManifestCodec.Read(bytes.Span, task, seq, key.Value, out var fence);
+            return new CatalogEntry(seq, manifest, fence, null);
         }
     }
 }

@@ -142,6 +142,7 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
         using var zstd = new ZstdDecompressor();
         using var piece = new NativeBuffer(PieceBytes);
         var raw = new byte[BlockFormat.MaxFrameBytes];
+        var decoder = new FrameDecoder(objects, key, directory, zstd);
         for (var from = 0; from < directory.Frames.Length;)
         {
             var to = from + 1;
@@ -153,12 +154,12 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
             var start = directory.Frames[from].Offset;
             var last = directory.Frames[to - 1];
             var stored = piece.Memory[..(last.Offset + last.StoredBytes - start)];
-            await StoredObjects.ReadAsync(objects, key, start, stored, cancellationToken).ConfigureAwait(false);
+            await StoredObjects.ReadSteadyAsync(objects, key, start, stored, cancellationToken).ConfigureAwait(false);
             Interlocked.Add(ref _bytesRead, stored.Length);
             for (; from < to; from++)
             {
                 var frame = directory.Frames[from];
-                FrameFetcher.Decode(stored.Span.Slice(frame.Offset - start, frame.StoredBytes), frame, directory, raw.AsSpan(0, frame.RawBytes), zstd, key);
+                await decoder.DecodeAsync(frame, stored.Slice(frame.Offset - start, frame.StoredBytes), raw.AsMemory(0, frame.RawBytes), cancellationToken).ConfigureAwait(false);
             }
         }
 

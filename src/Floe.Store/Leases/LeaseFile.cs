@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Floe.S3;
 using Floe.Store.Manifests;
+using Floe.Store.Reading;
 
 namespace Floe.Store.Leases;
 
@@ -20,17 +21,26 @@ internal sealed class LeaseFile(IObjectStore objects, TaskKey task)
 
     public static TimeSpan Clamp(TimeSpan ttl) => ttl < s_minTtl ? s_minTtl : ttl > s_maxTtl ? s_maxTtl : ttl;
 
-    public async Task<(LeaseDocument Document, ETag ETag, DateTimeOffset? ServerTime)?> ReadAsync(CancellationToken cancellationToken)
+    /// <summary>Null when there is none. One that cannot be read is a <see cref="SnapshotDamagedException"/>, after it was read again (<see cref="RepeatedRead"/>).</summary>
+    public Task<(LeaseDocument Document, ETag ETag, DateTimeOffset? ServerTime)?> ReadAsync(CancellationToken cancellationToken)
     {
-        if (await objects.GetAsync(Key, MaxBytes, cancellationToken).ConfigureAwait(false) is not { } found)
-        {
-            return null;
-        }
+        SmallObject? found = null;
+        return RepeatedRead.RunAsync(
+            Key,
+            async () =>
+            {
+                found = await objects.GetAsync(Key, MaxBytes, cancellationToken).ConfigureAwait(false);
+                return found?.Content;
+            },
+            _ => found is null ? ((LeaseDocument, ETag, DateTimeOffset?)?)null : (Parse(found.Content), found.ETag, found.ServerTime));
+    }
 
+    private LeaseDocument Parse(byte[] content)
+    {
         LeaseDocument? document;
         try
         {
-            document = JsonSerializer.Deserialize(found.Content, StoreJson.Default.LeaseDocument);
+            document = JsonSerializer.Deserialize(content, StoreJson.Default.LeaseDocument);
         }
         catch (JsonException problem)
         {
@@ -43,7 +53,7 @@ internal sealed class LeaseFile(IObjectStore objects, TaskKey task)
         }
 
         return document is { Generation: > 0 and < long.MaxValue, Incarnation.Length: > 0 and <= 100, HolderId.Length: > 0 } && Enum.IsDefined(document.State)
-            ? (document, found.ETag, found.ServerTime)
+            ? document
             : throw new SnapshotDamagedException(Key.Value, "it is no lease; make sure that no agent runs this task, then remove the object");
     }
 

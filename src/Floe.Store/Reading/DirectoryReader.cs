@@ -10,11 +10,11 @@ internal static class DirectoryReader
     /// <summary>Of a pack of 64 MiB in blocks of 16 KiB it is 80 KiB.</summary>
     private const int BytesAtOnce = 512 << 10;
 
-    public static async Task<PackDirectory> ReadAsync(IObjectStore objects, TaskKey task, PackReference pack, CancellationToken cancellationToken)
+    public static Task<PackDirectory> ReadAsync(IObjectStore objects, TaskKey task, PackReference pack, CancellationToken cancellationToken)
     {
         var key = StoreLayout.Pack(task, PackName.TryParse(pack.Name)!.Value);
-        var bytes = await StoredObjects.ReadAsync(objects, key, pack.DirectoryOffset, pack.DirectoryLength + PackFormat.FooterBytes, BytesAtOnce, cancellationToken).ConfigureAwait(false);
-        return Parse(key, pack, bytes);
+        return StoredObjects.ReadAsync(
+            objects, key, pack.DirectoryOffset, pack.DirectoryLength + PackFormat.FooterBytes, BytesAtOnce, bytes => Parse(key, pack, bytes.Span), cancellationToken);
     }
 
     public static PackDirectory Parse(ObjectKey key, PackReference pack, ReadOnlySpan<byte> directoryAndFooter)

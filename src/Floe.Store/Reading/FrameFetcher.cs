@@ -1,7 +1,5 @@
-using System.IO.Hashing;
 using Floe.Linux;
 using Floe.S3;
-using Floe.Store.Blocks;
 using Floe.Store.Packs;
 using Floe.Store.Compression;
 
@@ -55,44 +53,6 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadMe
     {
         Ended();
         await _ended.Task.ConfigureAwait(false);
-    }
-
-    /// <summary>Decompresses a frame and checks every block of it. <paramref name="key"/> names the pack in the exception.</summary>
-    public static void Decode(ReadOnlySpan<byte> stored, in FrameEntry entry, PackDirectory directory, Span<byte> raw, ZstdDecompressor zstd, ObjectKey key)
-    {
-        if (entry.Codec != FrameCodec.Raw)
-        {
-            Decompress(stored, entry, raw, zstd, key);
-        }
-        else if (stored != raw)
-        {
-            stored.CopyTo(raw);
-        }
-
-        Verify(entry, directory, raw, key);
-    }
-
-    private static void Decompress(ReadOnlySpan<byte> stored, in FrameEntry entry, Span<byte> raw, ZstdDecompressor zstd, ObjectKey key)
-    {
-        if (XxHash3.HashToUInt64(stored) != entry.Checksum || !(entry.Codec == FrameCodec.Lz4 ? Lz4.TryDecompress(stored, raw) : zstd.TryDecompress(stored, raw)))
-        {
-            throw new SnapshotDamagedException(key.Value, $"frame {entry.Frame} at byte {entry.Offset} is damaged");
-        }
-    }
-
-    private static void Verify(in FrameEntry entry, PackDirectory directory, ReadOnlySpan<byte> raw, ObjectKey key)
-    {
-        var offset = 0;
-        for (var i = 0; i < entry.BlockCount; i++)
-        {
-            var expected = directory.Block(entry.FirstBlock + i);
-            if (BlockId.Of(raw.Slice(offset, expected.Length)) != expected)
-            {
-                throw new SnapshotDamagedException(key.Value, $"block {i} of frame {entry.Frame} at byte {entry.Offset} is damaged");
-            }
-
-            offset += expected.Length;
-        }
     }
 
     private (int Pack, int Offset) Place(FrameSlot slot) => (frames.Pack(slot.Frame), frames.Entry(slot.Frame).Offset);
@@ -158,14 +118,15 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadMe
             var key = frames.Keys[frames.Pack(range[0].Frame)];
             var stored = buffer.Memory;
             var (all, offsets) = Destinations(range, stored);
-            await StoredObjects.ReadAsync(objects, key, start, all, cancellationToken).ConfigureAwait(false);
+            await StoredObjects.ReadSteadyAsync(objects, key, start, all, cancellationToken).ConfigureAwait(false);
+            var decoder = new FrameDecoder(objects, key, frames.Directory(range[0].Frame), zstd);
             for (; filled < range.Count; filled++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var slot = range[filled];
                 var entry = frames.Entry(slot.Frame);
-                var raw = slot.Memory.Span[..entry.RawBytes];
-                Decode(entry.Codec == FrameCodec.Raw ? raw : stored.Span.Slice(offsets[filled], entry.StoredBytes), entry, frames.Directory(slot.Frame), raw, zstd, key);
+                var raw = slot.Memory[..entry.RawBytes];
+                await decoder.DecodeAsync(entry, entry.Codec == FrameCodec.Raw ? raw : stored.Slice(offsets[filled], entry.StoredBytes), raw, cancellationToken).ConfigureAwait(false);
                 frames.FoundWhole(slot.Frame);
                 slot.Filled();
             }

@@ -81,23 +81,25 @@ public sealed class SnapshotReader : ISnapshotSource
         }
     }
 
-    internal static async Task<SnapshotReader> OpenAsync(IObjectStore objects, TaskKey task, Manifest manifest, SnapshotReaderOptions options, CancellationToken cancellationToken)
+    internal static Task<SnapshotReader> OpenAsync(IObjectStore objects, TaskKey task, Manifest manifest, SnapshotReaderOptions options, CancellationToken cancellationToken)
     {
         var key = IndexKeyOf(task, manifest);
-        var stored = await StoredObjects.ReadAsync(objects, key, 0, (int)manifest.Index.Size, IndexBytesAtOnce, cancellationToken).ConfigureAwait(false);
-        if (!Convert.ToHexStringLower(SHA256.HashData(stored)).Equals(manifest.Index.Sha256, StringComparison.Ordinal))
+        return StoredObjects.ReadAsync(objects, key, 0, (int)manifest.Index.Size, IndexBytesAtOnce, stored =>
         {
-            throw new SnapshotDamagedException(key.Value, "its SHA-256 does not match the manifest");
-        }
+            if (!Convert.ToHexStringLower(SHA256.HashData(stored.Span)).Equals(manifest.Index.Sha256, StringComparison.Ordinal))
+            {
+                throw new SnapshotDamagedException(key.Value, "its SHA-256 does not match the manifest");
+            }
 
-        try
-        {
-            return new SnapshotReader(objects, task, manifest, SnapshotIndex.Parse(ChunkedReader.Read(stored, manifest.Index.RawBytes).Span), options);
-        }
-        catch (InvalidDataException problem)
-        {
-            throw new SnapshotDamagedException(key.Value, problem.Message);
-        }
+            try
+            {
+                return new SnapshotReader(objects, task, manifest, SnapshotIndex.Parse(ChunkedReader.Read(stored.Span, manifest.Index.RawBytes).Span), options);
+            }
+            catch (InvalidDataException problem)
+            {
+                throw new SnapshotDamagedException(key.Value, problem.Message);
+            }
+        }, cancellationToken);
     }
 
     /// <summary>Every pack's directory, fetched once and kept: 0.1 % of the data.</summary>

@@ -43,6 +43,9 @@ internal sealed class MemoryObjectStore : IObjectStore
     /// <summary>Whether the store tells its clock, as S3 does and a folder does not.</summary>
     public bool HasClock { get; init; }
 
+    /// <summary>Sees the bytes of each read, with the place in the object of the first, before they are given out, and may damage them on their way.</summary>
+    public Action<ObjectKey, long, byte[]>? OnItsWay { get; set; }
+
     /// <summary>Awaited before each operation.</summary>
     public Func<string, ObjectKey, Task>? Before { get; set; }
 
@@ -119,7 +122,7 @@ internal sealed class MemoryObjectStore : IObjectStore
             }
 
             return found.Content.Length <= maxBytes
-                ? new SmallObject([.. found.Content], found.ETag, HasClock ? _time.GetUtcNow() : null)
+                ? new SmallObject(Answer(key, 0, found.Content), found.ETag, HasClock ? _time.GetUtcNow() : null)
                 : throw new ObjectStoreException(ObjectStoreErrorKind.TooLarge, $"{key} is too large");
         }
     }
@@ -141,10 +144,11 @@ internal sealed class MemoryObjectStore : IObjectStore
                 throw new ObjectStoreException(ObjectStoreErrorKind.Truncated, $"{key} ends early");
             }
 
+            var answer = Answer(key, offset, found.Content.AsSpan((int)offset, destination.Length));
             for (var done = 0; done < destination.Length;)
             {
                 var piece = destination.From(done);
-                found.Content.AsSpan((int)offset + done, piece.Length).CopyTo(piece.Span);
+                answer.AsSpan(done, piece.Length).CopyTo(piece.Span);
                 done += piece.Length;
             }
         }
@@ -211,6 +215,13 @@ internal sealed class MemoryObjectStore : IObjectStore
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private byte[] Answer(ObjectKey key, long offset, ReadOnlySpan<byte> stored)
+    {
+        var bytes = stored.ToArray();
+        OnItsWay?.Invoke(key, offset, bytes);
+        return bytes;
+    }
 
     private ObjectStoreException? Put(ObjectKey key, ReadOnlyMemory<byte> content, PutCondition condition, out ETag etag)
     {
