@@ -42,6 +42,11 @@ internal sealed class Pruning(IObjectStore objects, Lease lease, KnownBlocks kno
         var oldest = kept.Count > 0 ? kept[^1].Seq : 0;
         var manifests = catalog.Entries.Where(e => e.Seq < oldest || (e.Manifest is not null && !catalog.Valid.Contains(e))).Select(e => StoreLayout.Manifest(task, e.Seq));
         await objects.DeleteAsync([.. manifests], cancellationToken).ConfigureAwait(false);
+        if (catalog.Entries.Any(e => e.Problem is not null && (e.Seq >= oldest || lease.Seqs.Contains(e.Seq))))
+        {
+            // What it needs cannot be told, and it may be the newest, which a reader elsewhere finds whole. It waits until all that is kept lies above it.
+            return;
+        }
 
         var keepPacks = kept.SelectMany(e => e.Manifest!.Packs).Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
         var hasWriter = !known.ForgetPacks(keepPacks, writers);

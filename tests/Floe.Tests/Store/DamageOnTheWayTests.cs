@@ -77,6 +77,48 @@ public sealed class DamageOnTheWayTests : IAsyncDisposable
         Assert.Contains("3 reads in a row were wrong", failure.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task PruneAsync_ManifestOfTheNewestReadWrong_TakesNothingOfIt(int times)
+    {
+        var store = await OpenAsync(_objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        var known = new KnownBlocks();
+        await WriteAsync(store, lease, known, new Dictionary<string, byte[]> { ["s"] = RandomBytes(1, 300_000) });
+        var newest = await WriteAsync(store, lease, known, s_content);
+        Damage($"{newest.Seq:00000000}.json", times);
+
+        await store.PruneAsync(lease, known, 1, default);
+
+        AssertEqual(s_content, await ReadAllAsync(await OpenNewestAsync(store)));
+        Assert.True((await store.VerifyAsync(Key, newest.Seq, default)).IsSound);
+    }
+
+    /// <summary>As above, however often it is read: to another reader it may be whole.</summary>
+    [Fact]
+    public async Task PruneAsync_ManifestOfTheNewestCannotBeRead_PacksStay()
+    {
+        var store = await OpenAsync(_objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        var known = new KnownBlocks();
+        await WriteAsync(store, lease, known, new Dictionary<string, byte[]> { ["s"] = RandomBytes(1, 300_000) });
+        await WriteAsync(store, lease, known, new Dictionary<string, byte[]> { ["s"] = RandomBytes(2, 300_000) });
+        var newest = await WriteAsync(store, lease, known, s_content);
+        Damage($"{newest.Seq:00000000}.json", int.MaxValue);
+
+        await store.PruneAsync(lease, known, 1, default);
+
+        _objects.OnItsWay = null;
+        AssertEqual(s_content, await ReadAllAsync(await OpenNewestAsync(store)));
+        Assert.Equal(2, (await store.ListSnapshotsAsync(Key, default)).Count);
+
+        // Once it lies below all that is kept it goes as it does otherwise.
+        await WriteAsync(store, lease, known, s_content);
+        await store.PruneAsync(lease, known, 1, default);
+        Assert.Single(_objects.Keys, k => k.Contains("/packs/", StringComparison.Ordinal));
+    }
+
     private async Task<SnapshotStore> OneSnapshotAsync()
     {
         var store = await OpenAsync(_objects);
