@@ -191,6 +191,55 @@ public sealed class SnapshotStore
         }
     }
 
+    /// <summary>
+    /// Removes a task, its trace too, that no agent has written to since <paramref name="before"/>, a time of the store's clock. False where one has, or holds it:
+    /// nothing is gone then, even if that agent took it up, or took it up and left it again, while it was being looked at.
+    /// </summary>
+    public async Task<bool> TryRemoveAbandonedAsync(TaskKey task, LeaseRequest request, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var abandoned = new AbandonedTask(_objects, task, before);
+        if (!await abandoned.IsUntouchedAsync(cancellationToken).ConfigureAwait(false))
+        {
+            return false;
+        }
+
+        try
+        {
+            var lease = await AcquireLeaseAsync(task, request, cancellationToken).ConfigureAwait(false);
+            await using (lease.ConfigureAwait(false))
+            {
+                // What an agent wrote before this one had the lease; the fence is the last slot of it.
+                if (await abandoned.IsUntouchedAsync(cancellationToken, StoreLayout.Lease(task), StoreLayout.Manifest(task, lease.NextSeq - 1)).ConfigureAwait(false))
+                {
+                    await DeleteTaskAsync(lease, keepTrace: false, cancellationToken).ConfigureAwait(false);
+                    return true;
+                }
+
+                if (lease.TakenFrom is not { State: LeaseState.Held })
+                {
+                    await lease.ReleaseAsync(lease.TakenFrom?.State ?? LeaseState.Released, cancellationToken).ConfigureAwait(false);
+                }
+
+                return false;
+            }
+        }
+        catch (Exception taken) when (taken is LeaseRefusedException or LeaseLostException)
+        {
+            return false;
+        }
+        catch (SnapshotDamagedException damage) when (damage.ObjectKey == StoreLayout.Lease(task).Value)
+        {
+            // Nobody can take a lease that cannot be read, and an agent that has it writes it again and again.
+            if (!await abandoned.IsLeaseUntouchedAsync(cancellationToken).ConfigureAwait(false))
+            {
+                return false;
+            }
+
+            await DeleteTaskAsync(task, request, force: true, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+    }
+
     /// <summary>Removes one snapshot, under the task's lease. Refused while another agent holds the task.</summary>
     public async Task DeleteSnapshotAsync(TaskKey task, long seq, LeaseRequest request, CancellationToken cancellationToken)
     {

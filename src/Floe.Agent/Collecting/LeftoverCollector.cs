@@ -28,15 +28,15 @@ public sealed class LeftoverCollector(IBucketService buckets, Func<StoreUrl, IOb
 {
     private const string Tasks = "tasks/";
 
-    // An agent renews its lease every few seconds; one that was not heard of for so long is dead, whatever its lease says.
-    private static readonly TimeSpan s_certainlyDead = TimeSpan.FromMinutes(15);
-
-    /// <param name="before">Only what was not touched since.</param>
+    /// <param name="untouchedFor">Only what nobody has touched for so long, by the store's clock: this machine's may be days off.</param>
     public async IAsyncEnumerable<Leftover> CollectAsync(
-        StoreUrl url, DateTimeOffset before, bool removes, [EnumeratorCancellation] CancellationToken cancellationToken)
+        StoreUrl url, TimeSpan untouchedFor, bool removes, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var bucket = buckets.Open(url.Container);
         var prefix = url.Path.Length == 0 ? "" : url.Path + "/";
+
+        // Looked up once: what is touched while this runs is never old, however long it runs.
+        var before = await NowAsync(bucket, prefix, cancellationToken).ConfigureAwait(false) - untouchedFor;
         await foreach (var upload in bucket.ListUploadsAsync(prefix, cancellationToken).ConfigureAwait(false))
         {
             if (upload.Initiated < before)
@@ -52,11 +52,18 @@ public sealed class LeftoverCollector(IBucketService buckets, Func<StoreUrl, IOb
 
         await foreach (var (store, key, touched) in TasksAsync(bucket, prefix, cancellationToken).ConfigureAwait(false))
         {
-            if (touched < before && (!removes || await TryRemoveAsync(url.Container, store, key, touched, cancellationToken).ConfigureAwait(false)))
+            if (touched < before && (!removes || await TryRemoveAsync(url.Container, store, key, before, cancellationToken).ConfigureAwait(false)))
             {
                 yield return new Leftover(LeftoverKind.Task, $"s3://{url.Container}/{store}{Tasks}{key}", touched, removes);
             }
         }
+    }
+
+    private static async Task<DateTimeOffset> NowAsync(IBucketClient bucket, string prefix, CancellationToken cancellationToken)
+    {
+        var page = await bucket.ListAsync(prefix, null, null, 1, cancellationToken).ConfigureAwait(false);
+        return page.ServerTime ?? throw new ObjectStoreException(
+            ObjectStoreErrorKind.Unsupported, $"s3://{bucket.Bucket}: answers carry no Date, so nobody can tell what is old; remove leftovers by hand");
     }
 
     /// <summary>All tasks with the time of their newest object, which is their lease's while an agent lives. A trace alone is no task: it stays.</summary>
@@ -121,7 +128,7 @@ public sealed class LeftoverCollector(IBucketService buckets, Func<StoreUrl, IOb
     }
 
     /// <summary>False: it is no store of ours, or somebody took the task up this moment.</summary>
-    private async Task<bool> TryRemoveAsync(string bucket, string store, TaskKey key, DateTimeOffset touched, CancellationToken cancellationToken)
+    private async Task<bool> TryRemoveAsync(string bucket, string store, TaskKey key, DateTimeOffset before, CancellationToken cancellationToken)
     {
         var url = StoreUrl.TryParse($"s3://{bucket}/{store.TrimEnd('/')}", out _);
         if (url is null)
@@ -134,10 +141,9 @@ public sealed class LeftoverCollector(IBucketService buckets, Func<StoreUrl, IOb
         {
             var snapshots = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = time }, false, cancellationToken).ConfigureAwait(false);
             var request = new LeaseRequest { HolderId = Guid.NewGuid().ToString("n"), Host = Environment.MachineName };
-            await snapshots.DeleteTaskAsync(key, request, time.GetUtcNow() - touched > s_certainlyDead, cancellationToken).ConfigureAwait(false);
-            return true;
+            return await snapshots.TryRemoveAbandonedAsync(key, request, before, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is LeaseRefusedException or LeaseLostException or UnsupportedFormatException || e is ObjectStoreException { Kind: ObjectStoreErrorKind.NotFound })
+        catch (Exception e) when (e is UnsupportedFormatException or ObjectStoreException { Kind: ObjectStoreErrorKind.NotFound })
         {
             return false;
         }

@@ -30,7 +30,7 @@ internal static class GcCommand
             Remove what dead machines left under a prefix: unfinished uploads, and tasks with their snapshots.
 
             Tasks are looked for in the store that the prefix is, and in the work directories below it (.floe/). Nothing goes that a machine has
-            touched since.
+            touched since, by the bucket's clock.
 
             Exit status: 0; 174 the bucket failed; 2 wrong usage.
 
@@ -54,14 +54,14 @@ internal static class GcCommand
             throw new FloeException(ExitCodes.Usage, $"'{url}': unfinished uploads are in buckets only; write s3://bucket/prefix");
         }
 
-        var before = TimeProvider.System.GetUtcNow() - Age(parsed.GetValue(s_olderThan)!);
+        var age = Age(parsed.GetValue(s_olderThan)!);
         var removes = !parsed.GetValue(s_dryRun);
         List<GcRow> rows = [];
         var buckets = BucketServices.Open(StoreOptions.FromEnvironment(), log);
         await using (buckets.ConfigureAwait(false))
         {
             var collector = new LeftoverCollector(buckets, store => ObjectStores.Open(store, StoreOptions.FromEnvironment(), log), TimeProvider.System);
-            await foreach (var found in collector.CollectAsync(url, before, removes, cancellationToken).ConfigureAwait(false))
+            await foreach (var found in collector.CollectAsync(url, age, removes, cancellationToken).ConfigureAwait(false))
             {
                 rows.Add(new GcRow(found.Kind == LeftoverKind.Upload ? "upload" : "task", found.What, found.Since, found.IsRemoved));
             }

@@ -17,7 +17,11 @@ public sealed record BucketObject(
 public sealed record ListedObject(string Key, long Size, ETag ETag, DateTimeOffset LastModified);
 
 /// <summary>One page of a listing, in UTF-8 byte order. <paramref name="NextToken"/>: null on the last page.</summary>
-public sealed record BucketPage(IReadOnlyList<ListedObject> Objects, IReadOnlyList<string> Prefixes, string? NextToken);
+public sealed record BucketPage(IReadOnlyList<ListedObject> Objects, IReadOnlyList<string> Prefixes, string? NextToken)
+{
+    /// <summary>The service's clock when it answered (Date), which LastModified is of too; null where it does not tell.</summary>
+    public DateTimeOffset? ServerTime { get; init; }
+}
 
 /// <summary>What is written beside the bytes.</summary>
 public sealed record ObjectHeaders

@@ -80,7 +80,10 @@ internal sealed partial class S3BucketClient
             }
 
             return new BucketPage(
-                [.. page.Objects.Select(o => new ListedObject(o.Key, o.Size, new ETag(o.ETag), o.LastModified))], page.Folders, page.NextToken);
+                [.. page.Objects.Select(o => new ListedObject(o.Key, o.Size, new ETag(o.ETag), o.LastModified))], page.Folders, page.NextToken)
+            {
+                ServerTime = answer.ServerTime,
+            };
         }, cancellationToken).ConfigureAwait(false);
     }
 

@@ -29,7 +29,7 @@ public sealed class S3Double : IAsyncDisposable
     {
         _application = application;
         Options = options;
-        State = new S3DoubleState(options.HashesBodies);
+        State = new S3DoubleState(options.HashesBodies, options.Time);
         _requests = new S3DoubleRequests(this);
     }
 
@@ -184,7 +184,10 @@ public sealed record S3DoubleOptions
     /// <summary>With one the double speaks TLS.</summary>
     public System.Security.Cryptography.X509Certificates.X509Certificate2? Certificate { get; init; }
 
-    /// <summary>How far the service's clock is ahead of this machine's.</summary>
+    /// <summary>The service's clock.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>How far its answers say that it is ahead of that.</summary>
     public TimeSpan ClockOffset { get; init; }
 }
 

@@ -52,7 +52,7 @@ internal static class S3DoubleObjectOperations
                     : isMissing ? S3DoubleAnswer.Error(404, "NoSuchKey") : S3DoubleAnswer.Error(412, "PreconditionFailed");
 
             case "POST" when query.ContainsKey("uploads"):
-                var id = state.Begin(new S3DoubleUpload(call.Key, TimeProvider.System.GetUtcNow(), Metadata(call)) { Tags = TagsOf(call) });
+                var id = state.Begin(new S3DoubleUpload(call.Key, state.Now, Metadata(call)) { Tags = TagsOf(call) });
                 return S3DoubleAnswer.Xml($"<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
 
             case "POST" when uploadId.Length > 0:

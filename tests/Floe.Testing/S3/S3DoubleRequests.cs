@@ -73,7 +73,7 @@ internal sealed class S3DoubleRequests(S3Double server)
     private async Task<S3DoubleAnswer> ExecuteAsync(HttpContext context, S3DoubleCall call, S3DoubleFault? fault)
     {
         var request = context.Request;
-        var now = TimeProvider.System.GetUtcNow() + server.Options.ClockOffset;
+        var now = server.Options.Time.GetUtcNow() + server.Options.ClockOffset;
         context.Response.Headers.Date = now.ToString("R", CultureInfo.InvariantCulture);
         var length = request.ContentLength ?? 0;
         var keep = !server.Options.Discards || length <= server.Options.KeptBytes;

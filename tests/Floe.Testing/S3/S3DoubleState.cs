@@ -19,7 +19,7 @@ internal sealed record S3DoubleUpload(string Key, DateTimeOffset Initiated, IRea
 }
 
 /// <summary>The bucket. Every change is one step under one lock, so conditions hold under any race.</summary>
-internal sealed class S3DoubleState(bool hashesBodies)
+internal sealed class S3DoubleState(bool hashesBodies, TimeProvider time)
 {
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, S3DoubleObject> _objects = new(Comparer<string>.Create(CompareUtf8));
@@ -28,6 +28,9 @@ internal sealed class S3DoubleState(bool hashesBodies)
 
     /// <summary>What reading a discarded object gives, from its start and over again: 1 MiB of bytes that do not compress.</summary>
     public static byte[] Pattern { get; } = MakePattern();
+
+    /// <summary>The service's clock, for what is written.</summary>
+    public DateTimeOffset Now => time.GetUtcNow();
 
     public int OpenUploadCount
     {
@@ -218,7 +221,7 @@ internal sealed class S3DoubleState(bool hashesBodies)
         IReadOnlyList<KeyValuePair<string, string>>? tags = null)
     {
         var etag = suffix.Length == 0 ? NewETag(content) : NewETag(content).TrimEnd('"') + suffix + '"';
-        _objects[key] = new S3DoubleObject(content, size, etag, TimeProvider.System.GetUtcNow(), metadata)
+        _objects[key] = new S3DoubleObject(content, size, etag, Now, metadata)
         {
             ChecksumCrc32C = checksum,
             Tags = tags ?? [],

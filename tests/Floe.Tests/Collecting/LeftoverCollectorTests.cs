@@ -3,6 +3,7 @@ using Floe.S3;
 using Floe.S3.Buckets;
 using Floe.Store;
 using Floe.Testing.S3;
+using Floe.Testing.Time;
 using Xunit;
 
 namespace Floe.Tests.Collecting;
@@ -11,6 +12,8 @@ public sealed class LeftoverCollectorTests : IAsyncLifetime
 {
     private static readonly TimeSpan s_hour = TimeSpan.FromHours(1);
 
+    // This machine's clock is a week ahead of the bucket's, which is the one that counts.
+    private readonly FakeTimeProvider _clock = new(TimeProvider.System.GetUtcNow() - TimeSpan.FromDays(7));
     private S3Double _server = null!;
     private IBucketService _buckets = null!;
 
@@ -18,7 +21,7 @@ public sealed class LeftoverCollectorTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _server = await S3Double.StartAsync(new S3DoubleOptions { MaxPageEntries = 3 });
+        _server = await S3Double.StartAsync(new S3DoubleOptions { MaxPageEntries = 3, Time = _clock });
         _buckets = _server.OpenBuckets();
         foreach (var store in (string[])["runs/ab/one/.floe", "runs/cd/two/.floe", "runs/.floe"])
         {
@@ -75,19 +78,20 @@ public sealed class LeftoverCollectorTests : IAsyncLifetime
     [Fact]
     public async Task Collect_TouchedSince_StaysAndSoDoesWhatIsNoStore()
     {
-        Assert.Empty(await CollectAsync("runs", -s_hour, removes: true));
+        Assert.Empty(await CollectAsync("runs", TimeSpan.Zero, removes: true));
+        Assert.Equal(2, _server.OpenUploadCount);
         _server.Write("plain/tasks/batch-1/file", "the user's"u8.ToArray());
         Assert.Empty(await CollectAsync("plain", s_hour, removes: true));
         Assert.NotNull(_server.Read("plain/tasks/batch-1/file"));
     }
 
-    /// <param name="later">How long after everything was written it is looked at; all of that counts as old.</param>
+    /// <param name="later">How long after everything was written it is looked at; half an hour counts as old.</param>
     private async Task<List<Leftover>> CollectAsync(string prefix, TimeSpan later, bool removes)
     {
-        var time = new Floe.Testing.Time.FakeTimeProvider(TimeProvider.System.GetUtcNow() + later);
-        var collector = new LeftoverCollector(_buckets, url => _server.Open(url.Path), time);
+        _clock.Advance(later);
+        var collector = new LeftoverCollector(_buckets, url => _server.Open(url.Path), TimeProvider.System);
         var found = new List<Leftover>();
-        await foreach (var item in collector.CollectAsync(StoreUrl.TryParse($"s3://{S3Double.Bucket}/{prefix}", out _)!, time.GetUtcNow() - TimeSpan.FromMinutes(30), removes, Token))
+        await foreach (var item in collector.CollectAsync(StoreUrl.TryParse($"s3://{S3Double.Bucket}/{prefix}", out _)!, TimeSpan.FromMinutes(30), removes, Token))
         {
             found.Add(item);
         }
