@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace Floe.Agent.Files;
 
 /// <summary>Waiting for tasks that stop one another.</summary>
@@ -17,6 +19,28 @@ internal static class Completion
         if (failed is not null)
         {
             await failed.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Does works side by side. The first that fails stops the others, and its failure is thrown, whatever they make of being stopped.</summary>
+    public static async Task RunAllAsync(CancellationToken cancellationToken, params IReadOnlyCollection<Func<CancellationToken, Task>> works)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        ExceptionDispatchInfo? first = null;
+        await Task.WhenAll(works.Select(RunAsync)).ConfigureAwait(false);
+        first?.Throw();
+
+        async Task RunAsync(Func<CancellationToken, Task> work)
+        {
+            try
+            {
+                await work(stop.Token).ConfigureAwait(false);
+            }
+            catch (Exception failure)
+            {
+                Interlocked.CompareExchange(ref first, ExceptionDispatchInfo.Capture(failure), null);
+                await stop.CancelAsync().ConfigureAwait(false);
+            }
         }
     }
 }

@@ -66,9 +66,11 @@ internal sealed class MemoryCapture : IAsyncDisposable
     }
 
     /// <summary>To be called when CRIU is through the task: reads the rest. Everything is in the snapshot when this returns.</summary>
+    /// <param name="cancellationToken">Stops the reading: the task stands still for it, and for nothing where the snapshot has failed already.</param>
     /// <exception cref="Floe.Linux.LinuxException">A page could not be read: the snapshot must not be committed.</exception>
-    public async Task FinishAsync()
+    public async Task FinishAsync(CancellationToken cancellationToken)
     {
+        using var stopping = cancellationToken.UnsafeRegister(static stop => ((CancellationTokenSource)stop!).Cancel(), _stop);
         _ready.CompleteAdding();
         await Task.WhenAll(_workers).ConfigureAwait(false);
         _failure?.Throw();

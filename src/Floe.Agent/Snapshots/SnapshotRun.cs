@@ -86,21 +86,24 @@ internal sealed class SnapshotRun : IAsyncDisposable
             throw SnapshotFailedException.OutputRefused(refusal);
         }
 
-        var memory = _memory.FinishAsync();
-        var files = FileCapture.RunAsync(
-            _context.Scope, _context.Baseline, Writer, new FileCaptureOptions { Processes = [.. frozen.Processes.Select(p => p.Pid)], Written = _context.Written }, cancellationToken);
-        var mount = _context.Mount?.CaptureAsync(Writer, _leaveRunning, cancellationToken) ?? Task.CompletedTask;
+        // What cannot be captured is known before gigabytes have gone up, and the task does not stand still for those.
+        FileCaptureResult? files = null;
         var resident = Task.Run(() => ResidentMemory.Bytes([.. frozen.Processes.Select(p => p.Pid)]), cancellationToken);
-        var output = Task.Run(
-            () =>
-            {
-                StoredBytes.WriteEither(Writer, SnapshotNames.StdoutBacklog, stdout);
-                StoredBytes.WriteEither(Writer, SnapshotNames.StderrBacklog, stderr);
-            },
-            CancellationToken.None);
-        await Task.WhenAll(memory, files, mount, output).ConfigureAwait(false);
+        await Completion.RunAllAsync(
+            cancellationToken,
+            _memory.FinishAsync,
+            async stop => files = await FileCapture.RunAsync(
+                _context.Scope, _context.Baseline, Writer, new FileCaptureOptions { Processes = [.. frozen.Processes.Select(p => p.Pid)], Written = _context.Written }, stop).ConfigureAwait(false),
+            stop => _context.Mount?.CaptureAsync(Writer, _leaveRunning, stop) ?? Task.CompletedTask,
+            _ => Task.Run(
+                () =>
+                {
+                    StoredBytes.WriteEither(Writer, SnapshotNames.StdoutBacklog, stdout);
+                    StoredBytes.WriteEither(Writer, SnapshotNames.StderrBacklog, stderr);
+                },
+                CancellationToken.None)).ConfigureAwait(false);
         var memoryBytes = await resident.ConfigureAwait(false) is > 0 and var bytes ? bytes : frozen.MemoryBytes;
-        (FilesChangedByOthers, FilesLeftBehind) = ((await files.ConfigureAwait(false)).ChangedWhileRead, (await files.ConfigureAwait(false)).HeldOutside);
+        (FilesChangedByOthers, FilesLeftBehind) = (files!.ChangedWhileRead, files.HeldOutside);
         var captured = Millis(_frozenAt);
 
         // If CRIU had died meanwhile the task would have run on under our hands.

@@ -34,7 +34,7 @@ public sealed class MemoryCaptureTests : IDisposable
             await Task.Yield();
         }
 
-        await capture.FinishAsync();
+        await capture.FinishAsync(CancellationToken.None);
         Assert.True(_data.Span.SequenceEqual(_content.Of("criu/pages-1.img")));
     }
 
@@ -57,9 +57,23 @@ public sealed class MemoryCaptureTests : IDisposable
         }
 
         _code.Span.Fill(3);
-        await capture.FinishAsync();
+        await capture.FinishAsync(CancellationToken.None);
         var read = _content.Of("criu/pages-1.img");
         Assert.Equal((Bytes, Bytes), (read.Count(b => b == 1), read.Count(b => b == 3)));
+    }
+
+    /// <summary>Something else of the snapshot failed: the task does not stand still for memory that nobody will have.</summary>
+    [Fact]
+    public async Task Finish_Stopped_ReadsNoMore()
+    {
+        await using var capture = new MemoryCapture(_content, 1, () => true, CancellationToken.None);
+        var pages = capture.Open(Environment.ProcessId, "pages-1.img");
+        pages.Add(_code.Pages);
+        pages.Complete();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => capture.FinishAsync(new CancellationToken(canceled: true)));
+
+        Assert.Equal(0, capture.BytesRead);
     }
 
     [Fact]
@@ -76,7 +90,7 @@ public sealed class MemoryCaptureTests : IDisposable
             }
         });
         Assert.Equal(Errno.EIO, error.Errno);
-        Assert.Equal(Errno.EIO, (await Assert.ThrowsAsync<LinuxException>(capture.FinishAsync)).Errno);
+        Assert.Equal(Errno.EIO, (await Assert.ThrowsAsync<LinuxException>(() => capture.FinishAsync(CancellationToken.None))).Errno);
     }
 
     /// <summary>Whole windows of the block grid: a window that a neighbour's code shares counts as code.</summary>
