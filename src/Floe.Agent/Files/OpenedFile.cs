@@ -8,6 +8,7 @@ internal sealed unsafe class OpenedFile
 {
     private readonly int _descriptor;
     private readonly FileSignature _signature;
+    private readonly ulong _inode;
     private readonly bool _isShared;
     private int _users;
 
@@ -16,6 +17,7 @@ internal sealed unsafe class OpenedFile
         _descriptor = descriptor;
         Path = path;
         _signature = new FileSignature(stat);
+        _inode = stat.stx_ino;
         _users = users;
         _isShared = isShared;
         MayHaveHoles = stat.stx_blocks * 512 < stat.stx_size;
@@ -50,14 +52,14 @@ internal sealed unsafe class OpenedFile
         }
 
         var file = new OpenedFile(descriptor, path, stat, users, isShared);
-        var now = file.Stat();
-        if (now.stx_ino == stat.stx_ino && (now.stx_mode & Interop.S_IFMT) == Interop.S_IFREG)
+        var errno = file.Stat(out var now);
+        if (errno == 0 && now.stx_ino == stat.stx_ino && (now.stx_mode & Interop.S_IFMT) == Interop.S_IFREG)
         {
             return file;
         }
 
         _ = Interop.close(descriptor);
-        throw new FileStateException($"{KernelPath.Display(path)} was replaced while it was being captured: something outside the frozen task writes there")
+        throw errno != 0 ? KernelPath.Failure("look at", path, errno) : new FileStateException($"{KernelPath.Display(path)} was replaced while it was being captured: something outside the frozen task writes there")
         {
             // What was found is not there any more.
             ErrorNumber = Errno.ESTALE,
@@ -83,7 +85,12 @@ internal sealed unsafe class OpenedFile
                     continue;
                 }
 
-                throw KernelPath.Failure("read the changed file", Path, errno);
+                if (!IsGone(errno))
+                {
+                    throw KernelPath.Failure("read the changed file", Path, errno);
+                }
+
+                read = 0;
             }
 
             if (read == 0 && _isShared)
@@ -122,8 +129,21 @@ internal sealed unsafe class OpenedFile
         return found > offset ? found : long.MaxValue;
     }
 
-    /// <summary>Whether the file was written since it was found.</summary>
-    public bool HasChanged() => new FileSignature(Stat()) != _signature;
+    /// <summary>Whether the file was written since it was found, or removed by another machine.</summary>
+    public bool HasChanged()
+    {
+        var errno = Stat(out var now);
+        return errno == 0 ? new FileSignature(now) != _signature : IsGone(errno) ? true : throw KernelPath.Failure("look at", Path, errno);
+    }
+
+    /// <summary>
+    /// Whether that errno says that another machine removed the file (ESTALE: NFS keeps an open file for its own clients only). A server that lost all its handles
+    /// says the same of files that are there, and of the folder: only one whose name leads nowhere, or to another file, is gone.
+    /// </summary>
+    internal bool IsGone(int errno) =>
+        errno == Errno.ESTALE && _isShared
+        && NativeName.Stat(Interop.AT_FDCWD, [(byte)'/', .. Path, 0], out var now) is var found
+        && (found is Errno.ENOENT or Errno.ENOTDIR || (found == 0 && now.stx_ino != _inode));
 
     public void Release()
     {
@@ -133,18 +153,14 @@ internal sealed unsafe class OpenedFile
         }
     }
 
-    private Interop.StatxBuffer Stat()
+    /// <returns>errno, 0 for success.</returns>
+    private int Stat(out Interop.StatxBuffer stat)
     {
-        Interop.StatxBuffer stat;
-        // SAFETY: an empty zero-terminated path and a local buffer.
+        // SAFETY: an empty zero-terminated path and the caller's buffer, pinned for the call.
         fixed (byte* empty = "\0"u8)
+        fixed (Interop.StatxBuffer* buffer = &stat)
         {
-            if (Interop.statx(_descriptor, empty, Interop.AT_EMPTY_PATH, Interop.STATX_BASIC_STATS, &stat) != 0)
-            {
-                throw KernelPath.Failure("look at", Path, Marshal.GetLastPInvokeError());
-            }
+            return Interop.statx(_descriptor, empty, Interop.AT_EMPTY_PATH, Interop.STATX_BASIC_STATS, buffer) == 0 ? 0 : Marshal.GetLastPInvokeError();
         }
-
-        return stat;
     }
 }
