@@ -30,6 +30,14 @@ internal static unsafe class NativeName
         }
     }
 
+    /// <summary>The magic number of the file system that an open directory is on; 0 where it does not tell.</summary>
+    public static long FileSystem(int directory)
+    {
+        Interop.StatfsBuffer buffer;
+        // SAFETY: a local buffer of the kernel's size.
+        return Interop.fstatfs(directory, &buffer) == 0 ? buffer.f_type : 0;
+    }
+
     public static int MakeDirectory(int directory, ReadOnlySpan<byte> name, uint mode)
     {
         fixed (byte* pointer = name)

@@ -39,16 +39,22 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
         var now = new FileSignature(stat);
         if (record.HasMetadata && IsUntouched(record, now))
         {
+            if (MayHideChanges(record, parent))
+            {
+                return false;
+            }
+
             Learn(record, parent);
             Left(record, stat);
             return true;
         }
 
-        if (!now.ChangedAfter(taken) && !(record.HasMetadata && IsLater(now, record.Modified)))
-        {
-            return false;
-        }
+        return (now.ChangedAfter(taken) || (record.HasMetadata && IsLater(now, record.Modified))) && AreTheirs(record, stat);
+    }
 
+    /// <summary>Whether a file stays that was changed since: all do but those of the task, where it may have gone on itself, or cannot have brought them here.</summary>
+    private bool AreTheirs(FileRecord record, in Interop.StatxBuffer stat)
+    {
         if (record.Claim == FileClaim.Written && options.IsOtherMachine && scope.IsPublic(record.Path))
         {
             // Nobody can have gone on with the task's file here: this one only has its name.
@@ -78,17 +84,24 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
     }
 
     /// <summary>
-    /// Whether a file that the task has open is still there as it was, byte for byte: then it stays, for programs that compare inode numbers (SQLite writes to
-    /// no database that has another one). Its times alone say too little: what is written through a mapping moves them late, or not at all.
+    /// Whether a file stays whose times alone say too little, because what is written through a mapping moves them late, or not at all: one that the task has open,
+    /// and any in memory (tmpfs). It does where it is as it was, byte for byte: for programs that compare inode numbers (SQLite writes to no database that has another one).
+    /// One in memory that is not, and that the task has not open, was changed since, as if its times said so.
     /// </summary>
     /// <param name="staged">The file as the snapshot has it.</param>
     public bool HaveSame(FileRecord record, int parent, int stagedParent, ReadOnlySpan<byte> staged)
     {
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
-        if (options.Taken is null || record is not { Claim: FileClaim.Held, Kind: FileRecordKind.Regular, HasMetadata: true } || !scope.IsShared(record.Path)
-            || NativeName.Stat(parent, name, out var stat) != 0 || !IsUntouched(record, new FileSignature(stat)) || !FileComparison.AreSame(parent, name, stagedParent, staged))
+        if (options.Taken is null || record is not { Kind: FileRecordKind.Regular, HasMetadata: true } || !scope.IsShared(record.Path)
+            || NativeName.Stat(parent, name, out var stat) != 0 || !IsUntouched(record, new FileSignature(stat))
+            || (record.Claim != FileClaim.Held && !MayHideChanges(record, parent)))
         {
             return false;
+        }
+
+        if (!FileComparison.AreSame(parent, name, stagedParent, staged))
+        {
+            return record.Claim != FileClaim.Held && AreTheirs(record, stat);
         }
 
         Learn(record, parent);
@@ -135,6 +148,10 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
         (now.Mode & Interop.S_IFMT) == TypeOf(record.Kind) && (now.Mode & 0xFFF) == record.Mode && now.Uid == record.Uid && now.Gid == record.Gid
         && now.ModifiedSeconds == record.Modified.Seconds && now.ModifiedNanoseconds == record.Modified.Nanoseconds
         && (record.Kind != FileRecordKind.Regular || now.ByteCount == (ulong)record.ByteCount);
+
+    /// <summary>Whether bytes may have been written that the file's times do not tell of: tmpfs knows nothing of what goes through a mapping.</summary>
+    private static bool MayHideChanges(FileRecord record, int parent) =>
+        record is { Kind: FileRecordKind.Regular, ByteCount: > 0 } && NativeName.FileSystem(parent) is Interop.TMPFS_MAGIC or Interop.RAMFS_MAGIC;
 
     private static bool IsLater(in FileSignature now, FileTime time) =>
         now.ModifiedSeconds > time.Seconds || (now.ModifiedSeconds == time.Seconds && now.ModifiedNanoseconds > time.Nanoseconds);
