@@ -13,7 +13,7 @@ public interface IObjectStore : IAsyncDisposable
     /// <summary>How many transfers may usefully run at the same time; callers that pipeline size themselves by it.</summary>
     int MaxConnections { get; }
 
-    /// <summary>Since when every request has failed, retries included, as far as that may pass; zero while it answers, and where nothing is retried.</summary>
+    /// <summary>For how long every request has failed, retries included, as far as that may pass, or the longest has stood still in a folder that hangs; zero while it answers.</summary>
     TimeSpan FailingFor => TimeSpan.Zero;
 
     /// <summary>Size and ETag of an object; null when there is none.</summary>
@@ -30,7 +30,7 @@ public interface IObjectStore : IAsyncDisposable
 
     /// <summary>
     /// Writes a whole object atomically: readers see nothing or everything, and when this returns it is durable.
-    /// <paramref name="content"/> is borrowed until the task ends. A failed condition is an exception of kind PreconditionFailed;
+    /// <paramref name="content"/> is borrowed until the task ends, and beyond it as long as <see cref="ObjectStoreException.StillRunning"/> says. A failed condition is an exception of kind PreconditionFailed;
     /// an own write whose answer was lost is recognised (write id in the metadata) and is a success.
     /// </summary>
     Task<ETag> PutAsync(ObjectKey key, ReadOnlyMemory<byte> content, PutCondition condition, CancellationToken cancellationToken);

@@ -38,6 +38,12 @@ public sealed class ObjectStoreException : Exception
 
     public ObjectStoreErrorKind Kind { get; }
 
+    /// <summary>
+    /// A call that was given up and cannot be ended (a folder on a file system that hangs): until this ends, without a failure, memory that it was given is in use.
+    /// Null where nothing is.
+    /// </summary>
+    public Task? StillRunning { get; init; }
+
     /// <summary>The service's error code ("NoSuchUpload"); empty where there was none.</summary>
     public string Code => (InnerException as S3Fault)?.Code ?? "";
 }

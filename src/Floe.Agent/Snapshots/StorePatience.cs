@@ -6,7 +6,7 @@ namespace Floe.Agent.Snapshots;
 /// </summary>
 internal sealed class StorePatience : IDisposable
 {
-    /// <summary>From the first fault that no success followed; a request that moves no byte is a fault after a while only.</summary>
+    /// <summary>From the first fault that no success followed; a request that moves no byte is a fault after a while only, and a file call that hangs after two minutes.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);

@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Floe.S3.Folder;
 
 /// <summary>Lists a folder as S3 lists a bucket: in the byte order of whole keys, one directory's names in memory at a time for each level.</summary>
-internal sealed class FolderListing(StoreUrl store, SafeFileHandle root)
+internal sealed class FolderListing(StoreUrl store, SafeFileHandle root, FolderCalls calls)
 {
     /// <summary>The store's own folder, never listed and no key.</summary>
     public const string OwnFolder = ".floe";
@@ -63,9 +63,9 @@ internal sealed class FolderListing(StoreUrl store, SafeFileHandle root)
     }
 
     private async Task<IEnumerator<Entry>> ReadAsync(string path, string namePrefix, CancellationToken cancellationToken) =>
-        (await Task.Run(() => Read(path, namePrefix), cancellationToken).ConfigureAwait(false)).GetEnumerator();
+        (await calls.RunAsync(call => Read(path, namePrefix, call), canBeLeft: true, cancellationToken).ConfigureAwait(false)).GetEnumerator();
 
-    private List<Entry> Read(string path, string namePrefix)
+    private List<Entry> Read(string path, string namePrefix, FolderCall call)
     {
         var entries = new List<Entry>();
         // Without the trailing slash a symbolic link would not be refused by O_NOFOLLOW.
@@ -90,6 +90,7 @@ internal sealed class FolderListing(StoreUrl store, SafeFileHandle root)
                     continue;
                 }
 
+                call.MovesOn();
                 if (FolderFile.TryStat(directory, name, out _, out var isDirectory) is { } file)
                 {
                     entries.Add(new Entry(name, file));

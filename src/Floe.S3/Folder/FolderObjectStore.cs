@@ -20,9 +20,7 @@ internal sealed class FolderObjectStore : IMultipartStore
     private readonly SafeFileHandle _lockFolder;
     private readonly FolderDirectories _directories;
     private readonly FolderListing _listing;
-
-    // File calls block a thread each; more at once than the device likes gains nothing.
-    private readonly SemaphoreSlim _slots;
+    private readonly FolderCalls _calls;
 
     private FolderObjectStore(StoreUrl url, SafeFileHandle root, TimeProvider time)
     {
@@ -32,13 +30,15 @@ internal sealed class FolderObjectStore : IMultipartStore
         _directories = new FolderDirectories(url, root);
         _temporaryFolder = _directories.OpenOrCreate($"{FolderListing.OwnFolder}/tmp");
         _lockFolder = _directories.OpenOrCreate($"{FolderListing.OwnFolder}/locks");
-        _listing = new FolderListing(url, root);
-        _slots = new SemaphoreSlim(MaxConnections);
+        _calls = new FolderCalls(url, MaxConnections, time);
+        _listing = new FolderListing(url, root, _calls);
     }
 
     public StoreUrl Url { get; }
 
     public int MaxConnections => 8;
+
+    public TimeSpan FailingFor => _calls.FailingFor;
 
     /// <summary>Opens the folder, making it with mode 0700 if it is not there.</summary>
     public static FolderObjectStore Open(StoreUrl url, TimeProvider time)
@@ -73,7 +73,7 @@ internal sealed class FolderObjectStore : IMultipartStore
         }
     }
 
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken) => RunAsync(key, () =>
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken) => RunAsync(key, _ =>
     {
         var file = FolderFile.TryStat(_root, key.Value, out var errno);
         return file is { } found
@@ -81,7 +81,7 @@ internal sealed class FolderObjectStore : IMultipartStore
             : IsAbsence(errno) ? null : throw FolderErrors.From(Url, $"looking at {key}", errno);
     }, cancellationToken);
 
-    public Task<SmallObject?> GetAsync(ObjectKey key, int maxBytes, CancellationToken cancellationToken) => RunAsync(key, () =>
+    public Task<SmallObject?> GetAsync(ObjectKey key, int maxBytes, CancellationToken cancellationToken) => RunAsync(key, call =>
     {
         using var file = TryOpen(key, out var version);
         if (file is null)
@@ -95,33 +95,34 @@ internal sealed class FolderObjectStore : IMultipartStore
         }
 
         var content = new byte[version.Size];
-        Read(key, file, 0, content, cancellationToken);
+        Read(key, file, 0, content, call);
         return new SmallObject(content, version.ETag, ServerTime: null);
     }, cancellationToken);
 
     public Task ReadRangeAsync(ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        return RunAsync(key, () =>
+        Check(key);
+        return _calls.RunAsync(call =>
         {
             using var file = TryOpen(key, out _) ?? throw FolderErrors.From(Url, $"reading {key}", Errno.ENOENT);
             for (var done = 0; done < destination.Length;)
             {
                 var piece = destination.From(done);
-                Read(key, file, offset + done, piece.Span, cancellationToken);
+                Read(key, file, offset + done, piece.Span, call);
                 done += piece.Length;
             }
 
             return true;
-        }, cancellationToken);
+        }, canBeLeft: false, cancellationToken);
     }
 
     public Task<ETag> PutAsync(ObjectKey key, ReadOnlyMemory<byte> content, PutCondition condition, CancellationToken cancellationToken) =>
-        RunAsync(key, () =>
+        RunAsync(key, call =>
         {
             using var temporary = FolderTemporary.Create(Url, _temporaryFolder);
-            temporary.Append(content.Span, cancellationToken);
-            return Publish(key, temporary, condition, cancellationToken);
+            temporary.Append(content.Span, call);
+            return Publish(key, temporary, condition, call);
         }, cancellationToken);
 
     public async Task<ETag> PutLargeAsync(
@@ -139,14 +140,14 @@ internal sealed class FolderObjectStore : IMultipartStore
                     throw new ObjectStoreException(ObjectStoreErrorKind.TooLarge, $"store {Url}: {key} grew past {maxBytes} bytes while it was written");
                 }
 
-                await RunAsync(key, () =>
+                await _calls.RunAsync(call =>
                 {
-                    temporary.Append(buffer.AsSpan(0, count), cancellationToken);
+                    temporary.Append(buffer.AsSpan(0, count), call);
                     return true;
-                }, cancellationToken).ConfigureAwait(false);
+                }, canBeLeft: false, cancellationToken).ConfigureAwait(false);
             }
 
-            return await RunAsync(key, () => Publish(key, temporary, condition, cancellationToken), cancellationToken).ConfigureAwait(false);
+            return await _calls.RunAsync(call => Publish(key, temporary, condition, call), canBeLeft: false, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -179,32 +180,38 @@ internal sealed class FolderObjectStore : IMultipartStore
         var folders = new HashSet<string>(StringComparer.Ordinal);
         foreach (var batch in keys.Chunk(1000))
         {
-            await RunAsync(batch[0], () =>
+            await _calls.RunAsync(call =>
             {
                 foreach (var key in batch)
                 {
+                    call.MovesOn();
                     Delete(key);
                     folders.Add(Split(key).Folder);
                 }
 
                 return true;
-            }, cancellationToken).ConfigureAwait(false);
+            }, canBeLeft: true, cancellationToken).ConfigureAwait(false);
         }
 
-        await Task.Run(() =>
+        await _calls.RunAsync(call =>
         {
             foreach (var folder in folders)
             {
+                call.MovesOn();
                 _directories.RemoveEmpty(folder);
             }
-        }, cancellationToken).ConfigureAwait(false);
+
+            return true;
+        }, canBeLeft: true, cancellationToken).ConfigureAwait(false);
     }
+
+    public Task DeleteOnceAsync(ObjectKey key, CancellationToken cancellationToken) => DeleteAsync([key], cancellationToken);
 
     public ValueTask DisposeAsync()
     {
         _directories.Dispose();
         _root.Dispose();
-        _slots.Dispose();
+        _calls.Dispose();
         return ValueTask.CompletedTask;
     }
 
@@ -225,18 +232,10 @@ internal sealed class FolderObjectStore : IMultipartStore
         }
     }
 
-    private async Task<T> RunAsync<T>(ObjectKey key, Func<T> operation, CancellationToken cancellationToken)
+    private Task<T> RunAsync<T>(ObjectKey key, Func<FolderCall, T> operation, CancellationToken cancellationToken)
     {
         Check(key);
-        await _slots.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            return await Task.Run(operation, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _slots.Release();
-        }
+        return _calls.RunAsync(operation, canBeLeft: true, cancellationToken);
     }
 
     /// <summary>Null for absence. Non-blocking, so that a FIFO planted in the folder cannot hold the caller up.</summary>
@@ -260,14 +259,14 @@ internal sealed class FolderObjectStore : IMultipartStore
         return file;
     }
 
-    private unsafe void Read(ObjectKey key, SafeFileHandle file, long offset, Span<byte> destination, CancellationToken cancellationToken)
+    private unsafe void Read(ObjectKey key, SafeFileHandle file, long offset, Span<byte> destination, FolderCall call)
     {
         fixed (byte* start = destination)
         {
             var descriptor = (int)file.DangerousGetHandle();
             for (var done = 0; done < destination.Length;)
             {
-                cancellationToken.ThrowIfCancellationRequested();
+                call.MovesOn();
                 // SAFETY: the span is pinned and done + count stays within it; the caller keeps the handle open.
                 var count = Interop.pread(descriptor, start + done, (nuint)Math.Min(destination.Length - done, LargeReadBytes), offset + done);
                 if (count == 0)
@@ -287,7 +286,7 @@ internal sealed class FolderObjectStore : IMultipartStore
         }
     }
 
-    private ETag Publish(ObjectKey key, FolderTemporary temporary, PutCondition condition, CancellationToken cancellationToken)
+    private ETag Publish(ObjectKey key, FolderTemporary temporary, PutCondition condition, FolderCall call)
     {
         var modified = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
         temporary.SetModified(modified);
@@ -295,7 +294,7 @@ internal sealed class FolderObjectStore : IMultipartStore
         var (folder, name) = Split(key);
         while (true)
         {
-            cancellationToken.ThrowIfCancellationRequested();
+            call.MovesOn();
             var directory = _directories.OpenOrCreate(folder);
             ETag etag;
             using (FolderLock.Take(Url, _lockFolder, key))
@@ -312,6 +311,9 @@ internal sealed class FolderObjectStore : IMultipartStore
                 }
 
                 etag = RaiseVersion(temporary, current);
+
+                // A call that was left behind in what came before must not write now: whoever gave it up has gone on, and the lock may have been another's meanwhile.
+                call.MovesOn();
                 // link fails where the name exists even if somebody else's lock means nothing here.
                 var failed = condition.MustBeAbsent
                     ? Interop.linkat(_temporaryFolder, temporary.Name, directory, name, 0) != 0

@@ -11,7 +11,7 @@ namespace Floe.S3.Folder;
 /// </summary>
 internal sealed class FolderTemporary : IDisposable
 {
-    /// <summary>Pieces between two looks at the cancellation token.</summary>
+    /// <summary>Pieces between which a call moves on.</summary>
     private const int MaxWriteBytes = 4 << 20;
 
     private readonly StoreUrl _store;
@@ -51,14 +51,14 @@ internal sealed class FolderTemporary : IDisposable
         return temporary;
     }
 
-    public unsafe void Append(ReadOnlySpan<byte> content, CancellationToken cancellationToken)
+    public unsafe void Append(ReadOnlySpan<byte> content, FolderCall call)
     {
         fixed (byte* start = content)
         {
             var descriptor = (int)File.DangerousGetHandle();
             for (var done = 0; done < content.Length;)
             {
-                cancellationToken.ThrowIfCancellationRequested();
+                call.MovesOn();
                 // SAFETY: the span is pinned and done + count stays within it.
                 var count = Interop.pwrite(descriptor, start + done, (nuint)Math.Min(content.Length - done, MaxWriteBytes), Length);
                 if (count < 0)

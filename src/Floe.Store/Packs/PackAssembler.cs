@@ -157,7 +157,7 @@ internal sealed class PackAssembler : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops uploads, waits until none touches a buffer any more, and frees them.</summary>
+    /// <summary>Stops uploads, waits until none touches a buffer any more, and frees them; but for those of calls that hang, which go when those end.</summary>
     public async ValueTask DisposeAsync()
     {
         Task[] uploads;
@@ -186,7 +186,14 @@ internal sealed class PackAssembler : IAsyncDisposable
         {
             foreach (var buffer in _all)
             {
-                ((IDisposable)buffer.Memory).Dispose();
+                if (buffer.StillRead is { } reading)
+                {
+                    _ = reading.ContinueWith(static (_, memory) => ((IDisposable)memory!).Dispose(), buffer.Memory, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                }
+                else
+                {
+                    ((IDisposable)buffer.Memory).Dispose();
+                }
             }
         }
 
@@ -266,6 +273,7 @@ internal sealed class PackAssembler : IAsyncDisposable
         }
         catch (Exception failure)
         {
+            pack.StillRead = (failure as ObjectStoreException)?.StillRunning;
             Break(failure);
         }
     }

@@ -28,6 +28,9 @@ internal sealed class PackBuffer(NativeBuffer memory)
     /// <summary>Set when the pack is closed, started when its last place is filled.</summary>
     public Task<Task>? Upload { get; set; }
 
+    /// <summary>An upload that was given up and may still read the memory; it never fails.</summary>
+    public Task? StillRead { get; set; }
+
     public bool IsEmpty => Used == 0;
 
     public int DirectoryOffset { get; private set; }

@@ -1,0 +1,117 @@
+namespace Floe.S3.Folder;
+
+/// <summary>
+/// Runs file calls, which block a thread each, a few at a time, and knows how long they have stood still. A call into a file system that hangs (NFS whose server is
+/// gone) cannot be ended. So nobody waits for it any more once it is to be stopped: it is left behind, with its thread and its slot, until the file system comes back.
+/// </summary>
+internal sealed class FolderCalls(StoreUrl store, int atOnce, TimeProvider time) : IDisposable
+{
+    /// <summary>
+    /// A call that has not moved on for this long stands in a file system that hangs. Less would be wrong: a restarted NFS server keeps its clients waiting for 90 s
+    /// (the grace period), and syncing a pack takes tens of seconds where the disk is slow or busy with what others wrote.
+    /// </summary>
+    public static readonly TimeSpan HangsAfter = TimeSpan.FromMinutes(2);
+
+    /// <summary>What is to be stopped ends by itself within this time, after the system call that it is in.</summary>
+    private static readonly TimeSpan s_endsWithin = TimeSpan.FromSeconds(5);
+
+    // More at once than the device likes gains nothing.
+    private readonly SemaphoreSlim _slots = new(atOnce);
+    private readonly HashSet<FolderCall> _running = [];
+
+    /// <inheritdoc cref="IObjectStore.FailingFor"/>
+    public TimeSpan FailingFor
+    {
+        get
+        {
+            lock (_running)
+            {
+                var longest = _running.Count == 0 ? TimeSpan.Zero : _running.Max(call => call.StoodStillFor);
+                return longest < HangsAfter ? TimeSpan.Zero : longest;
+            }
+        }
+    }
+
+    /// <param name="operation">Tells the call whenever it moves on.</param>
+    /// <param name="canBeLeft">Not where it writes into the caller's memory.</param>
+    /// <exception cref="ObjectStoreException">Stopped, and did not end: <see cref="ObjectStoreException.StillRunning"/>.</exception>
+    public async Task<T> RunAsync<T>(Func<FolderCall, T> operation, bool canBeLeft, CancellationToken cancellationToken)
+    {
+        await _slots.WaitAsync(cancellationToken).ConfigureAwait(false);
+        var call = new FolderCall(time, cancellationToken);
+        lock (_running)
+        {
+            _running.Add(call);
+        }
+
+        var work = Task.Run(() => Run(operation, call), CancellationToken.None);
+        if (canBeLeft && cancellationToken.CanBeCanceled)
+        {
+            await Task.WhenAny(work, WhenCancelledAsync(work, cancellationToken)).ConfigureAwait(false);
+            if (!work.IsCompleted)
+            {
+                throw new ObjectStoreException(
+                    ObjectStoreErrorKind.Unavailable,
+                    $"store {store}: the folder has not answered for {call.StoodStillFor.TotalSeconds:0} s; check the file system that it is on")
+                {
+                    StillRunning = work.ContinueWith(static ended => ended.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default),
+                };
+            }
+        }
+
+        return await work.ConfigureAwait(false);
+    }
+
+    public void Dispose() => _slots.Dispose();
+
+    /// <summary>Ends some time after the cancellation, or with the work.</summary>
+    private async Task WhenCancelledAsync(Task work, CancellationToken cancellationToken)
+    {
+        await work.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!work.IsCompleted)
+        {
+            await work.WaitAsync(s_endsWithin, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private T Run<T>(Func<FolderCall, T> operation, FolderCall call)
+    {
+        try
+        {
+            call.MovesOn();
+            return operation(call);
+        }
+        finally
+        {
+            lock (_running)
+            {
+                _running.Remove(call);
+            }
+
+            try
+            {
+                _slots.Release();
+            }
+            catch (ObjectDisposedException)
+            {
+                // Left behind, and the store is closed.
+            }
+        }
+    }
+}
+
+/// <summary>One call while it runs.</summary>
+internal sealed class FolderCall(TimeProvider time, CancellationToken cancellationToken)
+{
+    private long _moved = time.GetTimestamp();
+
+    public TimeSpan StoodStillFor => time.GetElapsedTime(Interlocked.Read(ref _moved));
+
+    /// <summary>Between two system calls. Nothing more is to be done when it throws: the caller may have been told so.</summary>
+    /// <exception cref="OperationCanceledException">It is to be stopped.</exception>
+    public void MovesOn()
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        Interlocked.Exchange(ref _moved, time.GetTimestamp());
+    }
+}

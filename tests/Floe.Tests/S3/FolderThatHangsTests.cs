@@ -1,0 +1,119 @@
+using Floe.Linux;
+using Floe.S3;
+using Floe.S3.Folder;
+using Floe.Store;
+using Floe.Testing;
+using Floe.Testing.Time;
+using Floe.Tests.Store.Doubles;
+using Microsoft.Win32.SafeHandles;
+using Xunit;
+
+namespace Floe.Tests.S3;
+
+/// <summary>A call that does not come back, as into NFS whose server is gone: here it waits for a lock.</summary>
+public sealed class FolderThatHangsTests : IDisposable
+{
+    private static readonly ObjectKey s_key = new("a/b");
+
+    private readonly ScratchFolder _scratch = new();
+    private readonly FakeTimeProvider _time = new();
+    private readonly StoreUrl _url;
+
+    public FolderThatHangsTests() => _url = StoreUrl.TryParse(_scratch["store"], out _)!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _scratch.Dispose();
+
+    [Fact]
+    public async Task FailingFor_CallStandsStill_GrowsAfterTwoMinutesUntilItEnds()
+    {
+        await using var store = FolderObjectStore.Open(_url, _time);
+        var hangs = Hang(s_key);
+        var put = store.PutAsync(s_key, new byte[10], PutCondition.None, Token);
+        Assert.Equal(TimeSpan.Zero, store.FailingFor);
+        await UntilAsync(() => store.FailingFor > TimeSpan.Zero, TimeSpan.FromMinutes(2));
+        Assert.True(store.FailingFor >= TimeSpan.FromMinutes(2));
+
+        hangs.Dispose();
+        await put;
+        Assert.Equal(TimeSpan.Zero, store.FailingFor);
+    }
+
+    [Fact]
+    public async Task PutAsync_Stopped_IsLeftBehindAndWritesNothingWhenItGoesOn()
+    {
+        await using var store = FolderObjectStore.Open(_url, _time);
+        using var stop = new CancellationTokenSource();
+        var hangs = Hang(s_key);
+        var put = store.PutAsync(s_key, new byte[10], PutCondition.None, stop.Token);
+        await UntilAsync(() => Directory.EnumerateFiles(_scratch["store"] + "/.floe/tmp").Any(), TimeSpan.Zero);
+        await stop.CancelAsync();
+        await UntilAsync(() => put.IsCompleted, TimeSpan.FromSeconds(5));
+
+        var failure = await Assert.ThrowsAsync<ObjectStoreException>(() => put);
+        Assert.Equal(ObjectStoreErrorKind.Unavailable, failure.Kind);
+        Assert.False(failure.StillRunning!.IsCompleted);
+
+        hangs.Dispose();
+        await failure.StillRunning;
+        Assert.Null(await store.HeadAsync(s_key, Token));
+        Assert.Empty(Directory.EnumerateFiles(_scratch["store"] + "/.floe/tmp"));
+    }
+
+    [Fact]
+    public async Task PutAsync_StoppedAndGoesOn_IsACancellation()
+    {
+        await using var store = FolderObjectStore.Open(_url, _time);
+        using var stop = new CancellationTokenSource();
+        var hangs = Hang(s_key);
+        var put = store.PutAsync(s_key, new byte[10], PutCondition.None, stop.Token);
+        await UntilAsync(() => Directory.EnumerateFiles(_scratch["store"] + "/.floe/tmp").Any(), TimeSpan.Zero);
+        await stop.CancelAsync();
+        hangs.Dispose();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => put);
+    }
+
+    [Fact]
+    public async Task DisposeAsync_PackBeingWrittenHangs_DoesNotWaitForIt()
+    {
+        await using var objects = FolderObjectStore.Open(_url, _time);
+        var store = await SnapshotFixture.OpenAsync(objects, _time);
+        await using var lease = await store.AcquireLeaseAsync(SnapshotFixture.Key, SnapshotFixture.Request(), Token);
+        var hangs = Hang(new($"tasks/{SnapshotFixture.Key}/packs/1-1"));
+        using var stop = new CancellationTokenSource();
+        var writer = store.BeginSnapshot(lease, new KnownBlocks(), SnapshotFixture.SmallBuffers with { Stop = stop.Token });
+        SnapshotFixture.Fill(writer, new Dictionary<string, byte[]> { ["s"] = SnapshotFixture.RandomBytes(1, 100_000) });
+        var flush = writer.FlushAsync(stop.Token);
+        await UntilAsync(() => Directory.EnumerateFiles(_scratch["store"] + "/.floe/tmp").Any(), TimeSpan.Zero);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flush);
+
+        var disposal = writer.DisposeAsync().AsTask();
+        await UntilAsync(() => disposal.IsCompleted, TimeSpan.FromSeconds(5));
+        await disposal;
+
+        hangs.Dispose();
+        await UntilAsync(() => !Directory.EnumerateFiles(_scratch["store"] + "/.floe/tmp").Any(), TimeSpan.Zero);
+        Assert.Null(await objects.HeadAsync(new($"tasks/{SnapshotFixture.Key}/packs/1-1"), Token));
+    }
+
+    private SafeFileHandle Hang(ObjectKey key)
+    {
+        using var locks = Interop.openat(Interop.AT_FDCWD, _scratch["store"] + "/.floe/locks", Interop.O_RDONLY | Interop.O_DIRECTORY | Interop.O_CLOEXEC, 0);
+        Assert.False(locks.IsInvalid);
+        return FolderLock.Take(_url, locks, key);
+    }
+
+    /// <summary>Lets time pass, again and again, because threads move on in between.</summary>
+    private async Task UntilAsync(Func<bool> holds, TimeSpan step)
+    {
+        for (var i = 0; i < 1000 && !holds(); i++)
+        {
+            _time.Advance(step);
+            await Task.Delay(10, Token);
+        }
+
+        Assert.True(holds());
+    }
+}
