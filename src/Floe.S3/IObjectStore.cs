@@ -46,4 +46,10 @@ public interface IObjectStore : IAsyncDisposable
 
     /// <summary>Deletes objects; those that do not exist count as deleted.</summary>
     Task DeleteAsync(IReadOnlyCollection<ObjectKey> keys, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Deletes an object as above, but with a single request: for one that somebody else may write again as soon as it is gone. When the answer is lost nobody knows
+    /// whether it went (an <see cref="ObjectStoreException"/>), and another request could take the other's.
+    /// </summary>
+    Task DeleteOnceAsync(ObjectKey key, CancellationToken cancellationToken);
 }

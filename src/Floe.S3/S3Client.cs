@@ -140,7 +140,7 @@ internal sealed partial class S3Client : IDisposable
                     LogRegion(_store.Container, fault.Region!);
                     continue;
 
-                case S3Remedy.Retry when attempt < _options.MaxAttempts && !fault.IsForGood:
+                case S3Remedy.Retry when attempt < _options.MaxAttempts && !fault.IsForGood && !request.IsSentOnce:
                     var pause = Pause(attempt, fault.RetryAfter);
                     LogRetry(request.Action, request.Key, S3Errors.Reason(fault), attempt + 1, _options.MaxAttempts, (long)pause.TotalMilliseconds);
                     await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);

@@ -26,12 +26,13 @@ internal sealed class S3Deletion(S3Client client, StoreUrl store)
         }
     }
 
-    private async Task DeleteOneAsync(string key, CancellationToken cancellationToken)
+    /// <param name="isSentOnce">As <see cref="S3Request.IsSentOnce"/>.</param>
+    public async Task DeleteOneAsync(string key, CancellationToken cancellationToken, bool isSentOnce = false)
     {
         try
         {
             await client.SendAsync(
-                new S3Request(HttpMethod.Delete, key, Action), _ => Task.FromResult(true), cancellationToken).ConfigureAwait(false);
+                new S3Request(HttpMethod.Delete, key, Action) { IsSentOnce = isSentOnce }, _ => Task.FromResult(true), cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectStoreException e) when (e.InnerException is S3Fault { IsNotFound: true })
         {

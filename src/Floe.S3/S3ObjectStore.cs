@@ -148,6 +148,8 @@ internal sealed class S3ObjectStore : IMultipartStore
     public Task DeleteAsync(IReadOnlyCollection<ObjectKey> keys, CancellationToken cancellationToken) =>
         _deletion.DeleteAsync([.. keys.Select(FullKey)], cancellationToken);
 
+    public Task DeleteOnceAsync(ObjectKey key, CancellationToken cancellationToken) => _deletion.DeleteOneAsync(FullKey(key), cancellationToken, isSentOnce: true);
+
     public ValueTask DisposeAsync()
     {
         _client.Dispose();

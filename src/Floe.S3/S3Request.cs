@@ -39,6 +39,9 @@ internal sealed record S3Request(HttpMethod Method, string Key, string Action)
 
     public S3Lane Lane { get; init; }
 
+    /// <summary>Never sent again once it may have taken effect: a fault of the kind that may pass ends it.</summary>
+    public bool IsSentOnce { get; init; }
+
     /// <summary>The value of x-amz-content-sha256.</summary>
     public string PayloadHash { get; private init; } = SigV4.EmptyPayload;
 

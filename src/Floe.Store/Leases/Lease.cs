@@ -11,6 +11,9 @@ public sealed partial class Lease : IAsyncDisposable
 {
     private const int MaxAdoptions = 4;
 
+    /// <summary>Between two tries to remove the lease's object.</summary>
+    private static readonly TimeSpan s_removalPause = TimeSpan.FromSeconds(1);
+
     private readonly LeaseFile _file;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -173,7 +176,8 @@ public sealed partial class Lease : IAsyncDisposable
 
     /// <summary>
     /// Removes the lease's object, once all else of the task is gone. A store knows no condition on that, so it is renewed first and has half of its ttl to go:
-    /// nobody can have taken it by then.
+    /// nobody can have taken it by then. But the next agent writes its own as soon as there is none, so whoever asks again where an answer was lost could remove that:
+    /// before each further request it is looked at whose it is.
     /// </summary>
     /// <exception cref="LeaseLostException">It is another's, and stays.</exception>
     /// <exception cref="ObjectStoreException">The store takes too long: it stays until the next agent has waited for its ttl.</exception>
@@ -186,7 +190,10 @@ public sealed partial class Lease : IAsyncDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await _file.DeleteAsync(either.Token).ConfigureAwait(false);
+            while (!await TryRemoveAsync(either.Token).ConfigureAwait(false))
+            {
+                await Task.Delay(s_removalPause, _time, either.Token).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -194,6 +201,21 @@ public sealed partial class Lease : IAsyncDisposable
         }
 
         Become(LeaseStanding.Released);
+    }
+
+    /// <summary>False: it is there still, and own.</summary>
+    private async Task<bool> TryRemoveAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _file.DeleteOnceAsync(cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (ObjectStoreException passing) when (passing.Kind is ObjectStoreErrorKind.Unavailable or ObjectStoreErrorKind.Busy && !cancellationToken.IsCancellationRequested)
+        {
+            return await _file.ReadAsync(cancellationToken).ConfigureAwait(false) is not { } found
+                || found.Document.Generation != Generation || found.Document.HolderId != HolderId || found.Document.Incarnation != Incarnation;
+        }
     }
 
     /// <summary>Writes the next state of the lease over the one this holder wrote last. Called in turn.</summary>

@@ -74,6 +74,9 @@ internal sealed class LeaseFile(IObjectStore objects, TaskKey task)
         }
     }
 
+    /// <inheritdoc cref="IObjectStore.DeleteOnceAsync"/>
+    public Task DeleteOnceAsync(CancellationToken cancellationToken) => objects.DeleteOnceAsync(Key, cancellationToken);
+
     public Task DeleteAsync(CancellationToken cancellationToken) => objects.DeleteAsync([Key], cancellationToken);
 
     /// <summary>Whether the store refuses writes whose condition does not hold, which all of a lease rests on. What it is asked to write is what is there already.</summary>

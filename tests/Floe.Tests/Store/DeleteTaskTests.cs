@@ -1,5 +1,7 @@
 using System.Text;
+using Floe.S3;
 using Floe.Store;
+using Floe.Testing.S3;
 using Floe.Testing.Time;
 using Floe.Tests.Store.Doubles;
 using Xunit;
@@ -91,6 +93,57 @@ public sealed class DeleteTaskTests : IAsyncDisposable
         Assert.Equal(seqs[1 - removed], Assert.Single(await store.ListSnapshotsAsync(Key, default)).Seq);
         await using var next = await store.AcquireLeaseAsync(Key, Request("three"), default);
         Assert.Equal(expected, next.TakenFrom!.State);
+    }
+
+    /// <summary>The request that removed the lease got through and its answer did not; the next agent, which waits for it, is there before anything is asked again.</summary>
+    [Fact]
+    public async Task DeleteTaskAsync_AnswerOfTheRemovalLost_LeaseOfTheNextAgentStays()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var objects = server.Open("store");
+        var store = await OpenAsync(objects);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request("one"), default);
+        var leaseKey = $"store/{LeaseKey}";
+        var next = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(server.Read(leaseKey)!).Replace("\"one\"", "\"two\"", StringComparison.Ordinal));
+        server.Faults.Add(new(S3DoubleFaultKind.LoseAnswer) { Where = call => call.Method == "DELETE" && call.Key == leaseKey });
+        server.Faults.Add(new(S3DoubleFaultKind.Error)
+        {
+            Where = call =>
+            {
+                // Seen before each request is answered.
+                if (call.Key == leaseKey && server.Read(leaseKey) is null)
+                {
+                    server.Write(leaseKey, next);
+                }
+
+                return false;
+            },
+        });
+
+        await store.DeleteTaskAsync(lease, default);
+
+        Assert.Equal(next, server.Read(leaseKey));
+        Assert.Equal(LeaseStanding.Released, lease.Standing);
+    }
+
+    [Fact]
+    public async Task DeleteTaskAsync_StoreAsksToSlowDownAtTheLease_IsRemovedAfterAPause()
+    {
+        var store = await OpenAsync(_objects, _time);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request("one"), default);
+        var refusals = 2;
+        _objects.Before = (what, key) => what == "DELETE" && key.Value == LeaseKey && refusals-- > 0
+            ? throw new ObjectStoreException(ObjectStoreErrorKind.Busy, "slow down") : Task.CompletedTask;
+
+        var removal = store.DeleteTaskAsync(lease, default);
+        for (var i = 0; i < 2; i++)
+        {
+            await _time.WhenTimerStartsAsync(TimeSpan.FromSeconds(1), TestContext.Current.CancellationToken);
+            _time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        await removal;
+        Assert.Equal(["floe.json"], _objects.Keys);
     }
 
     private void AtTheFirstPack(Func<Task> happens) => _objects.Before = async (what, key) =>

@@ -214,6 +214,8 @@ internal sealed class MemoryObjectStore : IObjectStore
         }
     }
 
+    public Task DeleteOnceAsync(ObjectKey key, CancellationToken cancellationToken) => DeleteAsync([key], cancellationToken);
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private byte[] Answer(ObjectKey key, long offset, ReadOnlySpan<byte> stored)
