@@ -15,8 +15,13 @@ public sealed partial class FileContent
     private readonly Dictionary<long, Fetch> _inFlight = [];
 
     /// <summary>Blocks on their way: those of [First, End) that still name this fetch in the table.</summary>
-    private sealed class Fetch(long first, long end)
+    /// <param name="source">What the blocks are of, and <paramref name="changes"/> the count of changes, when they were claimed.</param>
+    private sealed class Fetch(long first, long end, ObjectVersion? source, long changes)
     {
+        public ObjectVersion? Source => source;
+
+        public long Changes => changes;
+
         public long First => first;
 
         public long End => end;
@@ -216,7 +221,7 @@ public sealed partial class FileContent
             last++;
         }
 
-        var fetch = new Fetch(first, last + 1);
+        var fetch = new Fetch(first, last + 1, _base, _changes);
         for (var block = first; block <= last; block++)
         {
             _inFlight[block] = fetch;

@@ -37,7 +37,10 @@ public sealed partial class FileContent
     /// <summary>Under the lock: nothing has been written, cut or published since it was asked for.</summary>
     private bool IsCurrent(StreamedRange range) => range.Changes == _changes && ReferenceEquals(range.Source, _base) && !_isDropped;
 
-    /// <summary>A place in memory for what is to be fetched; null: it goes into the local file at once.</summary>
+    /// <summary>
+    /// A place in memory for what is to be fetched; null: it goes into the local file at once. So does what was claimed before a change: a block that
+    /// somebody has taken over since is left alone there, but not in memory, which is read as a whole.
+    /// </summary>
     private StreamedRange? TryStream(Fetch fetch)
     {
         if ((fetch.End - fetch.First) * BlockMap.BlockBytes < MinStreamedBytes || _store.Streams.TryRent() is not { } memory)
@@ -49,9 +52,9 @@ public sealed partial class FileContent
         {
             var offset = fetch.First * BlockMap.BlockBytes;
             var length = Math.Min(fetch.End * BlockMap.BlockBytes, _baseLimit) - offset;
-            if (_base is { } source && length > 0 && !_isDropped)
+            if (fetch.Source is { } source && ReferenceEquals(source, _base) && fetch.Changes == _changes && length > 0 && !_isDropped)
             {
-                var range = new StreamedRange(this, memory, source, _changes, offset, (int)length);
+                var range = new StreamedRange(this, memory, source, fetch.Changes, offset, (int)length);
                 _streamed.Add(range);
                 return range;
             }

@@ -1,4 +1,9 @@
 using Floe.FileSystem.Content;
+using Floe.FileSystem.Tests.Core;
+using Floe.FileSystem.Tests.Doubles;
+using Floe.S3;
+using Floe.S3.Buckets;
+using Floe.Testing;
 using Xunit;
 using static Floe.FileSystem.Tests.Content.ContentFixture;
 
@@ -139,6 +144,54 @@ public sealed class StreamingTests
         bytes.AsSpan(offset).Clear();
         AssertSame(bytes, await ReadAllAsync(content, Token));
         content.Close(canRead: true, canWrite: true);
+    }
+
+    /// <summary>Several ranges are claimed at once and asked for one after the other: what is written in between is in none of them.</summary>
+    [Fact]
+    public async Task ReadAsync_WrittenWhileRangesAreBeingAskedFor_GivesWhatWasWritten()
+    {
+        for (var asked = 1; asked <= 12; asked++)
+        {
+            using var scratch = new ScratchFolder();
+            var buckets = new MemoryBuckets(Tree.Bucket);
+            await using var store = new ContentStore(buckets, new ContentStoreOptions { CacheFolder = scratch["cache"], MaxCacheBytes = 256 << 20 });
+            var bucket = buckets[Tree.Bucket];
+            var model = Bytes(48 << 20);
+            var etag = await bucket.PutAsync("a", model.ToArray(), ObjectHeaders.Empty, PutCondition.None, Token);
+            var content = store.Open(new ObjectVersion(Tree.Bucket, "a", etag, model.Length), new ContentTarget(Tree.Bucket, "a"));
+            content.Open(canRead: true, canWrite: true);
+            var requests = 0;
+            var isWritten = false;
+            bucket.Before = (call, _) =>
+            {
+                if (call != "Get" || Interlocked.Increment(ref requests) != asked)
+                {
+                    return;
+                }
+
+                for (var at = 2 << 20; at < model.Length; at += 2 << 20)
+                {
+                    var block = Bytes(BlockMap.BlockBytes, seed: at);
+                    Assert.True(content.WriteAsync(at, block, Token).AsTask().IsCompletedSuccessfully);
+                    block.CopyTo(model, at);
+                }
+
+                isWritten = true;
+            };
+            var room = new byte[Piece];
+            for (var at = 0; at < model.Length; at += Piece)
+            {
+                var wasWritten = isWritten;
+                var count = await content.ReadAsync(at, room, Token);
+                if (wasWritten)
+                {
+                    AssertSame(model[at..(at + count)], room[..count]);
+                }
+            }
+
+            Assert.True(isWritten);
+            content.Close(canRead: true, canWrite: true);
+        }
     }
 
     /// <summary>Reads in order until a read behind an offset is lent.</summary>
