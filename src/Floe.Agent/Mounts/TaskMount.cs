@@ -152,7 +152,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
         await Task.Run(() => Write(content, captured, cancellationToken), cancellationToken).ConfigureAwait(false);
         if (listing is not null)
         {
-            var bytes = (await listing.ConfigureAwait(false)).ToBytes();
+            var bytes = MountLimits.Checked((await listing.ConfigureAwait(false)).ToBytes(), WorkListing.MaxBytes, "the listing of the work folder");
             await Task.Run(() => StoredBytes.Write(content, WorkStream, bytes), cancellationToken).ConfigureAwait(false);
         }
 
@@ -214,7 +214,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
 
     private static void Write(ISnapshotContent content, CapturedMount captured, CancellationToken cancellationToken)
     {
-        StoredBytes.Write(content, StateStream, captured.State.ToBytes());
+        StoredBytes.Write(content, StateStream, MountLimits.Checked(captured.State.ToBytes(), MountState.MaxBytes, "the mount's state"));
         using var sink = content.CreateSink();
         sink.BeginSegment(content.AddStream(ContentStream), 0);
         captured.Read(sink.Append, cancellationToken);
