@@ -332,8 +332,16 @@ public sealed partial class ContentStore : IAsyncDisposable
     private void Keep(string path, ContentTarget target, string reason, bool isNamed)
     {
         var kept = KeptPath(path, target);
-        Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
-        File.Move(path, kept, overwrite: true);
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
+            File.Move(path, kept, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            (kept, isNamed) = (OwnFolder.Keep(path), true);
+        }
+
         if (isNamed)
         {
             LogKept(target.ToString(), reason, kept);

@@ -16,6 +16,7 @@ internal sealed class OwnFolder : IDisposable
     public const string Names = "mount-########-################";
 
     private const int IdDigits = 16;
+    private const string KeptExtension = ".kept";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private static readonly string s_prefix = $"mount-{File.ReadAllText("/proc/sys/kernel/random/boot_id")[..8]}-";
@@ -60,6 +61,24 @@ internal sealed class OwnFolder : IDisposable
     /// <summary>For one more file. Its name is like no other's in the cache folder, so that it can be moved anywhere in it.</summary>
     public string NewPath() => Path.Combine(_path, $"{_path[^IdDigits..]}-{Interlocked.Increment(ref _files):x}.blocks");
 
+    /// <summary>
+    /// For a file that outlives its store and cannot be moved elsewhere: marked by its name where it lies, which takes neither room nor a right that
+    /// its making did not. Whoever comes next leaves it, with the folder. Gives its path, which is the old one where not even that can be done.
+    /// </summary>
+    public static string Keep(string path)
+    {
+        try
+        {
+            var kept = Path.ChangeExtension(path, KeptExtension);
+            File.Move(path, kept);
+            return kept;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return path;
+        }
+    }
+
     /// <summary>With nothing left in it, it goes.</summary>
     public void Dispose()
     {
@@ -87,13 +106,27 @@ internal sealed class OwnFolder : IDisposable
             {
                 try
                 {
-                    Directory.Delete(path, recursive: true);
+                    Remove(path);
                 }
                 catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                 {
                     // Somebody else removes it at this moment, or has a right to it that this process lacks.
                 }
             }
+        }
+    }
+
+    private static void Remove(string folder)
+    {
+        if (!Directory.EnumerateFiles(folder, "*" + KeptExtension).Any())
+        {
+            Directory.Delete(folder, recursive: true);
+            return;
+        }
+
+        foreach (var file in Directory.EnumerateFiles(folder).Where(f => !f.EndsWith(KeptExtension, StringComparison.Ordinal)))
+        {
+            File.Delete(file);
         }
     }
 
