@@ -156,9 +156,9 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeade
             {
                 NoteTooLong(bucket, prefix);
             }
-            catch (ObjectStoreException e)
+            catch (Exception e)
             {
-                // The links themselves are in the bucket and marked; only readers of the list miss them.
+                // Whatever it is: who waits for this goes on. The links themselves are in the bucket and marked; only readers of the list miss them.
                 LogFailed(bucket, prefix, e);
             }
 
