@@ -27,6 +27,9 @@ public sealed record ContentStoreOptions
     /// <summary>Memory for parts that are put together there while the cache is full, in bytes; a larger part waits for space.</summary>
     public long MaxPartMemoryBytes { get; init; } = 32 << 20;
 
+    /// <summary>Of a file up to so many bytes that the kernel reads itself what was written through mappings is told by hashes of its blocks, taken when it is opened for that.</summary>
+    public long MaxHashedFileBytes { get; init; } = 1L << 30;
+
     /// <summary>Bytes of a part that is copied within the service.</summary>
     public long CopyPartBytes { get; init; } = 512L << 20;
 

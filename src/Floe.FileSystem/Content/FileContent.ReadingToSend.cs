@@ -144,6 +144,24 @@ public sealed partial class FileContent
         }
     }
 
+    private async Task<UploadedPart> SendFileAsync(
+        IBucketClient client, UploadSession session, int part, long bytes, uint? checksum, CancellationToken stop, CancellationToken cancellationToken)
+    {
+        LocalFile local;
+        using (_fill.Take())
+        {
+            // A file of nothing but zeros may not exist yet.
+            local = Local();
+            if (local.Length() < PartGrid.Offset(part) + bytes)
+            {
+                local.SetLength(PartGrid.Offset(part) + bytes);
+            }
+        }
+
+        using var file = local.Open();
+        return await client.UploadPartAsync(session.Ticket, part, file.Handle, PartGrid.Offset(part), bytes, checksum, stop, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>The bytes of a part on its way. If the part changes meanwhile they are of no use.</summary>
     private async Task<PartMemory.Body> ReadPartAsync(int part, long bytes, CancellationToken cancellationToken)
     {
@@ -171,11 +189,14 @@ public sealed partial class FileContent
             // Nothing is dropped while this is held, but something may have been before.
             using (_fill.Share())
             {
-                if (TryReadPresent(offset, destination.Span, from, to))
+                if (!TryReadPresent(offset, destination.Span, from, to))
                 {
-                    return;
+                    continue;
                 }
             }
+
+            NoteSent(offset, destination.Span);
+            return;
         }
     }
 

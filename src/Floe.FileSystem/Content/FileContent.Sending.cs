@@ -321,7 +321,9 @@ public sealed partial class FileContent
             return Obstacle.Room;
         }
 
-        using var memory = isHere ? null : await ReadPartAsync(part, bytes, either).ConfigureAwait(false);
+        // Where it may change while it is read, the checksum has to be one of the very bytes that are sent.
+        var isCopied = !isHere || (source is null && IsMappable && _store.PartMemory.Fits(bytes));
+        using var memory = isCopied ? await ReadPartAsync(part, bytes, either).ConfigureAwait(false) : null;
         stop.ThrowIfCancellationRequested();
         try
         {
@@ -378,23 +380,5 @@ public sealed partial class FileContent
         }
 
         await (completion ?? Task.CompletedTask).WaitAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    private async Task<UploadedPart> SendFileAsync(
-        IBucketClient client, UploadSession session, int part, long bytes, uint? checksum, CancellationToken stop, CancellationToken cancellationToken)
-    {
-        LocalFile local;
-        using (_fill.Take())
-        {
-            // A file of nothing but zeros may not exist yet.
-            local = Local();
-            if (local.Length() < PartGrid.Offset(part) + bytes)
-            {
-                local.SetLength(PartGrid.Offset(part) + bytes);
-            }
-        }
-
-        using var file = local.Open();
-        return await client.UploadPartAsync(session.Ticket, part, file.Handle, PartGrid.Offset(part), bytes, checksum, stop, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -51,6 +51,7 @@ public sealed partial class FileContent
             await EnterAsWriterAsync(released, cancellationToken).ConfigureAwait(false);
             try
             {
+                await HashBeforeChangeAsync(cancellationToken).ConfigureAwait(false);
                 if (await tryChange().ConfigureAwait(false))
                 {
                     return;

@@ -213,7 +213,7 @@ public sealed partial class FileContent
 
     /// <summary>
     /// For FUSE_PASSTHROUGH: the local file, if it is the file byte for byte and nobody writes it. It stays so until <see cref="UnpinLocalFile"/>,
-    /// whatever is written meanwhile. Null also where too much of the cache is pinned already. The use is for telling the kernel, which opens it for itself.
+    /// whatever is written meanwhile. Null also where too much of the cache is pinned already, and of a large file where only reading it could tell what was written through mappings. The use is for telling the kernel, which opens it for itself.
     /// </summary>
     internal LocalFile.Use? TryPinLocalFile()
     {
@@ -221,7 +221,7 @@ public sealed partial class FileContent
         {
             lock (_lock)
             {
-                if (_local is null || _size == 0 || _writers > 0 || _changes != _published || MissingIn(0, BlockMap.BlocksOf(_size)) || !_store.TryPin(_size))
+                if (_local is null || _size == 0 || (_size > _store.Options.MaxHashedFileBytes && !_store.LocalFiles.TellsMappedWrites) || _writers > 0 || _changes != _published || MissingIn(0, BlockMap.BlocksOf(_size)) || !_store.TryPin(_size))
                 {
                     return null;
                 }

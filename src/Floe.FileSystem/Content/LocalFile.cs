@@ -6,6 +6,9 @@ namespace Floe.FileSystem.Content;
 /// <summary>The sparse local file that holds a content's blocks at their own offsets. Removed with <see cref="Dispose"/> unless it is to be kept.</summary>
 internal sealed class LocalFile : IDisposable
 {
+    // A whole second, which every file system keeps.
+    private static readonly DateTime s_mark = DateTime.UnixEpoch.AddSeconds(1);
+
     private readonly LocalFiles _owner;
     private readonly Lock _lock = new();
     private SafeFileHandle? _handle;
@@ -105,6 +108,35 @@ internal sealed class LocalFile : IDisposable
 
         _ = Interop.fcntl(fd, Interop.F_SETLEASE, Interop.F_UNLCK);
         return true;
+    }
+
+    /// <summary>Sets the modification time to one that nothing else sets. Whatever writes to the file moves it. False: it cannot be set.</summary>
+    public bool TryMark()
+    {
+        using var file = Open();
+        try
+        {
+            File.SetLastWriteTimeUtc(file.Handle, s_mark);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Whether nothing has been written since. False also where that cannot be told.</summary>
+    public bool IsMarked()
+    {
+        using var file = Open();
+        try
+        {
+            return File.GetLastWriteTimeUtc(file.Handle) == s_mark;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     public long Length()

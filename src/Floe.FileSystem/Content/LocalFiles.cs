@@ -9,14 +9,30 @@ namespace Floe.FileSystem.Content;
 /// The local files of one store, in its own folder. There may be more of them than a process may have open: those that were not used lately are closed
 /// while nobody uses them, and opened again for who does.
 /// </summary>
-internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
+internal sealed class LocalFiles
 {
     private const int MostOpen = 1024;
 
+    private readonly OwnFolder _folder;
+    private readonly int _maxOpen;
+
     private readonly Lock _lock = new();
+    private readonly Lazy<bool> _tellsMappedWrites;
 
     /// <summary>Those that were opened, in the order of a clock that passes over what was used since it came by.</summary>
     private readonly Queue<LocalFile> _open = new();
+
+    public LocalFiles(OwnFolder folder, int maxOpen)
+    {
+        (_folder, _maxOpen) = (folder, maxOpen);
+        _tellsMappedWrites = new Lazy<bool>(TriesMappedWrite);
+    }
+
+    /// <summary>
+    /// Whether a write through a mapping moves a file's modification time (<see cref="LocalFile.TryMark"/>): ext4, XFS and Btrfs do it as they let a mapped page
+    /// be written (page_mkwrite), tmpfs does not. It is tried once, with a page that was read before, as others' are.
+    /// </summary>
+    public bool TellsMappedWrites => _tellsMappedWrites.Value;
 
     /// <summary>Half of the descriptors that this process may have: the other half is for connections and everything else.</summary>
     public static int MaxOpen => Interop.getrlimit(Interop.RLIMIT_NOFILE, out var limit) == 0 ? (int)Math.Clamp(limit.Current / 2, 16, MostOpen) : MostOpen;
@@ -24,7 +40,7 @@ internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
     /// <exception cref="ContentException">The disk has no room for another file, or is not there.</exception>
     public LocalFile Create()
     {
-        var path = folder.NewPath();
+        var path = _folder.NewPath();
         var file = new LocalFile(this, path, Open(path, Interop.O_CREAT | Interop.O_EXCL));
         NoteOpened(file);
         return file;
@@ -33,7 +49,7 @@ internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
     /// <summary>A file without a name, for as long as it is open. Null: the disk has none to give.</summary>
     public SafeFileHandle? TryOpenUnnamed()
     {
-        var path = folder.NewPath();
+        var path = _folder.NewPath();
         try
         {
             var file = Open(path, Interop.O_CREAT | Interop.O_EXCL);
@@ -78,13 +94,31 @@ internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
         }
     }
 
+    private bool TriesMappedWrite()
+    {
+        try
+        {
+            using var file = Create();
+            using var mapped = MemoryMappedFile.CreateFromFile(Open(file.Path), null, Environment.SystemPageSize, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: false);
+            using var view = mapped.CreateViewAccessor(0, Environment.SystemPageSize, MemoryMappedFileAccess.ReadWrite);
+            var before = view.ReadByte(0);
+            var isMarked = file.TryMark() && file.IsMarked();
+            view.Write(0, (byte)(before + 1));
+            return isMarked && !file.IsMarked();
+        }
+        catch (Exception e) when (e is ContentException or IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <exception cref="ContentException">Somebody else removed it, or the system has no descriptor left.</exception>
     internal SafeFileHandle Open(string path, int flags = 0)
     {
         const uint OwnerOnly = 0x180; // 0600
         for (var hasTried = false; ; hasTried = true)
         {
-            var handle = Interop.openat(folder.Handle, Path.GetFileName(path), Interop.O_RDWR | Interop.O_NOFOLLOW | Interop.O_CLOEXEC | flags, OwnerOnly);
+            var handle = Interop.openat(_folder.Handle, Path.GetFileName(path), Interop.O_RDWR | Interop.O_NOFOLLOW | Interop.O_CLOEXEC | flags, OwnerOnly);
             if (!handle.IsInvalid)
             {
                 return handle;
@@ -103,9 +137,9 @@ internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
     /// <summary>After the end of the folder there is nothing left to remove, or it is left to who comes next.</summary>
     internal void Remove(string path)
     {
-        if (!folder.Handle.IsClosed)
+        if (!_folder.Handle.IsClosed)
         {
-            _ = Interop.unlinkat(folder.Handle, Path.GetFileName(path), 0);
+            _ = Interop.unlinkat(_folder.Handle, Path.GetFileName(path), 0);
         }
     }
 
@@ -116,7 +150,7 @@ internal sealed class LocalFiles(OwnFolder folder, int maxOpen)
             _open.Enqueue(file);
         }
 
-        Trim(maxOpen);
+        Trim(_maxOpen);
     }
 
     private void Trim(int most)

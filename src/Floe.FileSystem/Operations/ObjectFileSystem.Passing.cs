@@ -7,8 +7,8 @@ namespace Floe.FileSystem.Operations;
 /// <summary>Files that the kernel reads from the cache by itself (FUSE passthrough), and what can be written behind this file system's back then.</summary>
 public sealed partial class ObjectFileSystem
 {
-    /// <summary>Pinned files that may be mapped for writing, with their <see cref="Node.Writes"/> and the hashes of their blocks as they were last taken in.</summary>
-    private readonly ConcurrentDictionary<FileContent, (Node Node, long Writes, UInt128[] Hashes)> _mappable = new();
+    /// <summary>Pinned files that may be mapped for writing, with their <see cref="Node.Writes"/> as they were last taken in.</summary>
+    private readonly ConcurrentDictionary<FileContent, (Node Node, long Writes)> _mappable = new();
 
     /// <summary>Cancelled at the end of the mount.</summary>
     internal CancellationToken Stopping => _contents.Stopping;
@@ -34,13 +34,12 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>From now on the handle's file may change without a request.</summary>
-    internal void NoteMappable(ulong handle)
+    internal async ValueTask NoteMappableAsync(ulong handle)
     {
         var file = FileOf(handle);
-        if (!_mappable.ContainsKey(file.Content))
-        {
-            _mappable.TryAdd(file.Content, (file.Node, file.Node.Writes, file.Content.HashBlocks()));
-        }
+        var writes = file.Node.Writes;
+        await file.Content.NoteMappableAsync(Stopping).ConfigureAwait(false);
+        _mappable.TryAdd(file.Content, (file.Node, writes));
     }
 
     /// <summary>Files that may be mapped for writing, with their paths below the mount; null: no name.</summary>
@@ -53,13 +52,18 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>Nobody can change it so any more.</summary>
-    internal void ForgetMappable(FileContent content) => _mappable.TryRemove(content, out _);
+    internal void ForgetMappable(FileContent content)
+    {
+        if (_mappable.TryRemove(content, out _))
+        {
+            content.ForgetMappable();
+        }
+    }
 
     /// <summary>Takes such changes in.</summary>
     internal async ValueTask TakeMappedAsync(FileContent content, CancellationToken cancellationToken)
     {
-        if (_mappable.TryGetValue(content, out var known)
-            && await content.TakeMappedAsync(known.Hashes, cancellationToken).ConfigureAwait(false) is { } hashes)
+        if (_mappable.TryGetValue(content, out var known) && await content.TakeMappedAsync(cancellationToken).ConfigureAwait(false))
         {
             if (known.Node.Writes == known.Writes)
             {
@@ -67,7 +71,7 @@ public sealed partial class ObjectFileSystem
                 Wrote(known.Node, killsPrivileges: false);
             }
 
-            _mappable.TryUpdate(content, (known.Node, known.Node.Writes, hashes), known);
+            _mappable.TryUpdate(content, (known.Node, known.Node.Writes), known);
             lock (Gate)
             {
                 // What the kernel's page cache has of it is of before.
@@ -75,6 +79,25 @@ public sealed partial class ObjectFileSystem
             }
 
             content.PublishInBackground();
+        }
+    }
+
+    /// <summary>
+    /// At the end, when one file that cannot be read must not keep the others from the bucket. All of it counts as written, so that it goes up if it can be
+    /// read by then, and is left on the local disk and named if not.
+    /// </summary>
+    private async Task TakeWhatCanBeMappedAsync(CancellationToken cancellationToken)
+    {
+        foreach (var content in _mappable.Keys)
+        {
+            try
+            {
+                await TakeMappedAsync(content, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ContentException)
+            {
+                content.CountAllAsWritten();
+            }
         }
     }
 

@@ -85,7 +85,7 @@ public sealed partial class ObjectFileSystem
     public async Task<IReadOnlyList<ContentFailure>> DrainAsync(bool includingOpen, CancellationToken cancellationToken)
     {
         await _links.DrainAsync(cancellationToken).ConfigureAwait(false);
-        await TakeMappedAsync(cancellationToken).ConfigureAwait(false);
+        await TakeWhatCanBeMappedAsync(cancellationToken).ConfigureAwait(false);
         return await _contents.DrainAsync(includingOpen, cancellationToken).ConfigureAwait(false);
     }
 

@@ -67,6 +67,8 @@ public sealed class FileSystemMount : IAsyncDisposable
         var fuse = fuseOptions ?? new FuseServerOptions();
         var server = FuseServer.Mount(
             directory, adapter, fuse with { MayPassThrough = fuse.MayPassThrough && contents.LocalFiles.SeesMappings(), OpenSpill = contents.LocalFiles.TryOpenUnnamed }, time, logger);
+        // Tried now, and not under the first file's lock.
+        _ = contents.LocalFiles.TellsMappedWrites;
         adapter.Serve(server);
         _ = new NameTrimmer(files, server, time).RunAsync();
         return new FileSystemMount(server, files, contents);

@@ -63,8 +63,8 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
             var result = Decide(node, opened, access);
             if (result.BackingId != 0 && access == O_RDWR)
             {
-                // Before the kernel knows the handle, and not under the lock: it reads the file.
-                files.NoteMappable(opened.Handle);
+                // Before the kernel knows the handle, and not under the lock: it may read the file.
+                await files.NoteMappableAsync(opened.Handle).ConfigureAwait(false);
             }
 
             return result;
