@@ -147,6 +147,19 @@ public sealed partial class FuseServer : IAsyncDisposable
         return id > 0 ? id : null;
     }
 
+    /// <summary>
+    /// The kernel drops what it has of a file's bytes, which it reads anew for whoever wants them. It waits for pages that are being read from this file system
+    /// or written to it: never on a thread that answers requests. A node that it does not know any more is no error.
+    /// </summary>
+    public void InvalidatePages(ulong node, long offset, long count)
+    {
+        var body = new NotifyInvalInodeOut { Ino = node, Offset = offset, Length = count };
+        var bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<NotifyInvalInodeOut>(in body));
+        // A message that answers nothing: the code takes the error's place.
+        var header = new OutHeader { Length = (uint)(FuseChannel.HeaderBytes + bytes.Length), Error = FuseConstants.FUSE_NOTIFY_INVAL_INODE };
+        _ = _channels[0].TrySend(MemoryMarshal.AsBytes(new ReadOnlySpan<OutHeader>(in header)), bytes);
+    }
+
     public unsafe void ReleaseBacking(int id)
     {
         var number = (uint)id;

@@ -11,9 +11,14 @@ namespace Floe.FileSystem.Serving;
 internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : IFuseFileSystem
 {
     private readonly TaskCompletionSource<Passthrough> _opens = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Passthrough? _passthrough;
 
     /// <summary>Set once the kernel has told what it can do. Opens that come before wait for it.</summary>
-    public void Serve(FuseServer server) => _opens.SetResult(new Passthrough(files, server, server.MayMapDirectIo, time));
+    public void Serve(FuseServer server)
+    {
+        _passthrough = new Passthrough(files, server, server.MayMapDirectIo, time);
+        _opens.SetResult(_passthrough);
+    }
 
     public int ErrnoOf(Exception error) => StoreErrno.Of(error);
 
@@ -84,13 +89,30 @@ internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : I
     public ValueTask<int> WriteAsync(ulong node, ulong handle, ulong offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken released, CancellationToken cancellationToken)
     {
         var task = files.WriteAsync(handle, Offset(offset), data, killsPrivileges, released, cancellationToken);
-        return task.IsCompletedSuccessfully ? ValueTask.FromResult(data.Length) : AwaitAsync(task);
+        var count = data.Length;
+        if (!task.IsCompletedSuccessfully)
+        {
+            return AwaitAsync(task);
+        }
+
+        var dropping = WroteAsync();
+        return dropping.IsCompletedSuccessfully ? ValueTask.FromResult(count) : AwaitDroppingAsync(dropping);
 
         async ValueTask<int> AwaitAsync(ValueTask writing)
         {
             await writing.ConfigureAwait(false);
-            return data.Length;
+            await WroteAsync().ConfigureAwait(false);
+            return count;
         }
+
+        async ValueTask<int> AwaitDroppingAsync(ValueTask dropping)
+        {
+            await dropping.ConfigureAwait(false);
+            return count;
+        }
+
+        // Whoever writes has opened the file.
+        ValueTask WroteAsync() => _passthrough!.WroteAsync(node, handle, Offset(offset), count);
     }
 
     public ValueTask FlushAsync(ulong node, ulong handle, CancellationToken cancellationToken)

@@ -30,6 +30,8 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
     private enum Way
     {
         Cached,
+        /// <summary>For writing alone, past the page cache. It cannot be mapped.</summary>
+        Direct,
         Passed,
         /// <summary>Passed through, and open for reading and writing: it can be mapped shared.</summary>
         PassedMappable,
@@ -38,6 +40,8 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
     private sealed class Opens
     {
         public int Cached { get; set; }
+
+        public int Direct { get; set; }
 
         public int Passed { get; set; }
 
@@ -91,14 +95,16 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
                 return new FuseOpened(opened.Handle, access == 0 ? FuseOpenFlags.None : FuseOpenFlags.DirectIo, opens.BackingId);
             }
 
-            if (access == O_WRONLY && writesDirectly)
+            _nodes[node] = opens;
+            if (access == O_WRONLY && writesDirectly && opens.Cached == 0)
             {
-                // Past the page cache: three times as fast, and nothing is held twice. It counts for nothing, since it cannot be mapped.
+                // Three times as fast, and nothing is held twice.
+                opens.Direct++;
+                _handles[opened.Handle] = Way.Direct;
                 return new FuseOpened(opened.Handle, FuseOpenFlags.DirectIo);
             }
 
             opens.Cached++;
-            _nodes[node] = opens;
             _handles[opened.Handle] = Way.Cached;
             return new FuseOpened(opened.Handle, opened.KeepsCache ? FuseOpenFlags.KeepCache : FuseOpenFlags.None);
         }
@@ -112,10 +118,11 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
         lock (_gate)
         {
             way = _handles.Remove(handle, out var known) ? known : null;
-            if (way == Way.Cached)
+            if (way is Way.Cached or Way.Direct)
             {
                 var opens = _nodes[node];
-                opens.Cached--;
+                opens.Cached -= way == Way.Cached ? 1 : 0;
+                opens.Direct -= way == Way.Direct ? 1 : 0;
                 Forget(node, opens);
             }
             else if (way is not null)
@@ -141,6 +148,24 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
         {
             Watch(node, passed);
         }
+    }
+
+    /// <summary>
+    /// After a write: drops the range from the page cache where others use it and the write went past it. The kernel does it before such a write, and
+    /// only since Linux 6.16 or so after it too: who touched a page in between would have mapped the old one for good.
+    /// </summary>
+    public ValueTask WroteAsync(ulong node, ulong handle, long offset, long count)
+    {
+        lock (_gate)
+        {
+            if (count == 0 || _handles.GetValueOrDefault(handle) != Way.Direct || !_nodes.TryGetValue(node, out var opens) || opens.Cached == 0)
+            {
+                return default;
+            }
+        }
+
+        // It can wait for pages that are being fetched or written, and so for this server.
+        return new ValueTask(Task.Run(() => server.InvalidatePages(node, offset, count)));
     }
 
     private bool TryPin(ulong handle, Opens opens)
@@ -284,7 +309,7 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
 
     private void Forget(ulong node, Opens opens)
     {
-        if (opens is { Cached: 0, Passed: 0, Pinned: null })
+        if (opens is { Cached: 0, Direct: 0, Passed: 0, Pinned: null })
         {
             _nodes.Remove(node);
         }

@@ -25,6 +25,8 @@ internal static class FuseConstants
     public const ulong FUSE_DIRECT_IO_ALLOW_MMAP = 1UL << 36;
     public const ulong FUSE_PASSTHROUGH = 1UL << 37;
 
+    public const int FUSE_NOTIFY_INVAL_INODE = 2;
+
     public const uint FATTR_MODE = 1 << 0;
     public const uint FATTR_UID = 1 << 1;
     public const uint FATTR_GID = 1 << 2;

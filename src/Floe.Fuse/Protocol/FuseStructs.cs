@@ -301,6 +301,14 @@ internal struct Dirent
 }
 
 [StructLayout(LayoutKind.Sequential)]
+internal struct NotifyInvalInodeOut
+{
+    public ulong Ino;
+    public long Offset;
+    public long Length;
+}
+
+[StructLayout(LayoutKind.Sequential)]
 internal struct BackingMap
 {
     public int Descriptor;
