@@ -24,7 +24,10 @@ public sealed partial class ContentStore
     /// <summary>Taken by who has an upload slot already.</summary>
     internal PartMemory PartMemory { get; }
 
-    /// <summary>For parts that memory does not hold. Never waited for in an upload slot.</summary>
+    /// <summary>
+    /// For parts that memory does not hold: one at a time has in the cache what it lacks, past the limit if need be, until it is sent. Never waited for in
+    /// an upload slot. Who has it waits for the network only.
+    /// </summary>
     internal SemaphoreSlim LargeParts { get; } = new(1);
 
     /// <summary>Readers whose own memory is being filled from the network.</summary>

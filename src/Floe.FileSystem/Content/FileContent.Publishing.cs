@@ -263,18 +263,10 @@ public sealed partial class FileContent
 
         await MapAsync(() => _store.UploadAsync(SessionAsync, cancellationToken)).ConfigureAwait(false);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _store.Stopping);
-        NoteSending(isSendingAll: true);
-        try
-        {
-            await Parallel.ForEachAsync(
-                Enumerable.Range(1, count),
-                new ParallelOptions { MaxDegreeOfParallelism = _store.Options.MaxUploads, CancellationToken = stop.Token },
-                async (part, token) => await SendPartAsync(part, token).ConfigureAwait(false)).ConfigureAwait(false);
-        }
-        finally
-        {
-            NoteSending(isSendingAll: false);
-        }
+        await Parallel.ForEachAsync(
+            Enumerable.Range(1, count),
+            new ParallelOptions { MaxDegreeOfParallelism = _store.Options.MaxUploads, CancellationToken = stop.Token },
+            async (part, token) => await SendPartAsync(part, token).ConfigureAwait(false)).ConfigureAwait(false);
     }
 
     private PutCondition Condition()

@@ -9,15 +9,12 @@ namespace Floe.FileSystem.Content;
 /// </summary>
 public sealed partial class FileContent
 {
-    // Parts that wait for space, and whether a publication waits for all parts.
-    private int _roomWaits;
-    private bool _isSendingAll;
-
     /// <summary>
     /// For a part that is to be sent, which is a transfer: never waits for space, nor for a fetch that does. All that is missing has space, or nothing is
     /// fetched, for parts that each held some would keep each other from the rest. False: the cache is full, perhaps of this very part's other bytes.
     /// </summary>
-    private async Task<bool> TryFetchToSendAsync(long first, long end, CancellationToken cancellationToken)
+    /// <param name="mayPassLimit">True or an exception then: the cache holds what is missing past its limit, until the part is sent.</param>
+    private async Task<bool> TryFetchToSendAsync(long first, long end, bool mayPassLimit, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -42,7 +39,15 @@ public sealed partial class FileContent
                     {
                         if (other.Waits.Task.IsCompleted)
                         {
-                            return false;
+                            if (!mayPassLimit)
+                            {
+                                return false;
+                            }
+
+                            // It waits for the space that this part makes: as a writer does, this takes the block over.
+                            _inFlight.Remove(block);
+                            _store.Space.Release(BlockMap.BlockBytes);
+                            continue;
                         }
 
                         moved ??= Task.WhenAny(other.Moved.Task, other.Waits.Task).Unwrap();
@@ -66,10 +71,16 @@ public sealed partial class FileContent
                 return true;
             }
 
-            if (started.Count > 0 && !_store.Space.TryReserve(started.Sum(f => f.End - f.First) * BlockMap.BlockBytes, started.Count))
+            var bytes = started.Sum(f => f.End - f.First) * BlockMap.BlockBytes;
+            if (started.Count > 0 && !_store.Space.TryReserve(bytes, started.Count))
             {
-                started.ForEach(f => EndFetch(f, null, isReserved: false));
-                return false;
+                if (!mayPassLimit)
+                {
+                    started.ForEach(f => EndFetch(f, null, isReserved: false));
+                    return false;
+                }
+
+                _store.Space.TakePastLimit(bytes, started.Count);
             }
 
             foreach (var fetch in started)
@@ -81,65 +92,9 @@ public sealed partial class FileContent
             {
                 await moved.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
+            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && !mayPassLimit)
             {
                 return false;
-            }
-        }
-    }
-
-    /// <summary>
-    /// Brings what a part lacks into the cache, waiting for space as a writer does, and so no hope for others who wait. One part of all at a time: several
-    /// that each held some of the space would keep each other from the rest.
-    /// </summary>
-    private async Task WaitForRoomAsync(int part, CancellationToken cancellationToken)
-    {
-        _store.Space.EndTransfer();
-        NoteSending(roomWaits: 1);
-        try
-        {
-            await _store.LargeParts.WaitAsync(cancellationToken).ConfigureAwait(false);
-            try
-            {
-                long first, end;
-                lock (_lock)
-                {
-                    (first, end) = BlocksOfPart(part);
-                }
-
-                if (!await TryFetchAsync(first, end, cancellationToken).ConfigureAwait(false))
-                {
-                    throw LostUpload();
-                }
-            }
-            finally
-            {
-                _store.LargeParts.Release();
-            }
-        }
-        finally
-        {
-            NoteSending(roomWaits: -1);
-            _store.Space.BeginTransfer();
-        }
-    }
-
-    /// <summary>Nor is the publication a hope that waits for such a part: it would be the part's own.</summary>
-    private void NoteSending(int roomWaits = 0, bool? isSendingAll = null)
-    {
-        lock (_lock)
-        {
-            var wasHopeless = _isSendingAll && _roomWaits > 0;
-            _roomWaits += roomWaits;
-            _isSendingAll = isSendingAll ?? _isSendingAll;
-            var isHopeless = _isSendingAll && _roomWaits > 0;
-            if (isHopeless && !wasHopeless)
-            {
-                _store.Space.EndTransfer();
-            }
-            else if (wasHopeless && !isHopeless)
-            {
-                _store.Space.BeginTransfer();
             }
         }
     }

@@ -26,7 +26,7 @@ public sealed partial class FileContent
         /// <summary>The upload is being made the object, or another has taken its place.</summary>
         Publication,
 
-        /// <summary>The cache has no room for what the part lacks, and the part is too large for memory.</summary>
+        /// <summary>The cache has no room for what the part lacks, and the part is too large for memory: it goes past the limit, when no other does.</summary>
         Room,
     }
 
@@ -214,13 +214,15 @@ public sealed partial class FileContent
     private async Task TransferPartAsync(int part, Sending mine, TaskCompletionSource done, CancellationToken cancellationToken)
     {
         await Task.Yield();
+        var mayPassLimit = false;
         try
         {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(mine.Stop.Token, cancellationToken);
-            while (await _store.UploadAsync(token => SendOnceAsync(part, mine.Stop.Token, token), cancellationToken).ConfigureAwait(false) is var obstacle
+            while (await _store.UploadAsync(token => SendOnceAsync(part, mayPassLimit, mine.Stop.Token, token), cancellationToken).ConfigureAwait(false) is var obstacle
                 && obstacle != Obstacle.None)
             {
-                await (obstacle == Obstacle.Room ? WaitForRoomAsync(part, either.Token) : WaitForCompletionAsync(either.Token)).ConfigureAwait(false);
+                await (obstacle == Obstacle.Room ? _store.LargeParts.WaitAsync(either.Token) : WaitForCompletionAsync(either.Token)).ConfigureAwait(false);
+                mayPassLimit |= obstacle == Obstacle.Room;
             }
         }
         catch (Exception e) when (mine.Stop.IsCancellationRequested || (e is OperationCanceledException && !_store.Stopping.IsCancellationRequested))
@@ -248,6 +250,11 @@ public sealed partial class FileContent
                 _sending.Remove(part);
             }
 
+            if (mayPassLimit)
+            {
+                _store.LargeParts.Release();
+            }
+
             // After the part may be dropped, so that who waits for space finds it.
             _store.Space.EndTransfer();
             mine.Stop.Dispose();
@@ -256,7 +263,7 @@ public sealed partial class FileContent
     }
 
     /// <param name="stop">The part changed. Heeded only while nothing can have arrived: a request that the service has whole is waited for.</param>
-    private async Task<Obstacle> SendOnceAsync(int part, CancellationToken stop, CancellationToken cancellationToken)
+    private async Task<Obstacle> SendOnceAsync(int part, bool mayPassLimit, CancellationToken stop, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, cancellationToken);
         var session = await SessionAsync(either.Token).ConfigureAwait(false);
@@ -296,7 +303,8 @@ public sealed partial class FileContent
 
         try
         {
-            return await SendOnceAsync(session, new Piece(part, version, first, end, bytes, checksum), isMissing, source, stop, either.Token, cancellationToken).ConfigureAwait(false);
+            var piece = new Piece(part, version, first, end, bytes, checksum);
+            return await SendOnceAsync(session, piece, isMissing, mayPassLimit, source, stop, either.Token, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -310,12 +318,12 @@ public sealed partial class FileContent
     /// <param name="source">The version that has all of it; null: it is sent from here.</param>
     /// <param name="either">Either of the two.</param>
     private async Task<Obstacle> SendOnceAsync(
-        UploadSession session, Piece piece, bool isMissing, ObjectVersion? source, CancellationToken stop, CancellationToken either, CancellationToken cancellationToken)
+        UploadSession session, Piece piece, bool isMissing, bool mayPassLimit, ObjectVersion? source, CancellationToken stop, CancellationToken either, CancellationToken cancellationToken)
     {
         var (part, version, first, end, bytes, checksum) = piece;
         var client = _store.Client(session.Bucket);
         UploadedPart sent;
-        var isHere = !isMissing || await TryFetchToSendAsync(first, end, either).ConfigureAwait(false);
+        var isHere = !isMissing || await TryFetchToSendAsync(first, end, mayPassLimit, either).ConfigureAwait(false);
         if (!isHere && !_store.PartMemory.Fits(bytes))
         {
             return Obstacle.Room;
