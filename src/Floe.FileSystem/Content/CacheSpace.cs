@@ -11,8 +11,8 @@ namespace Floe.FileSystem.Content;
 /// dropped: a fetch when its blocks are here, a part when it counts as sent and no longer as on its way. Space is taken and the transfer that fills
 /// it begun in one step, so that who finds the space gone finds the transfer. A waiter is woken when a transfer ends or space is released; it looks
 /// for space, has sent what can be (<see cref="Relieve"/>), and is refused if nothing was, nothing is on its way, and nothing has ended since it
-/// looked. Waiters keep nothing going round: a part is sent for them only while it is unsent, and one that ends unsent was changed, by a writer who
-/// went on, or failed, and then none of its file is until that is published.
+/// looked. (A writer tries again for a while: <see cref="RoomWait"/>.) Waiters keep nothing going round: a part is sent for them only while it is unsent, and one that ends unsent was changed, by a writer who
+/// went on, or failed, and then none of its file is until that is published or tried again.
 /// </remarks>
 internal sealed class CacheSpace(long maxBytes, TimeProvider time)
 {
@@ -50,6 +50,33 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
 
     /// <summary>The same, waiting for contents that are being filled: the last resort.</summary>
     public Func<long, long> EvictPatiently { get; set; } = static _ => 0;
+
+    /// <summary>Completes when space is released or a transfer ends, if somebody is waiting.</summary>
+    public Task Changed
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _changed.Task;
+            }
+        }
+    }
+
+    /// <summary>Nothing is on its way.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _transfers == 0;
+            }
+        }
+    }
+
+    /// <summary>The disk was full, and is not tried again yet.</summary>
+    public bool IsLowered => Interlocked.Read(ref _limit) < MaxBytes;
 
     /// <summary>Starts sending what could be sent and then dropped; false where there is nothing.</summary>
     public Func<bool> Relieve { get; set; } = static () => false;
@@ -107,16 +134,21 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
             return;
         }
 
-        Interlocked.Increment(ref _waiters);
+        BeginWaiting();
         try
         {
             await WaitAsync(bytes, transfers, isOnDisk, released, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            Interlocked.Decrement(ref _waiters);
+            EndWaiting();
         }
     }
+
+    /// <summary>Until <see cref="EndWaiting"/> whoever asked for <see cref="Changed"/> is told.</summary>
+    public void BeginWaiting() => Interlocked.Increment(ref _waiters);
+
+    public void EndWaiting() => Interlocked.Decrement(ref _waiters);
 
     /// <summary>The disk refused what was reserved, since others use it too: for a while no more than what is there is the limit.</summary>
     public void NoteDiskFull()
@@ -141,18 +173,13 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
         while (true)
         {
-            Task changed;
-            lock (_lock)
-            {
-                changed = _changed.Task;
-            }
-
+            var changed = Changed;
             if (TryReserve(bytes, transfers))
             {
                 return;
             }
 
-            if (_isOpen && !isOnDisk)
+            if ((_isOpen && !isOnDisk) || released.IsCancellationRequested)
             {
                 TakePastLimit(bytes, transfers);
                 return;
@@ -167,11 +194,6 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
 
             await changed.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellationToken.ThrowIfCancellationRequested();
-            if (released.IsCancellationRequested)
-            {
-                TakePastLimit(bytes, transfers);
-                return;
-            }
         }
     }
 

@@ -264,10 +264,22 @@ public sealed partial class ContentStore : IAsyncDisposable
                 dropped.Add(content);
             }
 
+            // From now on: it is no file's that somebody may close yet, and its room is not there before the local file is gone.
+            dropped.ForEach(_ => Space.BeginTransfer());
             dropped.ForEach(c => _contents.Remove(c));
         }
 
-        dropped.ForEach(c => c.Drop(keepsFile: false));
+        foreach (var gone in dropped)
+        {
+            try
+            {
+                gone.Drop(keepsFile: false);
+            }
+            finally
+            {
+                Space.EndTransfer();
+            }
+        }
     }
 
     internal void NoteFailure(FileContent content, ContentException error)

@@ -33,6 +33,12 @@ public sealed record ContentStoreOptions
     /// <summary>Bytes of a part that is copied within the service.</summary>
     public long CopyPartBytes { get; init; } = 512L << 20;
 
+    /// <summary>How long a writer waits at most for files to be closed, when the cache is full of what cannot go up before that.</summary>
+    public TimeSpan ClosePatience { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The same when what is to make room failed to go up, in a way that may pass; it is tried again meanwhile.</summary>
+    public TimeSpan RetryPatience { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>How often a file's whole upload is tried, above the retries of single requests.</summary>
     public int MaxUploadTries { get; init; } = 3;
 }

@@ -22,6 +22,11 @@ public sealed partial class FileContent
                 return;
             }
 
+            if (!HasFailed)
+            {
+                _store.NoteRoom();
+            }
+
             _isQueued = true;
             _background = PublishQueuedAsync();
         }
@@ -79,7 +84,12 @@ public sealed partial class FileContent
                 // Kept in Failure, and told by whoever asks. What nobody foresaw must not be tried for ever, nor be waited for.
                 if (e is not (ContentException or OperationCanceledException or ObjectDisposedException))
                 {
-                    Failure = new ContentException(ContentErrorKind.LocalDisk, $"{Target}: {e.Message}", e);
+                    lock (_lock)
+                    {
+                        Failure = new ContentException(ContentErrorKind.LocalDisk, $"{Target}: {e.Message}", e);
+                        NoteFailed();
+                    }
+
                     _store.NoteFailure(this, Failure);
                 }
             }

@@ -75,7 +75,7 @@ public sealed partial class FileContent
             {
                 lock (_lock)
                 {
-                    _isStuck = false;
+                    _stuckBy = null;
                 }
 
                 try
@@ -85,7 +85,7 @@ public sealed partial class FileContent
                         return false;
                     }
 
-                    Failure = null;
+                    (Failure, _retries) = (null, 0);
                     return true;
                 }
                 catch (ContentException e) when (ContentErrors.MayPass(e) && attempt < _store.Options.MaxUploadTries)
@@ -94,7 +94,12 @@ public sealed partial class FileContent
                 }
                 catch (ContentException e)
                 {
-                    Failure = e;
+                    lock (_lock)
+                    {
+                        Failure = e;
+                        NoteFailed();
+                    }
+
                     _store.NoteFailure(this, e);
                     throw;
                 }

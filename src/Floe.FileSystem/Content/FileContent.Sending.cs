@@ -12,9 +12,6 @@ public sealed partial class FileContent
     // Parts that changed after they were sent: they go up again when the file is published, not before.
     private readonly HashSet<int> _restless = [];
 
-    // The last part that was tried failed: sending more to make room is of no use until a publication has been tried again.
-    private bool _isStuck;
-
     /// <summary>S3 copies ranges of larger objects only.</summary>
     private const long MaxUnrangedBytes = 5 << 20;
 
@@ -53,36 +50,6 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>Sends what is full and unsent, to make room. False: there is nothing.</summary>
-    internal bool Relieve()
-    {
-        List<int> parts = [];
-        lock (_lock)
-        {
-            if (_target is null || _size <= PartGrid.MinPartBytes || _local is null || _isStuck || _isImported)
-            {
-                return false;
-            }
-
-            for (var part = 1; part <= PartGrid.Count(_size); part++)
-            {
-                if (IsFull(part) && !IsSent(part) && !_sending.ContainsKey(part) && HasDirty(part) && part != _activePart)
-                {
-                    parts.Add(part);
-                }
-            }
-
-            if (parts.Count == 0 && _sending.Count == 0 && _activePart > 0 && IsFull(_activePart) && !IsSent(_activePart) && HasDirty(_activePart))
-            {
-                // It may well change again, but there is nothing else.
-                parts.Add(_activePart);
-            }
-        }
-
-        parts.ForEach(StartSending);
-        return parts.Count > 0;
-    }
-
     private void SendInBackground(int part)
     {
         lock (_lock)
@@ -96,7 +63,15 @@ public sealed partial class FileContent
         StartSending(part);
     }
 
-    private void StartSending(int part) => _ = ObserveAsync(SendPartAsync(part, _store.Stopping));
+    private void StartSending(int part)
+    {
+        if (!HasFailed)
+        {
+            _store.NoteRoom();
+        }
+
+        _ = ObserveAsync(SendPartAsync(part, _store.Stopping));
+    }
 
     /// <summary>What fails in the background fails again, and is told, when the file is published.</summary>
     private static async Task ObserveAsync(Task task) => await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -231,17 +206,19 @@ public sealed partial class FileContent
         }
         catch (Exception e)
         {
-            lock (_lock)
-            {
-                _isStuck = true;
-            }
-
-            throw e switch
+            var error = e switch
             {
                 ObjectStoreException fault => ContentErrors.Map(fault, isRead: false),
                 IOException fault => ContentErrors.Map(fault, _local?.Path ?? _store.Options.CacheFolder),
                 _ => e,
             };
+            lock (_lock)
+            {
+                _stuckBy = error as ContentException ?? new ContentException(ContentErrorKind.LocalDisk, error.Message, error);
+                NoteFailed();
+            }
+
+            throw error;
         }
         finally
         {
@@ -372,7 +349,7 @@ public sealed partial class FileContent
             if (_session == session && VersionOf(part) == version)
             {
                 session.Sent[part] = (sent, version);
-                _isStuck = false;
+                (_stuckBy, _retries) = (null, 0);
             }
         }
 

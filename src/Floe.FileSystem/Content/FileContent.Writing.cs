@@ -6,7 +6,10 @@ public sealed partial class FileContent
     // Where the last write ended: when a writer goes on to the next part, the one it left can go up.
     private int _activePart;
 
-    /// <summary>Writes all of the source, growing the file where it must. Waits while the cache is full and something can go up.</summary>
+    /// <summary>
+    /// Writes all of the source, growing the file where it must. Waits while the cache is full and something can go up, and for a time while others may
+    /// close their files or what failed to go up may pass.
+    /// </summary>
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken) =>
         WriteAsync(offset, source, CancellationToken.None, cancellationToken);
 
@@ -43,29 +46,49 @@ public sealed partial class FileContent
     /// is brought within reach, by publishing the file as it is, and it is tried again. So is one that has no space while sent parts are kept here that
     /// could be dropped else: by a hold, at whose end the publication comes, or since older bytes may replace them until then.
     /// </summary>
-    /// <param name="released">Ends the waiting for a publication in the gate, which lets go.</param>
+    /// <param name="released">Ends the waiting for a publication in the gate, which lets go, and for room.</param>
     private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, CancellationToken released, CancellationToken cancellationToken)
     {
-        while (true)
+        RoomWait? wait = null;
+        try
         {
-            await EnterAsWriterAsync(released, cancellationToken).ConfigureAwait(false);
-            try
+            while (true)
             {
-                await HashBeforeChangeAsync(cancellationToken).ConfigureAwait(false);
-                if (await tryChange().ConfigureAwait(false))
+                ContentException? refusal = null;
+                await EnterAsWriterAsync(released, cancellationToken).ConfigureAwait(false);
+                try
                 {
-                    return;
+                    await HashBeforeChangeAsync(cancellationToken).ConfigureAwait(false);
+                    if (await tryChange().ConfigureAwait(false))
+                    {
+                        return;
+                    }
+                }
+                catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && KeepsSentParts())
+                {
+                }
+                catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && !released.IsCancellationRequested)
+                {
+                    refusal = e;
+                }
+                finally
+                {
+                    _gate.Release();
+                }
+
+                if (refusal is null)
+                {
+                    await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
+                }
+                else if (!await (wait ??= new RoomWait(_store, this)).GoOnAsync(released, cancellationToken).ConfigureAwait(false))
+                {
+                    throw _store.Refuse(refusal);
                 }
             }
-            catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && KeepsSentParts())
-            {
-            }
-            finally
-            {
-                _gate.Release();
-            }
-
-            await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            wait?.Dispose();
         }
     }
 
@@ -128,6 +151,11 @@ public sealed partial class FileContent
             {
                 if (TryClaimAndWrite(offset, source.Span, reserved, out before))
                 {
+                    if (bytes > 0)
+                    {
+                        _store.NoteRoom();
+                    }
+
                     break;
                 }
             }

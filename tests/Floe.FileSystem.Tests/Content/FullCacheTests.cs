@@ -196,7 +196,7 @@ public sealed class FullCacheTests
     [InlineData(true)]
     public async Task WriteAsync_TaskIsBeingStopped_GoesPastTheLimit(bool waitsBefore)
     {
-        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20 });
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20, ClosePatience = TimeSpan.Zero });
         var full = await FillAsync(fixture, "full", 1 << 20);
         var content = fixture.Store.Create(Target("out"));
         content.Open(canRead: true, canWrite: true);

@@ -127,6 +127,55 @@ public sealed class WaitingWriteTests : IAsyncLifetime
         ContentEquals(Bucket.Content("mapped"), (byte)'m');
     }
 
+    /// <summary>None of them may go up before it is closed. The mount's end is an error to whoever waits, and the rest is in the bucket.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Write_CacheIsFullOfAnothersOpenFiles_WaitsUntilTheyAreClosedOrTheMountEnds(bool isUnmounted)
+    {
+        var (full, end) = (_scratch["is-full"], _scratch["may-end"]);
+        var writing = PythonAsync($"""
+            import os, time
+            others = [os.open(f'full{"{i}"}', os.O_WRONLY | os.O_CREAT) for i in range({FullFiles})]
+            for other in others: os.write(other, b'f' * {FullBytes})
+            pid = os.fork()
+            if pid == 0:
+                for other in others: os.close(other)
+                f = os.open('out', os.O_WRONLY | os.O_CREAT)
+                try:
+                    print(os.write(f, b'o' * (1 << 20)), flush=True)
+                except OSError as e:
+                    print(e.errno, flush=True)
+                os._exit(0)
+            time.sleep(0.5)
+            print(os.waitpid(pid, os.WNOHANG)[0], flush=True)
+            open('{full}', 'w').close()
+            while not os.path.exists('{end}'): time.sleep(0.01)
+            if not {isUnmounted}:
+                for other in others: os.close(other)
+            os.waitpid(pid, 0)
+            """);
+        await UntilThereAsync(full, writing);
+        var unmounting = isUnmounted ? _mount.UnmountAsync() : Task.CompletedTask;
+        await unmounting.WaitAsync(TimeSpan.FromSeconds(20), Token);
+        await File.WriteAllTextAsync(end, "", Token);
+        var written = (await writing.WaitAsync(TimeSpan.FromSeconds(20), Token)).Split('\n');
+        Assert.Equal("0", written[0]);
+        if (isUnmounted)
+        {
+            const string ECONNABORTED = "103";
+            Assert.Equal(ECONNABORTED, written[1]);
+        }
+        else
+        {
+            Assert.Equal("1048576", written[1]);
+            await _mount.UnmountAsync();
+            ContentEquals(Bucket.Content("out"), (byte)'o');
+        }
+
+        Assert.All(Enumerable.Range(0, FullFiles), i => Assert.Equal(FullBytes, Bucket.Content($"full{i}")?.Length));
+    }
+
     private static async Task UntilThereAsync(string path, Task running)
     {
         while (!File.Exists(path))

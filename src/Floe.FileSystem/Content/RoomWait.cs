@@ -1,0 +1,60 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>
+/// A write that was refused room since nothing that goes on by itself would make some. It holds nothing meanwhile, neither the file's gate nor space:
+/// the file can be published, cut, renamed and removed.
+/// </summary>
+internal sealed class RoomWait : IDisposable
+{
+    /// <summary>So often it is looked whether it is worth waiting on, and what failed is tried again.</summary>
+    private static readonly TimeSpan s_step = TimeSpan.FromSeconds(0.5);
+
+    private readonly ContentStore _store;
+    private readonly FileContent _writer;
+
+    // Of the time before the last try; null before the second, since what came before the first was told to nobody.
+    private Task? _changed;
+    private bool _isLast;
+
+    public RoomWait(ContentStore store, FileContent writer)
+    {
+        (_store, _writer) = (store, writer);
+        _store.Space.BeginWaiting();
+    }
+
+    public void Dispose() => _store.Space.EndWaiting();
+
+    /// <summary>After a refusal: returns when the write is to be tried again; false: it is of no use.</summary>
+    /// <param name="released">Ends the waiting: the next try has its space past the limit.</param>
+    public async Task<bool> GoOnAsync(CancellationToken released, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
+        while (_changed is not null && _store.Space.IsIdle)
+        {
+            var isWorthIt = _store.IsWorthWaiting(_writer);
+            if (!isWorthIt && (!_changed.IsCompleted || _isLast))
+            {
+                return false;
+            }
+
+            // Others that come and go without making room must not keep it waiting.
+            _isLast = !isWorthIt;
+            if (_changed.IsCompleted || _store.TryAgain())
+            {
+                break;
+            }
+
+            await _changed.WaitAsync(s_step, _store.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
+
+            // Nobody tells of room that others make on the disk.
+            if (released.IsCancellationRequested || _store.Space.IsLowered)
+            {
+                break;
+            }
+        }
+
+        _changed = _store.Space.Changed;
+        return true;
+    }
+}
