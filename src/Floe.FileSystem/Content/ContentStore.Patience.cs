@@ -10,6 +10,12 @@ public sealed partial class ContentStore
     // Since when no write has found room and nothing new has gone up; 0: one has, or something does.
     private long _stillSince;
     private long _toldOf;
+    private long _arrivedAt;
+
+    /// <summary>When something reached the bucket last.</summary>
+    internal long ArrivedAt => Volatile.Read(ref _arrivedAt);
+
+    internal void NoteArrived() => Volatile.Write(ref _arrivedAt, Time.GetTimestamp());
 
     /// <summary>A write has found room, or something goes up for the first time: whoever waits may hope anew.</summary>
     internal void NoteRoom()

@@ -86,6 +86,7 @@ public sealed partial class FileContent
                     }
 
                     (Failure, _retries) = (null, 0);
+                    _store.NoteArrived();
                     return true;
                 }
                 catch (ContentException e) when (ContentErrors.MayPass(e) && attempt < _store.Options.MaxUploadTries)

@@ -4,7 +4,8 @@ namespace Floe.FileSystem.Content;
 public sealed partial class FileContent
 {
     private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_pauseWhenRefused = TimeSpan.FromSeconds(30);
 
     // Why the last part that was tried is not up: sending more to make room is of no use until one is, or a publication has been tried again.
     private ContentException? _stuckBy;
@@ -118,8 +119,17 @@ public sealed partial class FileContent
         }
     }
 
-    private TimeSpan PauseAfter(ContentException error) =>
-        ContentErrors.MayPass(error) && s_firstPause * (1 << Math.Min(_retries, 10)) is var pause && pause < s_longestPause ? pause : s_longestPause;
+    /// <summary>Growing, but for a service that has taken something since. A single try has pauses of its own, and takes most of a minute.</summary>
+    private TimeSpan PauseAfter(ContentException error)
+    {
+        if (!ContentErrors.MayPass(error))
+        {
+            return s_pauseWhenRefused;
+        }
+
+        var pause = s_firstPause * (_failedAt < _store.ArrivedAt ? 1 : 1 << Math.Min(_retries, 10));
+        return pause < s_longestPause ? pause : s_longestPause;
+    }
 
     // Under the lock, as all below.
     private bool IsWaiting(int part) => part > 0 && IsFull(part) && !IsSent(part) && !_sending.ContainsKey(part) && HasDirty(part);

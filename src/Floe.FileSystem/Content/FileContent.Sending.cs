@@ -350,6 +350,7 @@ public sealed partial class FileContent
             {
                 session.Sent[part] = (sent, version);
                 (_stuckBy, _retries) = (null, 0);
+                _store.NoteArrived();
             }
         }
 

@@ -32,16 +32,21 @@ internal sealed class RoomWait : IDisposable
         while (_changed is not null && _store.Space.IsIdle)
         {
             var isWorthIt = _store.IsWorthWaiting(_writer);
-            if (!isWorthIt && (!_changed.IsCompleted || _isLast))
+            if (!isWorthIt && _isLast)
             {
                 return false;
             }
 
-            // Others that come and go without making room must not keep it waiting.
+            // Others that come and go without making room must not keep it waiting, nor what fails for ever.
             _isLast = !isWorthIt;
             if (_changed.IsCompleted || _store.TryAgain())
             {
                 break;
+            }
+
+            if (!isWorthIt)
+            {
+                return false;
             }
 
             await _changed.WaitAsync(s_step, _store.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -199,7 +199,7 @@ public sealed class RoomTests
         await CloseAsync(fixture, content, bytes);
         for (var i = 0; i < 3; i++)
         {
-            AssertSame(Bytes(bytes, seed: 2), fixture.Server.Read($"closed{i}"));
+            AssertSame(Expected(bytes), fixture.Server.Read($"closed{i}"));
         }
     }
 
@@ -235,6 +235,70 @@ public sealed class RoomTests
         fixture.Server.Faults.Clear();
     }
 
+    [Fact]
+    public async Task WriteAsync_ServiceNoLongerRefusesAClosedFile_TriesItOnceMore()
+    {
+        await using var fixture = await StartAsync();
+        var time = new ShiftedTime();
+        await using var store = new ContentStore(fixture.Buckets, fixture.Options with { MaxCacheBytes = 1 << 20 }, timeProvider: time);
+        fixture.Server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 403, Code = "AccessDenied", Where = c => c.Method == "PUT" });
+        var closed = await FillAsync(store, "closed", 1 << 20);
+        closed.Close(canRead: true, canWrite: true);
+        await closed.SettleAsync();
+        fixture.Server.Faults.Clear();
+        var content = store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        var calls = fixture.Server.CallCount;
+        await AssertNoSpaceAsync(WriteAsync(content, 0, Block));
+        Assert.Equal(calls, fixture.Server.CallCount);
+        time.Shift = TimeSpan.FromSeconds(31);
+        await WriteAsync(content, 0, Block).WaitAsync(s_limit, Token);
+        Assert.Equal(1 << 20, fixture.Server.Read("closed")?.Length);
+    }
+
+    /// <summary>The cache holds what can be unsent of four files at a time, so nobody is refused, however long each has to wait.</summary>
+    [Fact]
+    public async Task WriteAsync_ManyWritersAndAServiceThatComesAndGoes_AllIsInTheBucket()
+    {
+        await using var fixture = await StartAsync(
+            o => o with { MaxCacheBytes = 5 * Part, MaxUploadTries = 1, ClosePatience = s_long, RetryPatience = s_long }, o => o with { MaxAttempts = 1 });
+        using var ends = new CancellationTokenSource();
+        var weather = ComeAndGoAsync();
+        var sizes = Enumerable.Range(0, 8).Select(i => Block * new Random(i).Next(1, 3 * Part / Block)).ToList();
+        var next = -1;
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(
+            async () =>
+            {
+                for (var i = Interlocked.Increment(ref next); i < sizes.Count; i = Interlocked.Increment(ref next))
+                {
+                    var content = fixture.Store.Create(Target($"out{i}"));
+                    content.Open(canRead: false, canWrite: true);
+                    await WriteAsync(content, 0, sizes[i]);
+                    content.Close(canRead: false, canWrite: true);
+                }
+            },
+            Token))).WaitAsync(TimeSpan.FromMinutes(2), Token);
+        await ends.CancelAsync();
+        await weather;
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token).WaitAsync(s_limit, Token));
+        Assert.All(sizes.Index(), f => AssertSame(Expected(f.Item), fixture.Server.Read($"out{f.Index}")));
+        Assert.Equal(0, fixture.Server.OpenUploadCount);
+
+        async Task ComeAndGoAsync()
+        {
+            // In no step with what is tried again.
+            for (var random = new Random(1); !ends.IsCancellationRequested;)
+            {
+                fixture.Server.Faults.Add(Outage);
+                await Task.Delay(random.Next(50, 250), CancellationToken.None);
+                fixture.Server.Faults.Clear();
+                await Task.Delay(random.Next(100, 700), CancellationToken.None);
+            }
+        }
+    }
+
+    private static byte[] Expected(int bytes) => [.. Enumerable.Range(0, bytes / Block).SelectMany(b => Bytes(Block, seed: b * Block))];
+
     private static S3DoubleFault Outage => new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 503, Code = "SlowDown", Where = c => c.Method is "PUT" or "POST" };
 
     private static async Task StaysAsync(Task writing)
@@ -263,17 +327,25 @@ public sealed class RoomTests
     {
         content.Close(canRead: false, canWrite: true);
         Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token).WaitAsync(s_limit, Token));
-        var found = fixture.Server.Read("out")!;
-        Assert.Equal(bytes, found.Length);
-        AssertSame(Bytes(Block, seed: bytes - Block), found[^Block..]);
+        AssertSame(Expected(bytes), fixture.Server.Read("out"));
         Assert.Equal(0, fixture.Server.OpenUploadCount);
     }
 
-    private static async Task<FileContent> FillAsync(ContentFixture fixture, string key, int bytes)
+    private static Task<FileContent> FillAsync(ContentFixture fixture, string key, int bytes) => FillAsync(fixture.Store, key, bytes);
+
+    private static async Task<FileContent> FillAsync(ContentStore store, string key, int bytes)
     {
-        var content = fixture.Store.Create(Target(key));
+        var content = store.Create(Target(key));
         content.Open(canRead: true, canWrite: true);
-        await content.WriteAsync(0, Bytes(bytes, seed: 2), Token);
+        await WriteAsync(content, 0, bytes);
         return content;
+    }
+
+    /// <summary>A clock that can be put forward.</summary>
+    private sealed class ShiftedTime : TimeProvider
+    {
+        public TimeSpan Shift { get; set; }
+
+        public override long GetTimestamp() => base.GetTimestamp() + (long)(Shift.TotalSeconds * TimestampFrequency);
     }
 }

@@ -163,8 +163,8 @@ public sealed class WaitingWriteTests : IAsyncLifetime
         Assert.Equal("0", written[0]);
         if (isUnmounted)
         {
-            const string ECONNABORTED = "103";
-            Assert.Equal(ECONNABORTED, written[1]);
+            // ECONNABORTED or ENOTCONN, as it has been sent to the mount or not.
+            Assert.Contains(written[1], (string[])["103", "107"]);
         }
         else
         {
