@@ -79,4 +79,15 @@ public sealed partial class ContentStore
 
     [LoggerMessage(1309, LogLevel.Warning, "A write has no room (ENOSPC): {Reason}")]
     private partial void LogRefused(string reason);
+
+    private bool Relieve()
+    {
+        var isStarted = false;
+        foreach (var content in Contents().Where(c => c.IsDirty))
+        {
+            isStarted |= content.Relieve();
+        }
+
+        return isStarted;
+    }
 }

@@ -342,17 +342,6 @@ public sealed partial class ContentStore : IAsyncDisposable
         return freed;
     }
 
-    private bool Relieve()
-    {
-        var isStarted = false;
-        foreach (var content in Contents().Where(c => c.IsDirty))
-        {
-            isStarted |= content.Relieve();
-        }
-
-        return isStarted;
-    }
-
     private void Keep(string path, ContentTarget target, string reason, bool isNamed)
     {
         var kept = KeptPath(path, target);
