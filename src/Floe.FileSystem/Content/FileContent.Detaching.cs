@@ -11,7 +11,7 @@ public sealed partial class FileContent
     /// <summary>
     /// The first step. When it returns nothing is on its way to the object, and nothing goes there until the result is disposed of. If the file is
     /// open all its bytes are here by then, and stay: one that the cache has no room for stays what it was (<see cref="ContentErrorKind.NoSpace"/>).
-    /// If not, nobody needs them. What is going up stops early.
+    /// If not, nobody needs them, and nobody may open it until the end. What is going up stops early.
     /// </summary>
     public async Task<Detachment> PrepareDetachAsync(bool isOpen, CancellationToken cancellationToken)
     {
@@ -107,7 +107,7 @@ public sealed partial class FileContent
 
             if (!_isOpen)
             {
-                // Who opened it in this very moment finds an empty file, and no piece of one.
+                // Nobody can open it any more.
                 await _content.TruncateAsync(0, CancellationToken.None).ConfigureAwait(false);
             }
         }

@@ -38,6 +38,9 @@ internal sealed class Node(ulong ino, NodeKind kind)
     /// </summary>
     public bool IsUnlinked { get; set; }
 
+    /// <summary>Ends with the removal or replacement that is under way; null: none is.</summary>
+    public TaskCompletionSource? Leaving { get; set; }
+
     /// <summary>Never in the bucket: what CRIU makes on its way to unlinked files that are open.</summary>
     public bool IsGhost { get; set; }
 
@@ -115,9 +118,9 @@ internal sealed class Node(ulong ino, NodeKind kind)
 
     /// <summary>
     /// Whether this mount knows the name better than the bucket. For a file until <see cref="Listed"/> has followed its publication: an answer that
-    /// was asked for before it would else pass for news.
+    /// was asked for before it would else pass for news. One that is being replaced is there under its name until its successor is.
     /// </summary>
-    public bool IsOwn => Kind == NodeKind.Special || (IsGhost && !IsUnlinked) || Folder is { IsPinned: true } || (Content is { } content && (content.IsDirty || content.Version != Listed));
+    public bool IsOwn => Kind == NodeKind.Special || Leaving is not null || (IsGhost && !IsUnlinked) || Folder is { IsPinned: true } || (Content is { } content && (content.IsDirty || content.Version != Listed));
 
     /// <summary>
     /// Whether the content, which takes more memory than the node, is not needed for now: nobody has it open, and the bucket has all of it. Its bytes

@@ -333,7 +333,7 @@ public sealed partial class ObjectFileSystem
 
         if (node is null)
         {
-            if (!mayMake || (listed.Object is null && !listed.IsFolder))
+            if (!mayMake || listed.Name == folder.Folder.Arriving || (listed.Object is null && !listed.IsFolder))
             {
                 return null;
             }

@@ -127,7 +127,7 @@ public sealed partial class ObjectFileSystem
             return known.IsOwn || (known.ValidUntil > Now && (known.Kind == NodeKind.Folder || known.HasStoredAttributes));
         }
 
-        if (state.Missing.TryGetValue(name, out var until) && until > Now)
+        if (state.Arriving == name || (state.Missing.TryGetValue(name, out var until) && until > Now))
         {
             return true;
         }

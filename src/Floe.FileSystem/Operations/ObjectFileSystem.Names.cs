@@ -117,6 +117,7 @@ public sealed partial class ObjectFileSystem
                 throw new FuseException(Errno.EISDIR, $"{name} is a folder");
             }
 
+            using var leaving = Leave(node);
             await RemoveObjectAsync(folder, node, cancellationToken).ConfigureAwait(false);
             lock (Gate)
             {
@@ -212,7 +213,7 @@ public sealed partial class ObjectFileSystem
         _inodes.Orphan(folder);
     }
 
-    /// <summary>Takes a file's, link's or special file's bytes out of the bucket; whoever has it open keeps them. One use is the caller's.</summary>
+    /// <summary>Takes a file's, link's or special file's bytes out of the bucket; whoever has it open keeps them. It is leaving.</summary>
     private async Task RemoveObjectAsync(Node folder, Node node, CancellationToken cancellationToken)
     {
         if (node.Kind == NodeKind.Special || node.IsGhost)
@@ -227,7 +228,7 @@ public sealed partial class ObjectFileSystem
         await (detachment?.CompleteAsync() ?? Task.CompletedTask).ConfigureAwait(false);
     }
 
-    /// <summary>The first step of making a file independent of its object, where it matters. One use is the caller's.</summary>
+    /// <summary>The first step of making a file independent of its object, where it matters. It is leaving: nobody opens it any more.</summary>
     private async Task<FileContent.Detachment?> PrepareDetachAsync(Node node, CancellationToken cancellationToken)
     {
         FileContent? content;
@@ -235,7 +236,7 @@ public sealed partial class ObjectFileSystem
         lock (Gate)
         {
             content = node.Content;
-            isOpen = node.Uses > 1;
+            isOpen = content is { IsOpen: true };
         }
 
         return content is null || (!isOpen && !content.IsDirty)

@@ -52,8 +52,10 @@ public sealed partial class ObjectFileSystem
                 lock (Gate)
                 {
                     _moving = isFolder ? node : _moving;
+                    to.Folder!.Arriving = target is null ? newName : null;
                 }
 
+                using var leaving = target is null || isFolder ? default : Leave(target);
                 await (isFolder
                     ? MoveFolderAsync(from, node, to, newName, target, cancellationToken)
                     : MoveFileAsync(from, node, to, newName, target, cancellationToken)).ConfigureAwait(false);
@@ -64,6 +66,7 @@ public sealed partial class ObjectFileSystem
             lock (Gate)
             {
                 _moving = isFolder ? null : _moving;
+                to.Folder!.Arriving = null;
             }
 
             Drop(target);

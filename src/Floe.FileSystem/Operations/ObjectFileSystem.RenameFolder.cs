@@ -18,26 +18,6 @@ public sealed partial class ObjectFileSystem
     private Node? _moving;
 
     /// <summary>
-    /// What a use of a file's content gives, under the lock. A file without one, in a folder that is being renamed, gets it when that is done: the
-    /// rename does not know it, and it would go on at the old key.
-    /// </summary>
-    private async ValueTask<T> WithContentAsync<T>(Node node, Func<FileContent, T> use, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            lock (Gate)
-            {
-                if (node.Content is not null || !IsMoving(node))
-                {
-                    return use(ContentOf(node));
-                }
-            }
-
-            await MovedAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>
     /// Whether it is, or lies in, a folder that is being renamed. The bucket is not asked for names in it: they are under both keys for a while, and
     /// what it says of the old ones may come when they are gone. The lock is held.
     /// </summary>

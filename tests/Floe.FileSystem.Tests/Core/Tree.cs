@@ -121,16 +121,24 @@ internal sealed class Tree : IAsyncDisposable
         return read.Count;
     }
 
+    /// <summary>As the kernel: a node that is stale is looked up once more.</summary>
     public async Task<ulong> OpenAsync(string path, uint flags)
     {
-        var entry = await FindAsync(path);
-        try
+        const int ESTALE = 116;
+        for (var isAgain = false; ; isAgain = true)
         {
-            return (await Files.OpenAsync(entry.NodeId, flags, default)).Handle;
-        }
-        finally
-        {
-            Files.Forget(entry.NodeId, 1);
+            var entry = await FindAsync(path);
+            try
+            {
+                return (await Files.OpenAsync(entry.NodeId, flags, default)).Handle;
+            }
+            catch (FuseException e) when (e.Errno == ESTALE && !isAgain)
+            {
+            }
+            finally
+            {
+                Files.Forget(entry.NodeId, 1);
+            }
         }
     }
 
