@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Floe.S3;
 using Floe.S3.Buckets;
 
@@ -11,6 +12,15 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
     /// <summary>S3 copies no more in one request.</summary>
     private const long MaxCopyBytes = 5L << 30;
 
+    private readonly ConcurrentQueue<Attempt> _failed = new();
+
+    /// <summary>A copy that was asked for. <paramref name="WriteId"/>: null: it has its source's.</summary>
+    private sealed record Attempt(ObjectVersion Source, IBucketClient Bucket, string Key, string? WriteId, ETag? Replaced);
+
+    /// <summary>
+    /// Copies an object. Nothing interrupts a request that makes the copy, which the service carries out all the same, and a copy that was made though
+    /// no answer came is found: what this throws means that, as far as is known, there is none.
+    /// </summary>
     /// <param name="headers">Metadata and tags of the copy (see <see cref="ObjectHeaders.KeepsTags"/>); other metadata of the source stay. Null: those of the source.</param>
     /// <param name="condition">
     /// Of a copy in parts. Where one request does, services that take a condition are few, and an own copy whose answer was lost could not be told
@@ -45,10 +55,43 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
         }
         else
         {
-            etag = await bucket.CopyAsync(source, key, written, PutCondition.None, cancellationToken).ConfigureAwait(false);
+            etag = await CopyWholeAsync(new Attempt(source, bucket, key, written is null ? null : ObjectHeaders.NewWriteId(), condition.MustMatch), written).ConfigureAwait(false);
         }
 
         return new ObjectVersion(bucket.Bucket, key, etag, source.Size);
+    }
+
+    /// <summary>Keys of copies that are there by now though they seemed to have failed.</summary>
+    public async Task<List<string>> FindLateAsync()
+    {
+        List<string> found = [];
+        while (_failed.TryDequeue(out var attempt))
+        {
+            if (await FindAsync(attempt).ConfigureAwait(false) is not null)
+            {
+                found.Add(attempt.Key);
+            }
+        }
+
+        return found;
+    }
+
+    private async Task<ETag> CopyWholeAsync(Attempt attempt, ObjectHeaders? headers)
+    {
+        try
+        {
+            return await attempt.Bucket.CopyAsync(
+                attempt.Source, attempt.Key, headers is null ? null : headers with { WriteId = attempt.WriteId }, PutCondition.None, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException)
+        {
+            if (await FindOwnAsync(attempt).ConfigureAwait(false) is { } made)
+            {
+                return made;
+            }
+
+            throw;
+        }
     }
 
     private async Task<ObjectHeaders> HeadersAsync(ObjectVersion source, ObjectHeaders change, CancellationToken cancellationToken)
@@ -87,7 +130,7 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
         }
         catch
         {
-            if (await FindOwnAsync(bucket, upload).ConfigureAwait(false) is { } made)
+            if (await FindOwnAsync(new Attempt(source, bucket, key, upload.WriteId, condition.MustMatch)).ConfigureAwait(false) is { } made)
             {
                 return made;
             }
@@ -97,19 +140,49 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
         }
     }
 
-    /// <summary>What the last call made, if it got through though it had no answer.</summary>
-    private static async Task<ETag?> FindOwnAsync(IBucketClient bucket, UploadTicket upload)
+    /// <summary>What a call made that had no answer; null also where the bucket does not say.</summary>
+    private async Task<ETag?> FindOwnAsync(Attempt attempt)
     {
         try
         {
-            var found = await bucket.HeadAsync(upload.Key, CancellationToken.None).ConfigureAwait(false);
-            return found?.WriteId == upload.WriteId ? found.ETag : null;
+            if (await FindAsync(attempt).ConfigureAwait(false) is { } found)
+            {
+                return found;
+            }
         }
         catch (ObjectStoreException)
         {
             // The caller is told of the failure before.
+        }
+
+        _failed.Enqueue(attempt);
+        return null;
+    }
+
+    /// <summary>
+    /// The copy, if it is there. One that has the metadata of its source is told by its ETag or, where copies get another, by its source's mark; of an
+    /// object that others wrote in parts it cannot be told from theirs.
+    /// </summary>
+    private async Task<ETag?> FindAsync(Attempt attempt)
+    {
+        var (source, bucket, key, writeId, replaced) = attempt;
+        if (await bucket.HeadAsync(key, CancellationToken.None).ConfigureAwait(false) is not { } found || found.ETag == replaced || found.Size != source.Size)
+        {
             return null;
         }
+
+        if (writeId is null)
+        {
+            if (found.ETag == source.ETag)
+            {
+                return found.ETag;
+            }
+
+            var original = await buckets.Open(source.Bucket).HeadAsync(source.Key, CancellationToken.None).ConfigureAwait(false);
+            writeId = original?.ETag == source.ETag ? original.WriteId : null;
+        }
+
+        return writeId is not null && found.WriteId == writeId ? found.ETag : null;
     }
 
     private static async Task AbortAsync(IBucketClient bucket, UploadTicket upload)

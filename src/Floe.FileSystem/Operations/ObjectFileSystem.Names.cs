@@ -26,7 +26,7 @@ public sealed partial class ObjectFileSystem
             SetNew(node, folder, mode, caller);
         }
 
-        await bucket.PutAsync(NameRules.Checked(key + "/"), default, MarkerHeadersOf(node, name), PutCondition.None, cancellationToken).ConfigureAwait(false);
+        await PutAsync(bucket, NameRules.Checked(key + "/"), default, MarkerHeadersOf(node, name), PutCondition.None).ConfigureAwait(false);
         lock (Gate)
         {
             var made = _inodes.Add(folder, name, NodeKind.Folder);
@@ -56,7 +56,7 @@ public sealed partial class ObjectFileSystem
         ETag etag;
         try
         {
-            etag = await bucket.PutAsync(key, content, headers, PutCondition.IfAbsent, cancellationToken).ConfigureAwait(false);
+            etag = await PutAsync(bucket, key, content, headers, PutCondition.IfAbsent).ConfigureAwait(false);
         }
         catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.PreconditionFailed)
         {
@@ -244,6 +244,27 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>
+    /// Makes an object; what it throws means that, as far as is known, it was not made. Nothing interrupts it: the service makes it all the same.
+    /// </summary>
+    private static async Task<ETag> PutAsync(IBucketClient bucket, string key, ReadOnlyMemory<byte> content, ObjectHeaders headers, PutCondition condition)
+    {
+        headers = headers with { WriteId = headers.WriteId ?? ObjectHeaders.NewWriteId() };
+        try
+        {
+            return await bucket.PutAsync(key, content, headers, condition, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException e) when (e.Kind != ObjectStoreErrorKind.PreconditionFailed)
+        {
+            if (await LookAsync(bucket, key).ConfigureAwait(false) is { Object: { } found } && found.WriteId == headers.WriteId)
+            {
+                return found.ETag;
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>
     /// Deletes an object; what it throws means that, as far as is known, the object is still there. Nothing interrupts it: what an interrupted
     /// deletion did nobody knows.
     /// </summary>
@@ -255,19 +276,19 @@ public sealed partial class ObjectFileSystem
         }
         catch (ObjectStoreException)
         {
-            if (await IsThereAsync(bucket, key).ConfigureAwait(false) != false)
+            if (await LookAsync(bucket, key).ConfigureAwait(false) is not { Object: null })
             {
                 throw;
             }
         }
     }
 
-    /// <summary>Null: the bucket does not say.</summary>
-    private static async Task<bool?> IsThereAsync(IBucketClient bucket, string key)
+    /// <summary>What is under a key; null: the bucket does not say.</summary>
+    private static async Task<(BucketObject? Object, bool IsKnown)?> LookAsync(IBucketClient bucket, string key)
     {
         try
         {
-            return await bucket.HeadAsync(key, CancellationToken.None).ConfigureAwait(false) is not null;
+            return (await bucket.HeadAsync(key, CancellationToken.None).ConfigureAwait(false), true);
         }
         catch (ObjectStoreException)
         {

@@ -185,9 +185,23 @@ public sealed partial class ObjectFileSystem
             var version = node.Version ?? throw new FuseException(Errno.EIO, $"{key} has no object");
             var isTaggedAlike = _options.Tags.For(node.Name).SequenceEqual(_options.Tags.For(newName));
             // What the rules do not set stays as it is, whoever set it.
-            var copy = await new ObjectCopier(_buckets, _options).CopyAsync(
-                version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : () => place.Headers() with { KeepsTags = isTaggedAlike },
-                replaced is null ? PutCondition.IfAbsent : PutCondition.IfMatch(replaced.ETag), cancellationToken).ConfigureAwait(false);
+            ObjectVersion copy;
+            try
+            {
+                copy = await new ObjectCopier(_buckets, _options).CopyAsync(
+                    version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : () => place.Headers() with { KeepsTags = isTaggedAlike },
+                    replaced is null ? PutCondition.IfAbsent : PutCondition.IfMatch(replaced.ETag), cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                lock (Gate)
+                {
+                    Doubt(to, newName);
+                }
+
+                throw;
+            }
+
             // From here on it is read from the copy, and nothing is interrupted.
             var before = content?.Retarget(place, copy, copy);
             try
@@ -235,7 +249,7 @@ public sealed partial class ObjectFileSystem
     {
         var (bucket, key) = KeyOf(from, node.Name);
         var newBucket = _buckets.Open(copy.Bucket);
-        if (target is null && await IsThereAsync(bucket, key).ConfigureAwait(false) == true)
+        if (target is null && await LookAsync(bucket, key).ConfigureAwait(false) is { Object: not null })
         {
             try
             {

@@ -60,13 +60,15 @@ public sealed partial class ObjectFileSystem
         using var holds = new Holds();
         await HoldAllAsync(contents, holds, newPrefix, cancellationToken).ConfigureAwait(false);
         var moved = new MovedObjects(KnownBelow(node, prefix));
+        var copier = new ObjectCopier(_buckets, _options);
+        var marker = MarkerHeadersOf(node, newName) with { WriteId = ObjectHeaders.NewWriteId() };
         (long Copied, long Others) left;
         try
         {
-            await CopyAllAsync(bucket, moved, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
+            await CopyAllAsync(copier, bucket, moved, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
             if (!moved.HasMarker)
             {
-                moved.AddMarker(newPrefix, await bucket.PutAsync(newPrefix, Array.Empty<byte>(), MarkerHeadersOf(node, newName), PutCondition.None, cancellationToken).ConfigureAwait(false));
+                moved.AddMarker(newPrefix, await PutAsync(bucket, newPrefix, default, marker, PutCondition.None).ConfigureAwait(false));
             }
 
             await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
@@ -75,6 +77,7 @@ public sealed partial class ObjectFileSystem
         catch
         {
             await RemoveCopiesAsync(bucket, newPrefix, moved, keepsMarker: target is not null).ConfigureAwait(false);
+            await RemoveLateAsync(copier, bucket, newPrefix, target is null ? marker.WriteId : null).ConfigureAwait(false);
             throw;
         }
 
@@ -180,6 +183,33 @@ public sealed partial class ObjectFileSystem
         catch (ObjectStoreException)
         {
             // Then they stay beside what they were made of.
+        }
+    }
+
+    /// <summary>The same of copies, and the folder's own object, that were made though no answer came.</summary>
+    /// <param name="markerId">Null: the folder's own object stays.</param>
+    private static async Task RemoveLateAsync(ObjectCopier copier, IBucketClient bucket, string newPrefix, string? markerId)
+    {
+        try
+        {
+            var keys = await copier.FindLateAsync().ConfigureAwait(false);
+            if (markerId is null)
+            {
+                keys.Remove(newPrefix);
+            }
+            else if ((await bucket.HeadAsync(newPrefix, CancellationToken.None).ConfigureAwait(false))?.WriteId == markerId)
+            {
+                keys.Add(newPrefix);
+            }
+
+            if (keys.Count > 0)
+            {
+                await bucket.DeleteAsync(keys, CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+        catch (ObjectStoreException)
+        {
+            // The same.
         }
     }
 
@@ -302,9 +332,8 @@ public sealed partial class ObjectFileSystem
         while (token is not null);
     }
 
-    private async Task CopyAllAsync(IBucketClient bucket, MovedObjects moved, string prefix, string newPrefix, CancellationToken cancellationToken)
+    private async Task CopyAllAsync(ObjectCopier copier, IBucketClient bucket, MovedObjects moved, string prefix, string newPrefix, CancellationToken cancellationToken)
     {
-        var copier = new ObjectCopier(_buckets, _options);
         await Parallel.ForEachAsync(
             AllBelowAsync(bucket, prefix, cancellationToken), new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken },
             async (version, token) =>

@@ -21,9 +21,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     private sealed record Upload(string Key, ObjectHeaders Headers, DateTimeOffset Time, SortedDictionary<int, (byte[] Content, ETag ETag)> Parts);
 
     public string Bucket => name;
-
     public int MaxConnections => 8;
-
     public bool Exists { get; init; }
 
     /// <summary>Called with the call's name and key before it takes effect; what it throws is the call's failure.</summary>
@@ -32,7 +30,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     /// <summary>Called when a listing's answer is made and still on its way.</summary>
     public Action? Listed { get; set; }
 
-    /// <summary>Called when a PUT has taken effect; what it throws stands for its lost answer.</summary>
+    /// <summary>Called when a PUT or a copy has taken effect; what it throws stands for its lost answer.</summary>
     public Action<string, string>? After { get; set; }
 
     /// <summary>The same of the completion of an upload.</summary>
@@ -176,28 +174,16 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     public Task<ETag> PutAsync(string key, ReadOnlyMemory<byte> content, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)
     {
         Call("Put", key);
-        ETag etag;
-        lock (_lock)
-        {
-            Check(key, condition);
-            etag = Store(key, content.ToArray(), Marked(headers));
-        }
-
-        After?.Invoke("Put", key);
-        return Task.FromResult(etag);
+        return Task.FromResult(Make("Put", key, content.ToArray(), Marked(headers), condition, cancellationToken));
     }
 
     public Task<ETag> CopyAsync(ObjectVersion source, string key, ObjectHeaders? headers, PutCondition condition, CancellationToken cancellationToken)
     {
         Call("Copy", key);
-        var from = service[source.Bucket];
-        var content = from.Pinned(source);
-        lock (_lock)
-        {
-            Check(key, condition);
-            var theirs = from.Find(source.Key)!.Headers;
-            return Task.FromResult(Store(key, content, headers is null ? theirs : Marked(headers.KeepsTags ? headers with { Tags = CopiesAsAws ? theirs.Tags : [] } : headers)));
-        }
+        var (from, content) = (service[source.Bucket], service[source.Bucket].Pinned(source));
+        var theirs = from.Headers(source.Key);
+        var own = headers is null ? theirs : Marked(headers.KeepsTags ? headers with { Tags = CopiesAsAws ? theirs.Tags : [] } : headers);
+        return Task.FromResult(Make("Copy", key, content, own, condition, cancellationToken));
     }
 
     public Task<UploadTicket> CreateUploadAsync(string key, ObjectHeaders headers, CancellationToken cancellationToken)
@@ -373,6 +359,20 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         {
             throw new ObjectStoreException(ObjectStoreErrorKind.PreconditionFailed, key);
         }
+    }
+
+    private ETag Make(string call, string key, byte[] content, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)
+    {
+        ETag etag;
+        lock (_lock)
+        {
+            Check(key, condition);
+            etag = Store(key, content, headers);
+        }
+
+        After?.Invoke(call, key);
+        cancellationToken.ThrowIfCancellationRequested(); // Who gives up waiting for the answer has made it all the same.
+        return etag;
     }
 
     private ETag Store(string key, byte[] content, ObjectHeaders headers)
