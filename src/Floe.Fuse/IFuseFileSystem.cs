@@ -34,8 +34,10 @@ public interface IFuseFileSystem
 
     ValueTask RemoveDirectoryAsync(ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken);
 
+    /// <param name="released">As for <see cref="WriteAsync"/>: the call is not to wait for an upload any more.</param>
     ValueTask RenameAsync(
-        ulong parent, ReadOnlyMemory<byte> name, ulong newParent, ReadOnlyMemory<byte> newName, FuseRenameFlags flags, CancellationToken cancellationToken);
+        ulong parent, ReadOnlyMemory<byte> name, ulong newParent, ReadOnlyMemory<byte> newName, FuseRenameFlags flags, CancellationToken released,
+        CancellationToken cancellationToken);
 
     /// <summary>A hard link. EOPNOTSUPP where there are none.</summary>
     ValueTask<FuseEntry> LinkAsync(ulong node, ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken);

@@ -46,7 +46,7 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>In the gate. False: a writer who waits for it is being frozen, and not all is sent.</summary>
+    /// <summary>In the gate. False: a writer who waits for it is being frozen, or the name is to change, and not all is sent.</summary>
     private async Task<bool> TrySendAllInGateAsync(CancellationToken cancellationToken)
     {
         using var holding = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -62,8 +62,7 @@ public sealed partial class FileContent
 
         try
         {
-            await SendAllAsync(holding.Token).ConfigureAwait(false);
-            return true;
+            return await TrySendAllAsync(holding.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (holding.IsCancellationRequested && !cancellationToken.IsCancellationRequested && !_store.Stopping.IsCancellationRequested)
         {

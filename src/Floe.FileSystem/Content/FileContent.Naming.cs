@@ -9,6 +9,56 @@ public sealed partial class FileContent
     private int _holds;
 
     /// <summary>
+    /// Before a rename, and before anybody is kept out for it. An upload belongs to its key, so what has gone up of it is sent again to the new one: where
+    /// more of the file has gone up than is left, or some of it is nowhere else, it becomes the object first, which is copied then. So no more is ever
+    /// sent twice than a wait would have sent, and nobody waits for more than half of a file.
+    /// </summary>
+    /// <param name="released">The caller is being frozen, and would not stand still while it waits: the upload is broken off then.</param>
+    public async Task ReadyToMoveAsync(CancellationToken released, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
+        while (WaitToMove() is { } waiting)
+        {
+            await waiting.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
+            if (released.IsCancellationRequested || waiting.IsFaulted)
+            {
+                _ = ObserveAsync(waiting);
+                return;
+            }
+        }
+    }
+
+    /// <summary>What is to be waited for; null: nothing.</summary>
+    private Task? WaitToMove()
+    {
+        bool isAway, isQueued;
+        lock (_lock)
+        {
+            if (_session is null)
+            {
+                return null;
+            }
+
+            isAway = HasAwayIn(1, PartGrid.Count(_size));
+            isQueued = _isQueued;
+            if (!isAway && ((!isQueued && _sendingAll is null) || _session.Sent.Values.Sum(s => s.Part.Size) < _size / 2))
+            {
+                return null;
+            }
+        }
+
+        return isQueued ? SettleAsync() : isAway ? PublishAwayAsync(_store.Stopping) : PassGateAsync();
+    }
+
+    /// <summary>Until the publication that has the gate is through with it.</summary>
+    private async Task PassGateAsync()
+    {
+        await _publishGate.WaitAsync(_store.Stopping).ConfigureAwait(false);
+        _publishGate.Release();
+    }
+
+    /// <summary>
     /// Before a rename: returns when nothing is on its way to the old key, and nothing goes there until the hold is disposed, so that
     /// <see cref="Version"/> stays what it is. What was sent to the old key without being an object yet is sent again to the new one, so it stays
     /// here: also parts that go up while the hold lasts.

@@ -174,9 +174,9 @@ public sealed partial class FileContent
     /// <summary>Every part up, then the object. False where the file changed meanwhile, or a writer who waits for it is to stand still for a snapshot.</summary>
     private async Task<bool> CompleteAsync(bool isForced, bool holdsWriters, CancellationToken cancellationToken)
     {
-        if (!holdsWriters)
+        if (!holdsWriters && !await TrySendAllAsync(cancellationToken).ConfigureAwait(false))
         {
-            await SendAllAsync(cancellationToken).ConfigureAwait(false);
+            return false;
         }
 
         UploadSession session;
@@ -259,20 +259,41 @@ public sealed partial class FileContent
         return true;
     }
 
-    private async Task SendAllAsync(CancellationToken cancellationToken)
+    /// <summary>False: a change of the name wants the gate of publications. What has gone up stays in the upload.</summary>
+    private async Task<bool> TrySendAllAsync(CancellationToken cancellationToken)
     {
         int count;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _store.Stopping);
         lock (_lock)
         {
-            count = PartGrid.Count(_size);
+            if (_goFirst > 0)
+            {
+                return false;
+            }
+
+            (count, _sendingAll) = (PartGrid.Count(_size), stop);
         }
 
-        await MapAsync(() => _store.UploadAsync(SessionAsync, cancellationToken)).ConfigureAwait(false);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _store.Stopping);
-        await Parallel.ForEachAsync(
-            Enumerable.Range(1, count),
-            new ParallelOptions { MaxDegreeOfParallelism = _store.Options.MaxUploads, CancellationToken = stop.Token },
-            async (part, token) => await SendPartAsync(part, token).ConfigureAwait(false)).ConfigureAwait(false);
+        try
+        {
+            await MapAsync(() => _store.UploadAsync(SessionAsync, stop.Token)).ConfigureAwait(false);
+            await Parallel.ForEachAsync(
+                Enumerable.Range(1, count),
+                new ParallelOptions { MaxDegreeOfParallelism = _store.Options.MaxUploads, CancellationToken = stop.Token },
+                async (part, token) => await SendPartAsync(part, token).ConfigureAwait(false)).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested && !cancellationToken.IsCancellationRequested && !_store.Stopping.IsCancellationRequested)
+        {
+            return false;
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _sendingAll = null;
+            }
+        }
     }
 
     private PutCondition Condition()

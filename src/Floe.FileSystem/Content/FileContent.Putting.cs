@@ -14,7 +14,7 @@ public sealed partial class FileContent
     // While a small file waits in that gate for its turn among all closed files.
     private CancellationTokenSource? _queueing;
 
-    /// <summary>Enters the gate of publications, for a change of the name: before one that has not come to its turn, and a copy for new attributes comes to nothing.</summary>
+    /// <summary>Enters the gate of publications, for a change of the name: before one that has not come to its turn or sends parts, and a copy for new attributes comes to nothing.</summary>
     private async Task GoFirstAsync(CancellationToken cancellationToken)
     {
         lock (_lock)
@@ -22,6 +22,7 @@ public sealed partial class FileContent
             _goFirst++;
             _ = _queueing?.CancelAsync();
             _ = _renewal?.CancelAsync();
+            _ = _sendingAll?.CancelAsync();
         }
 
         try
@@ -36,6 +37,9 @@ public sealed partial class FileContent
             }
         }
     }
+
+    // While a publication sends parts.
+    private CancellationTokenSource? _sendingAll;
 
     private bool TryQueue(CancellationTokenSource queueing)
     {

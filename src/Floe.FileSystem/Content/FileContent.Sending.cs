@@ -183,7 +183,7 @@ public sealed partial class FileContent
             }
         }
 
-        await wait.ConfigureAwait(mine is null ? ConfigureAwaitOptions.SuppressThrowing : ConfigureAwaitOptions.None);
+        await (mine is null ? wait.WaitAsync(cancellationToken) : wait).ConfigureAwait(mine is null ? ConfigureAwaitOptions.SuppressThrowing : ConfigureAwaitOptions.None);
     }
 
     private async Task TransferPartAsync(int part, Sending mine, TaskCompletionSource done, CancellationToken cancellationToken)

@@ -15,8 +15,12 @@ namespace Floe.FileSystem.Operations;
 /// </summary>
 public sealed partial class ObjectFileSystem
 {
+    public ValueTask RenameAsync(ulong parent, string name, ulong newParent, string newName, FuseRenameFlags flags, CancellationToken cancellationToken) =>
+        RenameAsync(parent, name, newParent, newName, flags, CancellationToken.None, cancellationToken);
+
+    /// <param name="released">The caller is being frozen, and would not stand still while it waits for an upload.</param>
     public async ValueTask RenameAsync(
-        ulong parent, string name, ulong newParent, string newName, FuseRenameFlags flags, CancellationToken cancellationToken)
+        ulong parent, string name, ulong newParent, string newName, FuseRenameFlags flags, CancellationToken released, CancellationToken cancellationToken)
     {
         const int ESTALE = 116;
         if ((flags & ~FuseRenameFlags.NoReplace) != 0)
@@ -27,7 +31,15 @@ public sealed partial class ObjectFileSystem
         var (from, to) = (_inodes.GetFolder(parent), _inodes.GetFolder(newParent));
         var seen = await ResolveAsync(from, name, cancellationToken).ConfigureAwait(false) ?? throw NoSuch(name);
         var isFolder = seen.Kind == NodeKind.Folder;
-        Drop(seen);
+        try
+        {
+            // Before anybody is kept out.
+            await ReadyToMoveAsync(seen, released, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            Drop(seen);
+        }
 
         // A folder moves alone: no key below it may come or go meanwhile.
         using var tree = await _tree.EnterAsync(isAlone: isFolder, cancellationToken).ConfigureAwait(false);
@@ -71,6 +83,20 @@ public sealed partial class ObjectFileSystem
 
             Drop(target);
             Drop(node);
+        }
+    }
+
+    private async Task ReadyToMoveAsync(Node node, CancellationToken released, CancellationToken cancellationToken)
+    {
+        FileContent?[] contents;
+        lock (Gate)
+        {
+            contents = node.Kind == NodeKind.Folder ? [.. ContentsBelow(node).Select(c => c.Content)] : [node.Content];
+        }
+
+        foreach (var content in contents)
+        {
+            await (content?.ReadyToMoveAsync(released, cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
         }
     }
 

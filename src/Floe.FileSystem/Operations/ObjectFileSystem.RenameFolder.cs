@@ -290,18 +290,13 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    /// <summary>What is in the bucket but changed is brought up to date first, to be copied with the rest; then nothing goes up until the end.</summary>
+    /// <summary>Nothing goes up until the end. What is in the bucket but changed is copied as it is there, and the changes go up when all is done.</summary>
     private static async Task HoldAllAsync(
         List<(Node Node, FileContent Content, string Path)> contents, Holds holds, string newPrefix, CancellationToken cancellationToken)
     {
         foreach (var (_, content, path) in contents)
         {
             NameRules.Checked(newPrefix + path);
-            if (content is { Version: not null, IsDirty: true })
-            {
-                await content.SyncAsync(cancellationToken).ConfigureAwait(false);
-            }
-
             holds.Add(await content.HoldAsync(cancellationToken).ConfigureAwait(false));
         }
     }

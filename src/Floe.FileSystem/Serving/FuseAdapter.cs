@@ -55,8 +55,9 @@ internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : I
         files.RemoveFolderAsync(parent, Changed(name), cancellationToken);
 
     public ValueTask RenameAsync(
-        ulong parent, ReadOnlyMemory<byte> name, ulong newParent, ReadOnlyMemory<byte> newName, FuseRenameFlags flags, CancellationToken cancellationToken) =>
-        files.RenameAsync(parent, Changed(name), newParent, Changed(newName), flags, cancellationToken);
+        ulong parent, ReadOnlyMemory<byte> name, ulong newParent, ReadOnlyMemory<byte> newName, FuseRenameFlags flags, CancellationToken released,
+        CancellationToken cancellationToken) =>
+        files.RenameAsync(parent, Changed(name), newParent, Changed(newName), flags, released, cancellationToken);
 
     public async ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, CancellationToken cancellationToken) =>
         await OpenedAsync(node, await files.OpenAsync(node, flags, cancellationToken).ConfigureAwait(false), flags).ConfigureAwait(false);

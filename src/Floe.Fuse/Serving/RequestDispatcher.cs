@@ -197,7 +197,7 @@ internal sealed partial class RequestDispatcher(
     private void Rename(FuseRequest request, ulong newParent, uint flags, ref FuseMessage message)
     {
         var name = message.ReadName();
-        Answer(request, files.RenameAsync(request.NodeId, name, newParent, message.ReadName(), (FuseRenameFlags)flags, request.Token));
+        Answer(request, files.RenameAsync(request.NodeId, name, newParent, message.ReadName(), (FuseRenameFlags)flags, request.Released, request.Token));
     }
 
     private void Read(FuseRequest request, in TransferIn read)

@@ -39,6 +39,9 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     /// <summary>How long the copy of a part takes, by its number; who gives up waiting does not end it.</summary>
     public Func<int, Task>? Copying { get; set; }
 
+    /// <summary>How long it takes to send a part from a file, by its number.</summary>
+    public Func<int, Task>? Sending { get; set; }
+
     /// <summary>Of objects up to this size no range is copied into a part.</summary>
     public long MaxUnrangedCopySource { get; set; } = 5 << 20;
 
@@ -48,27 +51,9 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     public List<string> Calls { get; } = [];
 
     /// <summary>A copy, for who looks while calls come.</summary>
-    public IReadOnlyList<string> CallsSoFar
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return [.. Calls];
-            }
-        }
-    }
+    public IReadOnlyList<string> CallsSoFar => Locked<IReadOnlyList<string>>(() => [.. Calls]);
 
-    public IReadOnlyList<string> Keys
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return [.. _objects.Keys];
-            }
-        }
-    }
+    public IReadOnlyList<string> Keys => Locked<IReadOnlyList<string>>(() => [.. _objects.Keys]);
 
     public int OpenUploads => _uploads.Count;
 
@@ -205,10 +190,11 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         return Task.FromResult(Part(upload, number, content.ToArray()));
     }
 
-    public Task<UploadedPart> UploadPartAsync(
+    public async Task<UploadedPart> UploadPartAsync(
         UploadTicket upload, int number, SafeFileHandle file, long offset, long count, uint? knownChecksum, CancellationToken stop, CancellationToken cancellationToken)
     {
         Call("UploadPart", upload.Key);
+        await (Sending?.Invoke(number) ?? Task.CompletedTask).WaitAsync(cancellationToken);
         var content = new byte[count];
         for (var at = 0; at < count;)
         {
@@ -217,7 +203,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         }
 
         Assert.Equal(Crc32C.Compute(content), knownChecksum ?? Crc32C.Compute(content));
-        return Task.FromResult(Part(upload, number, content));
+        return Part(upload, number, content);
     }
 
     public Task<UploadedPart> CopyPartAsync(UploadTicket upload, int number, ObjectVersion source, long offset, long count, CancellationToken cancellationToken)
@@ -340,6 +326,14 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         {
             Metadata = new Dictionary<string, string>(headers.Metadata) { ["floe-write-id"] = headers.WriteId ?? ObjectHeaders.NewWriteId() },
         };
+
+    private T Locked<T>(Func<T> look)
+    {
+        lock (_lock)
+        {
+            return look();
+        }
+    }
 
     private Stored? Find(string key)
     {
