@@ -248,6 +248,8 @@ public sealed partial class ObjectFileSystem
             lock (Gate)
             {
                 node.Listed = copy;
+                // The copy has them, unless they were changed since.
+                node.HasOwnAttributes &= node.WrittenChange != node.AttributeChanges;
             }
         }
 

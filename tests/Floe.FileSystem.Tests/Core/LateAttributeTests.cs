@@ -18,6 +18,18 @@ public sealed class LateAttributeTests : CoreTests
     protected override FileSystemOptions Options => base.Options with { MaxSingleCopyBytes = Limit };
 
     [Fact]
+    public async Task Rename_CopyHasTheAttributes_TheNameIsNotKeptForThem()
+    {
+        Bucket.Put("f", "text");
+        await Tree.ChangeAsync("f", new FuseSetAttributes { Mode = 0x1C0 });
+        var before = Tree.Files.KnownNames;
+        await Tree.RenameAsync("f", "g");
+        Assert.Equal(before - 1, Tree.Files.KnownNames);
+        PassTime();
+        Assert.Equal(0x1C0u, (await Tree.StatAsync("g")).Mode & 0xFFF);
+    }
+
+    [Fact]
     public async Task SetAttributes_PartsHaveGoneUp_AreInTheMetadata()
     {
         var time = new UnixTime(1_600_000_000, 5);
