@@ -1,6 +1,7 @@
 using Floe.S3.Buckets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Win32.SafeHandles;
 
 namespace Floe.FileSystem.Content;
 
@@ -224,6 +225,11 @@ public sealed partial class ContentStore : IAsyncDisposable
     internal IBucketClient Client(string bucket) => _buckets.Open(bucket);
 
     internal LocalFiles LocalFiles { get; }
+
+    /// <summary>A file of the cache folder without a name, for what is too much for memory.</summary>
+    /// <exception cref="ContentException">The disk has none to give.</exception>
+    internal SafeFileHandle OpenUnnamed() => LocalFiles.TryOpenUnnamed()
+        ?? throw new ContentException(ContentErrorKind.LocalDisk, $"{Options.CacheFolder}: no file can be made there");
 
     internal long Tick() => Interlocked.Increment(ref _tick);
 

@@ -59,7 +59,7 @@ public sealed partial class ObjectFileSystem
         // Until the end nothing goes to an old key: it would be left there, or miss in the copy.
         using var holds = new Holds();
         await HoldAllAsync(contents, holds, newPrefix, cancellationToken).ConfigureAwait(false);
-        var moved = new MovedObjects(KnownBelow(node, prefix));
+        using var moved = new MovedObjects(KnownBelow(node, prefix), prefix, newPrefix, _contents.OpenUnnamed());
         var copier = new ObjectCopier(_buckets, _options);
         var marker = MarkerHeadersOf(node, newName) with { WriteId = ObjectHeaders.NewWriteId() };
         (long Copied, long Others) left;
@@ -68,7 +68,7 @@ public sealed partial class ObjectFileSystem
             await CopyAllAsync(copier, bucket, moved, prefix, newPrefix, cancellationToken).ConfigureAwait(false);
             if (!moved.HasMarker)
             {
-                moved.AddMarker(newPrefix, await PutAsync(bucket, newPrefix, default, marker, PutCondition.None).ConfigureAwait(false));
+                moved.AddMarker(await PutAsync(bucket, newPrefix, default, marker, PutCondition.None).ConfigureAwait(false));
             }
 
             await KeepFolderAsync(from, cancellationToken).ConfigureAwait(false);
@@ -83,13 +83,13 @@ public sealed partial class ObjectFileSystem
 
         // From here on files are read from their copies, and nothing is interrupted.
         var places = RetargetAll(bucket.Bucket, contents, moved, prefix, newPrefix);
-        ObjectStoreException? failure = null;
+        Exception? failure = null;
         try
         {
             // What others have written meanwhile is not in the copies: it stays where it is.
-            await RemoveBelowAsync(bucket, prefix, moved.IsOriginal).ConfigureAwait(false);
+            await RemoveBelowAsync(bucket, prefix, moved.Originals().Holds).ConfigureAwait(false);
         }
-        catch (ObjectStoreException e)
+        catch (Exception e) when (e is ObjectStoreException or IOException)
         {
             var kept = await LeftBelowAsync(bucket, prefix, moved).ConfigureAwait(false);
             if (kept?.Copied == left.Copied)
@@ -155,7 +155,7 @@ public sealed partial class ObjectFileSystem
         {
             return await CountBelowAsync(bucket, prefix, moved, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (ObjectStoreException)
+        catch (Exception e) when (e is ObjectStoreException or IOException)
         {
             return null;
         }
@@ -164,9 +164,10 @@ public sealed partial class ObjectFileSystem
     private static async Task<(long Copied, long Others)> CountBelowAsync(IBucketClient bucket, string prefix, MovedObjects moved, CancellationToken cancellationToken)
     {
         var (copied, others) = (0L, 0L);
+        var originals = moved.Originals();
         await foreach (var version in AllBelowAsync(bucket, prefix, cancellationToken).ConfigureAwait(false))
         {
-            (copied, others) = moved.IsOriginal(version) ? (copied + 1, others) : (copied, others + 1);
+            (copied, others) = originals.Holds(version) ? (copied + 1, others) : (copied, others + 1);
         }
 
         return (copied, others);
@@ -176,11 +177,12 @@ public sealed partial class ObjectFileSystem
     /// <param name="keepsMarker">An empty folder was to be replaced, and is one again.</param>
     private static async Task RemoveCopiesAsync(IBucketClient bucket, string newPrefix, MovedObjects moved, bool keepsMarker)
     {
+        var copies = moved.Copies();
         try
         {
-            await RemoveBelowAsync(bucket, newPrefix, v => moved.IsCopy(v) && !(keepsMarker && v.Key == newPrefix)).ConfigureAwait(false);
+            await RemoveBelowAsync(bucket, newPrefix, v => copies.Holds(v) && !(keepsMarker && v.Key == newPrefix)).ConfigureAwait(false);
         }
-        catch (ObjectStoreException)
+        catch (Exception e) when (e is ObjectStoreException or IOException)
         {
             // Then they stay beside what they were made of.
         }
@@ -313,28 +315,49 @@ public sealed partial class ObjectFileSystem
     private static async IAsyncEnumerable<ObjectVersion> AllBelowAsync(
         IBucketClient bucket, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        await foreach (var page in PagesBelowAsync(bucket, prefix, cancellationToken).ConfigureAwait(false))
+        {
+            foreach (var version in page)
+            {
+                yield return version;
+            }
+        }
+    }
+
+    private static async IAsyncEnumerable<List<ObjectVersion>> PagesBelowAsync(
+        IBucketClient bucket, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         string? token = null;
         do
         {
             var page = await bucket.ListAsync(prefix, delimiter: null, token, KeysPerPage, cancellationToken).ConfigureAwait(false);
-            foreach (var found in page.Objects)
-            {
-                yield return new ObjectVersion(bucket.Bucket, found.Key, found.ETag, found.Size);
-            }
-
+            yield return [.. page.Objects.Select(o => new ObjectVersion(bucket.Bucket, o.Key, o.ETag, o.Size))];
             token = page.NextToken;
         }
         while (token is not null);
     }
 
+    /// <summary>The folder's objects, each noted before it is copied.</summary>
+    private static async IAsyncEnumerable<MovedObjects.Item> NotedBelowAsync(
+        IBucketClient bucket, MovedObjects moved, string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var page in PagesBelowAsync(bucket, prefix, cancellationToken).ConfigureAwait(false))
+        {
+            foreach (var item in moved.Note(page))
+            {
+                yield return item;
+            }
+        }
+    }
+
     private async Task CopyAllAsync(ObjectCopier copier, IBucketClient bucket, MovedObjects moved, string prefix, string newPrefix, CancellationToken cancellationToken)
     {
         await Parallel.ForEachAsync(
-            AllBelowAsync(bucket, prefix, cancellationToken), new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken },
-            async (version, token) =>
+            NotedBelowAsync(bucket, moved, prefix, cancellationToken), new ParallelOptions { MaxDegreeOfParallelism = _options.MaxParallelCopies, CancellationToken = cancellationToken },
+            async (item, token) =>
             {
-                var newKey = NameRules.Checked(newPrefix + version.Key[prefix.Length..]);
-                moved.Add(version, await copier.CopyAsync(version, bucket, newKey, null, PutCondition.IfAbsent, token).ConfigureAwait(false), isMarker: version.Key == prefix);
+                var newKey = NameRules.Checked(newPrefix + item.Version.Key[prefix.Length..]);
+                moved.Add(item, await copier.CopyAsync(item.Version, bucket, newKey, null, PutCondition.IfAbsent, token).ConfigureAwait(false));
             }).ConfigureAwait(false);
     }
 
