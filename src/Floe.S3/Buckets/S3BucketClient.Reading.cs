@@ -59,28 +59,19 @@ internal sealed partial class S3BucketClient
     public async Task<BucketPage> ListAsync(
         string prefix, string? delimiter, string? token, int maxEntries, CancellationToken cancellationToken, string? startAfter = null)
     {
+        var position = ListPosition.Parse(token);
         var request = new S3Request(HttpMethod.Get, "", "s3:ListBucket")
         {
             Query = S3Request.QueryOf(
-                ("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), ("delimiter", delimiter), ("continuation-token", token),
+                ("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), ("delimiter", delimiter), ("continuation-token", position.Token),
                 ("start-after", startAfter), ("max-keys", Math.Clamp(maxEntries, 1, 1000).ToString(CultureInfo.InvariantCulture))),
         };
         return await client.SendAsync(request, async answer =>
         {
             var page = S3Xml.ReadList(await AllAsync(answer).ConfigureAwait(false));
-            if (page.NextToken is { } next && next == token)
-            {
-                throw new S3Fault("the listing does not move forward");
-            }
-
-            if (page.Objects.Exists(o => !o.Key.StartsWith(prefix, StringComparison.Ordinal))
-                || page.Folders.Exists(f => !f.StartsWith(prefix, StringComparison.Ordinal)))
-            {
-                throw new S3Fault("the listing holds keys outside the prefix that was asked for");
-            }
-
+            var next = position.Behind(page, prefix);
             return new BucketPage(
-                [.. page.Objects.Select(o => new ListedObject(o.Key, o.Size, new ETag(o.ETag), o.LastModified))], page.Folders, page.NextToken)
+                [.. page.Objects.Select(o => new ListedObject(o.Key, o.Size, new ETag(o.ETag), o.LastModified))], page.Folders, page.NextToken is null ? null : next.ToString())
             {
                 ServerTime = answer.ServerTime,
             };
