@@ -110,6 +110,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
             }
 
             await files.AttachAsync(state, cancellationToken).ConfigureAwait(false);
+            files.IsBeingRestored = true;
             Mount(files, contents);
             isMounted = true;
         }
@@ -120,6 +121,15 @@ internal sealed partial class TaskMount : IAsyncDisposable
                 contents.HandOver();
                 await contents.DisposeAsync().ConfigureAwait(false);
             }
+        }
+    }
+
+    /// <summary>CRIU has restored all of the task, which is about to run on.</summary>
+    public void EndRestore()
+    {
+        if (_mount is { } mount)
+        {
+            mount.Files.IsBeingRestored = false;
         }
     }
 

@@ -175,6 +175,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                         RestoredPipes.GiveTo(user, root);
                     }
 
+                    context.Mount?.EndRestore();
                     context.Signals.TaskBegins();
 
                     // All of the snapshot was read by now, and found whole. Its backlog was the next restore's to write until here.

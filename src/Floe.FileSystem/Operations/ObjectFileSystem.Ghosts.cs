@@ -12,7 +12,12 @@ namespace Floe.FileSystem.Operations;
 /// </summary>
 public sealed partial class ObjectFileSystem
 {
-    internal static bool IsGhostName(string name) => GhostName().IsMatch(name);
+    /// <summary>
+    /// Set while CRIU restores the task: at no other time is a name one of its own. A user's file may have such a name too, and goes to the bucket.
+    /// </summary>
+    public bool IsBeingRestored { get; set; }
+
+    private bool IsGhostName(string name) => IsBeingRestored && GhostName().IsMatch(name);
 
     /// <summary>Counts as a lookup.</summary>
     /// <exception cref="FuseException">EOPNOTSUPP for all but ghosts.</exception>

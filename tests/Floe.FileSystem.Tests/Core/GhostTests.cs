@@ -9,6 +9,7 @@ public sealed class GhostTests : CoreTests
     [Fact]
     public async Task LinkGhost_OpenedUnderItsOldNameAndRemoved_IsReadAndNeverInTheBucket()
     {
+        Tree.Files.IsBeingRestored = true;
         await Tree.MakeFolderAsync("d");
         await Tree.WriteAsync("d/f.cr.1a.ghost", "unlinked");
         List<ulong> handles = [];
@@ -33,6 +34,7 @@ public sealed class GhostTests : CoreTests
     [Fact]
     public async Task LinkGhost_AnyOtherFile_IsRefused()
     {
+        Tree.Files.IsBeingRestored = true;
         await Tree.MakeFolderAsync("d");
         Bucket.Put("d/f", "text");
         await Tree.WriteAsync("d/new", "text");
@@ -43,10 +45,20 @@ public sealed class GhostTests : CoreTests
     [Fact]
     public async Task LinkGhost_NameIsTaken_Exists()
     {
+        Tree.Files.IsBeingRestored = true;
         await Tree.MakeFolderAsync("d");
         await Tree.WriteAsync("d/f", "text");
         await Tree.WriteAsync("d/f.cr.1.ghost", "unlinked");
         await FailsAsync(Errno.EEXIST, () => LinkAsync("d/f.cr.1.ghost", "f"));
+    }
+
+    [Fact]
+    public async Task Create_NameOfAGhostWhileNothingIsRestored_IsAFileAsAnyOther()
+    {
+        Tree.Files.IsBeingRestored = false;
+        await Tree.WriteAsync("f.cr.1a.ghost", "text");
+        await Tree.DrainAsync();
+        Assert.Equal("text", Bucket.Text("f.cr.1a.ghost"));
     }
 
     /// <param name="name">In the folder "d".</param>

@@ -1,6 +1,7 @@
 using Floe.S3.Buckets;
 using Floe.Store;
 using Floe.Testing.S3;
+using Floe.Testing.Time;
 using Xunit;
 
 namespace Floe.Operations.Tests.Cli;
@@ -16,7 +17,8 @@ public sealed class GcCommandTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _server = await S3Double.StartAsync();
+        var clock = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        _server = await S3Double.StartAsync(new S3DoubleOptions { Time = clock });
         await using var objects = _server.Open("runs/one/.floe");
         var snapshots = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), true, Token);
         await using (var lease = await snapshots.AcquireLeaseAsync(TaskKey.Parse("batch-1"), new LeaseRequest { HolderId = "agent", Host = "machine" }, Token))
@@ -27,6 +29,9 @@ public sealed class GcCommandTests : IAsyncLifetime
 
         await using var buckets = _server.OpenBuckets();
         await buckets.Open(S3Double.Bucket).CreateUploadAsync("runs/one/big", ObjectHeaders.Empty, Token);
+
+        // A service tells its time in whole seconds.
+        clock.Advance(TimeSpan.FromSeconds(2));
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();

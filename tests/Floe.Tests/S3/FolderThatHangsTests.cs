@@ -32,6 +32,7 @@ public sealed class FolderThatHangsTests : IDisposable
         var hangs = Hang(s_key);
         var put = store.PutAsync(s_key, new byte[10], PutCondition.None, Token);
         Assert.Equal(TimeSpan.Zero, store.FailingFor);
+        await UntilAsync(() => IsWaitedFor(hangs), TimeSpan.Zero);
         await UntilAsync(() => store.FailingFor > TimeSpan.Zero, TimeSpan.FromMinutes(2));
         Assert.True(store.FailingFor >= TimeSpan.FromMinutes(2));
 
@@ -47,7 +48,7 @@ public sealed class FolderThatHangsTests : IDisposable
         using var stop = new CancellationTokenSource();
         var hangs = Hang(s_key);
         var put = store.PutAsync(s_key, new byte[10], PutCondition.None, stop.Token);
-        await UntilAsync(() => Directory.EnumerateFiles(_scratch["store"] + "/.floe/tmp").Any(), TimeSpan.Zero);
+        await UntilAsync(() => IsWaitedFor(hangs), TimeSpan.Zero);
         await stop.CancelAsync();
         await UntilAsync(() => put.IsCompleted, TimeSpan.FromSeconds(5));
 
@@ -68,7 +69,7 @@ public sealed class FolderThatHangsTests : IDisposable
         using var stop = new CancellationTokenSource();
         var hangs = Hang(s_key);
         var put = store.PutAsync(s_key, new byte[10], PutCondition.None, stop.Token);
-        await UntilAsync(() => Directory.EnumerateFiles(_scratch["store"] + "/.floe/tmp").Any(), TimeSpan.Zero);
+        await UntilAsync(() => IsWaitedFor(hangs), TimeSpan.Zero);
         await stop.CancelAsync();
         hangs.Dispose();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => put);
@@ -85,7 +86,7 @@ public sealed class FolderThatHangsTests : IDisposable
         var writer = store.BeginSnapshot(lease, new KnownBlocks(), SnapshotFixture.SmallBuffers with { Stop = stop.Token });
         SnapshotFixture.Fill(writer, new Dictionary<string, byte[]> { ["s"] = SnapshotFixture.RandomBytes(1, 100_000) });
         var flush = writer.FlushAsync(stop.Token);
-        await UntilAsync(() => Directory.EnumerateFiles(_scratch["store"] + "/.floe/tmp").Any(), TimeSpan.Zero);
+        await UntilAsync(() => IsWaitedFor(hangs), TimeSpan.Zero);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flush);
 
@@ -103,6 +104,13 @@ public sealed class FolderThatHangsTests : IDisposable
         using var locks = Interop.openat(Interop.AT_FDCWD, _scratch["store"] + "/.floe/locks", Interop.O_RDONLY | Interop.O_DIRECTORY | Interop.O_CLOEXEC, 0);
         Assert.False(locks.IsInvalid);
         return FolderLock.Take(_url, locks, key);
+    }
+
+    /// <summary>Whether a call stands before the lock (proc_locks(5): "-> FLOCK … MAJOR:MINOR:INODE").</summary>
+    private static bool IsWaitedFor(SafeFileHandle held)
+    {
+        var file = $":{FolderFile.TryStat(held, "", out _)!.Value.Inode} ";
+        return File.ReadLines("/proc/locks").Any(line => line.Contains("-> FLOCK", StringComparison.Ordinal) && line.Contains(file, StringComparison.Ordinal));
     }
 
     /// <summary>Lets time pass, again and again, because threads move on in between.</summary>

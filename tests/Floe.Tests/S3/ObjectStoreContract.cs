@@ -215,6 +215,16 @@ public abstract class ObjectStoreContract
         Assert.Empty(await store.ListFoldersAsync(new(""), Token).ToListAsync(Token));
     }
 
+    [Fact]
+    public async Task DeleteOnceAsync_ThereOrNot_IsGone()
+    {
+        await using var store = await OpenAsync();
+        await store.PutAsync(new("x"), Text("1"), PutCondition.None, Token);
+        await store.DeleteOnceAsync(new("x"), Token);
+        await store.DeleteOnceAsync(new("x"), Token);
+        Assert.Null(await store.HeadAsync(new("x"), Token));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("/etc/passwd")]
