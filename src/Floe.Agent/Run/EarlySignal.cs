@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Floe.Agent.Namespaces;
+using Floe.S3;
 using Floe.Store;
 using Microsoft.Extensions.Logging;
 
@@ -25,7 +26,7 @@ internal sealed partial class EarlySignal(RunOptions options, TimeProvider time,
     /// <param name="store">Null when it is not open yet.</param>
     public async Task<int> StatusAsync(PosixSignal signal, SnapshotStore? store, TaskKey key)
     {
-        var goesOn = signal == PosixSignal.SIGTERM && store is not null
+        var goesOn = signal == PosixSignal.SIGTERM
             && (options.OnTerm == TermPolicy.Snapshot || await IsReclaimedAsync().ConfigureAwait(false))
             && await HasSnapshotAsync(store, key).ConfigureAwait(false);
         LogEnded(signal.ToString(), goesOn ? "run the same line again, and it goes on from its snapshot" : "nothing was started");
@@ -43,13 +44,23 @@ internal sealed partial class EarlySignal(RunOptions options, TimeProvider time,
         return isPending;
     }
 
-    private async Task<bool> HasSnapshotAsync(SnapshotStore store, TaskKey key)
+    private async Task<bool> HasSnapshotAsync(SnapshotStore? store, TaskKey key)
     {
         using var limit = new CancellationTokenSource(s_storePatience, time);
         try
         {
-            var listings = await store.ListSnapshotsAsync(key, limit.Token).ConfigureAwait(false);
-            return listings.Any(listing => listing.Manifest is not null);
+            if (store is not null)
+            {
+                return await HasSnapshotAsync(store, key, limit.Token).ConfigureAwait(false);
+            }
+
+            await using var objects = ObjectStores.Open(options.Store, StoreOptions.FromEnvironment(), loggers, time);
+            store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = time, Logger = _logger }, false, limit.Token).ConfigureAwait(false);
+            return await HasSnapshotAsync(store, key, limit.Token).ConfigureAwait(false);
+        }
+        catch (ObjectStoreException none) when (none.Kind == ObjectStoreErrorKind.NotFound)
+        {
+            return false;
         }
         catch (Exception e)
         {
@@ -58,6 +69,9 @@ internal sealed partial class EarlySignal(RunOptions options, TimeProvider time,
             return false;
         }
     }
+
+    private static async Task<bool> HasSnapshotAsync(SnapshotStore store, TaskKey key, CancellationToken cancellationToken) =>
+        (await store.ListSnapshotsAsync(key, cancellationToken).ConfigureAwait(false)).Any(listing => listing.Manifest is not null);
 
     [LoggerMessage(EventId = 4612, Level = LogLevel.Warning, Message = "{Signal} before anything of the task ran here: the run ends; {WhatNow}")]
     private partial void LogEnded(string signal, string whatNow);

@@ -381,7 +381,7 @@ public sealed partial class TaskRun
     [LoggerMessage(EventId = 4607, Level = LogLevel.Warning, Message = "The task does not go on here: {Reason}")]
     private partial void LogTaskIsElsewhere(string reason);
 
-    [LoggerMessage(EventId = 4612, Level = LogLevel.Warning, Message = "The task cannot go on here yet: {Reason}; trying again later")]
+    [LoggerMessage(EventId = 4614, Level = LogLevel.Warning, Message = "The task cannot go on here yet: {Reason}; trying again later")]
     private partial void LogNotBack(string reason);
 
     [LoggerMessage(EventId = 4603, Level = LogLevel.Warning, Message = "The store could not be told that the task is done here: {Reason}")]

@@ -8,8 +8,8 @@ namespace Floe.S3.Buckets;
 /// </summary>
 internal readonly record struct ListPosition(string? Token, string Last, int EmptyPages)
 {
-    /// <summary>Services may skip what they do not show, but not without end.</summary>
-    private const int MaxEmptyPages = 100;
+    /// <summary>Services skip what they do not show, such as the deleted objects of a versioned bucket, a page of it at a time; but not without end.</summary>
+    private const int MaxEmptyPages = 10_000;
 
     /// <summary>Of a <see cref="BucketPage.NextToken"/>; null: the start.</summary>
     public static ListPosition Parse(string? text)

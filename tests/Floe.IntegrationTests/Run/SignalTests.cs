@@ -135,6 +135,32 @@ public sealed class SignalTests
         Assert.Equal("tail\n", resumed.Text);
     }
 
+    /// <summary>CRIU is asked for its version before the store is.</summary>
+    [Theory]
+    [InlineData("snapshot", 75)]
+    [InlineData("forward", 143)]
+    public async Task Run_TermBeforeTheStoreIsOpen_SaysWhatItSaysLater(string onTerm, int status)
+    {
+        await using var fleet = new Fleet();
+        var machine = await fleet.MachineAsync("machine-a");
+        var run = await fleet.RunScriptAsync(machine, "echo ready; exec sleep 1000");
+        await Fleet.UntilPrintedAsync(run, "ready\n");
+        await fleet.TakeAwayAsync(machine, run);
+        var fake = machine.RootPath + "/opt/fake-criu";
+        await File.WriteAllTextAsync(fake, "#!/bin/sh\ntouch /run/asked\nsleep 3\n", Fleet.Token);
+        File.SetUnixFileMode(fake, (UnixFileMode)0x1ED);
+        fleet.Environment["FLOE_CRIU"] = "/opt/fake-criu";
+
+        run = await fleet.RunScriptAsync(machine, "echo ready; exec sleep 1000", "--on-term", onTerm);
+        await Fleet.UntilAsync(run, () => File.Exists(machine.RootPath + "/run/asked"), "CRIU");
+        Assert.True(run.Signal(Term));
+
+        var ended = await Fleet.EndAsync(run);
+        Fleet.AssertStatus(status, ended);
+        Assert.Contains("SIGTERM before anything of the task ran here", ended.Errors, StringComparison.Ordinal);
+        Assert.NotEmpty(fleet.Snapshots());
+    }
+
     /// <summary>A node that goes again and again, before, while and after the task comes back: it is never lost, and no line is there twice.</summary>
     [Fact]
     public async Task Run_TermAtAnyMomentOfItsStart_TaskGoesOnAndItsFileIsWhole()
