@@ -32,12 +32,19 @@ internal sealed class S3Deletion(S3Client client, StoreUrl store)
         try
         {
             await client.SendAsync(
-                new S3Request(HttpMethod.Delete, key, Action) { IsSentOnce = isSentOnce }, _ => Task.FromResult(true), cancellationToken).ConfigureAwait(false);
+                Request(key, isSentOnce), _ => Task.FromResult(true), cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectStoreException e) when (e.InnerException is S3Fault { IsNotFound: true })
         {
             // Some services say so; it is what was wanted.
         }
+    }
+
+    /// <summary>One that is sent once has a body, of nothing: what has none the runtime's client sends again by itself when the connection ends without an answer.</summary>
+    private static S3Request Request(string key, bool isSentOnce)
+    {
+        var request = new S3Request(HttpMethod.Delete, key, Action) { IsSentOnce = isSentOnce };
+        return isSentOnce ? S3Request.With(request, ReadOnlyMemory<byte>.Empty) : request;
     }
 
     /// <summary>False where the service does not know the call.</summary>

@@ -101,7 +101,9 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 
         if (!FileComparison.AreSame(parent, name, stagedParent, staged))
         {
-            return record.Claim != FileClaim.Held && AreTheirs(record, stat);
+            // No other machine's programs write to this one's memory: the task itself wrote the file, here, before it went on elsewhere.
+            var isOwnOlder = record.Claim == FileClaim.Written && options.IsOtherMachine;
+            return record.Claim != FileClaim.Held && !isOwnOlder && AreTheirs(record, stat);
         }
 
         Learn(record, parent);

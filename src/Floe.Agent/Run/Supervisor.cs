@@ -131,13 +131,13 @@ internal sealed partial class Supervisor : IAsyncDisposable
         {
             case SupervisorEvent.TaskEnded ended:
                 await DrainOutputAsync().ConfigureAwait(false);
-                if (DiedOfSnapshot(ended.Status))
+                if (DiedOfSnapshot(ended))
                 {
                     LogDiedOfSnapshot(ended.Status.ToString());
                     return new TaskOutcome.SnapshotFailed();
                 }
 
-                if (DiedOfRestore(ended.Status))
+                if (DiedOfRestore(ended))
                 {
                     LogDiedOfRestore(ended.Status.ToString());
                     return new TaskOutcome.RestoreFailed();
@@ -251,15 +251,17 @@ internal sealed partial class Supervisor : IAsyncDisposable
     /// of a signal right after a failed snapshot, or fails right after CRIU has died, has not ended by itself: its snapshots must stay. Where output was refused it is
     /// that of which it dies, and they stay too.
     /// </summary>
-    private bool DiedOfSnapshot(ExitStatus status) =>
-        status.ShellCode > (_hasCriuDied ? 0 : 128) && _task.Output.Refusal is null && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt) < s_suspicion;
+    private bool DiedOfSnapshot(SupervisorEvent.TaskEnded ended) =>
+        ended.Status.ShellCode > (_hasCriuDied ? 0 : 128) && _task.Output.Refusal is null && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt, ended.At) < s_suspicion;
 
     /// <summary>
     /// What a CPU or a kernel that lacks something does to a program that was moved to it, soon after: an instruction that it does not know, or a wild
-    /// one behind a wrong answer. Another machine may run the same snapshot to its end.
+    /// one behind a wrong answer. Another machine may run the same snapshot to its end. Where a restore that fails is to begin again, nobody would run it: then
+    /// the crash is the task's end, and whoever submits it again begins again.
     /// </summary>
-    private bool DiedOfRestore(ExitStatus status) =>
-        _restoredAt is { } restoredAt && _time.GetElapsedTime(restoredAt) < s_restoreSuspicion && s_crashes.Contains(status.ShellCode - 128);
+    private bool DiedOfRestore(SupervisorEvent.TaskEnded ended) =>
+        _options.OnRestoreFailure != RestoreFailurePolicy.Restart && _restoredAt is { } restoredAt && _time.GetElapsedTime(restoredAt, ended.At) < s_restoreSuspicion
+        && s_crashes.Contains(ended.Status.ShellCode - 128);
 
     private async Task<SnapshotReport> TakeOnceAsync(bool leaveRunning, TraceTrigger trigger, DateTimeOffset? deadline)
     {
@@ -326,7 +328,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private async Task ReportEndAsync()
     {
         var status = await _task.Root.Exited.ConfigureAwait(false);
-        _events.Writer.TryWrite(new SupervisorEvent.TaskEnded(status));
+        _events.Writer.TryWrite(new SupervisorEvent.TaskEnded(status, _time.GetTimestamp()));
     }
 
     private async Task ReportRefusalAsync()

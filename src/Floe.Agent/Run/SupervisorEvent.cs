@@ -7,7 +7,8 @@ namespace Floe.Agent.Run;
 /// <summary>What the supervisor reacts to, one at a time.</summary>
 internal abstract record SupervisorEvent
 {
-    public sealed record TaskEnded(ExitStatus Status) : SupervisorEvent;
+    /// <param name="At">When, by the time provider's timestamps: it may wait behind a snapshot, and its output be taken late.</param>
+    public sealed record TaskEnded(ExitStatus Status, long At) : SupervisorEvent;
 
     /// <summary>This machine will be taken away at the notice's deadline.</summary>
     public sealed record Reclaim(ReclaimNotice Notice) : SupervisorEvent;

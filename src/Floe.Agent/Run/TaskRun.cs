@@ -12,6 +12,7 @@ using Floe.Agent.Trace;
 using Floe.Agent.WorkFolders;
 using Floe.Aws;
 using Floe.Criu;
+using Floe.FileSystem.Content;
 using Floe.Linux.Processes;
 using Floe.S3;
 using Floe.S3.Buckets;
@@ -122,12 +123,26 @@ public sealed partial class TaskRun
         {
             return await LiveAsync(place, isBack: true, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is ObjectStoreException or LeaseLostException && !cancellationToken.IsCancellationRequested)
+        catch (LeaseLostException e)
+        {
+            LogTaskIsElsewhere(e.Message);
+            return new Departure(ExitCodes.Snapshotted);
+        }
+        catch (Exception e) when (MayPass(e) && !cancellationToken.IsCancellationRequested)
         {
             LogNotBack(e.Message);
             return new Departure(ExitCodes.Snapshotted, _time.GetUtcNow() + _options.ReturnAfter);
         }
     }
+
+    /// <summary>A store that does not answer, or is busy; one that refuses, or is gone, will do so for ever.</summary>
+    private static bool MayPass(Exception failure) => failure switch
+    {
+        ObjectStoreException store => store.Kind is ObjectStoreErrorKind.Unavailable or ObjectStoreErrorKind.Busy,
+        ContentException content => content.Kind is ContentErrorKind.Remote or ContentErrorKind.Busy,
+        FloeException { ExitCode: ExitCodes.StoreError, InnerException: { } cause } => MayPass(cause),
+        _ => false,
+    };
 
     /// <summary>The task's life on this machine, once: from the lease to how it left. A machine that was to go and did not has another.</summary>
     private async Task<Departure> LiveAsync(Place place, bool isBack, CancellationToken cancellationToken)

@@ -57,6 +57,13 @@ internal static unsafe class RepairedConnections
         var isRepaired = Interop.getsockopt(socket, Interop.SOL_TCP, Interop.TCP_REPAIR, &mode, &length) == 0 && mode != 0;
         mode = 0;
         var isReleased = isRepaired && Interop.setsockopt(socket, Interop.SOL_TCP, Interop.TCP_REPAIR, &mode, sizeof(int)) == 0;
+        if (isReleased)
+        {
+            // The kernel forgets it with the mode. A CRIU that lives sets what was; else a server could not listen again beside its old connections.
+            var reuses = 1;
+            _ = Interop.setsockopt(socket, Interop.SOL_SOCKET, Interop.SO_REUSEADDR, &reuses, sizeof(int));
+        }
+
         _ = Interop.close(socket);
         return isReleased;
     }

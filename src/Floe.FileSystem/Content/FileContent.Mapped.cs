@@ -220,6 +220,8 @@ public sealed partial class FileContent
                     var changed = Enumerable.Range(0, sent.Length).Select(i => first + i).Where(b => b < hashes.Length && hashes[b] != sent[b - first]).ToList();
                     MakeDirty(changed);
                     changed.ForEach(b => hashes[b] = sent[b - first]);
+                    // An earlier reading of it, which may yet become the object, has other bytes.
+                    _changes += changed.Count > 0 ? 1 : 0;
                 }
             }
         }

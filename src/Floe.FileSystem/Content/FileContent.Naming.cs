@@ -21,11 +21,37 @@ public sealed partial class FileContent
         {
             await waiting.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellationToken.ThrowIfCancellationRequested();
-            if (released.IsCancellationRequested || waiting.IsFaulted)
+            if (waiting.IsFaulted)
             {
                 _ = ObserveAsync(waiting);
+                if (HasOnlyCopyInUpload())
+                {
+                    // Told before anybody is kept out: it would only fail again.
+                    await waiting.ConfigureAwait(false);
+                }
+
                 return;
             }
+
+            if (released.IsCancellationRequested)
+            {
+                if (!HasOnlyCopyInUpload())
+                {
+                    _ = ObserveAsync(waiting);
+                    return;
+                }
+
+                // What would be lost with the upload is waited for, and here, where it keeps nobody out.
+                await waiting.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private bool HasOnlyCopyInUpload()
+    {
+        lock (_lock)
+        {
+            return _session is not null && HasAwayIn(1, PartGrid.Count(_size));
         }
     }
 

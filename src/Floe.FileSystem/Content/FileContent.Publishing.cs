@@ -323,11 +323,13 @@ public sealed partial class FileContent
         lock (_lock)
         {
             var isAll = _changes == changes;
+            // The parts of a mappable file may have been read anew, and otherwise, for another upload since, under the same version.
+            var sentParts = session is null || (_isMappable && session != _session) ? [] : session.Sent;
             var end = Math.Min(_blocks.Limit, BlockMap.BlocksOf(Math.Max(_size, version.Size)));
             for (var block = 0L; block < end && _blocks.DirtyCount > 0; block++)
             {
                 var part = PartGrid.Number(block * BlockMap.BlockBytes);
-                if (isAll || (session is not null && session.Sent.TryGetValue(part, out var sent) && sent.Version == VersionOf(part)))
+                if (isAll || (sentParts.TryGetValue(part, out var sent) && sent.Version == VersionOf(part)))
                 {
                     _blocks.ClearDirty(block);
                 }

@@ -109,11 +109,16 @@ public sealed partial class FileContent
                         throw LostUpload();
                     }
 
-                    (changes, size, target, _capLimit) = (_changes, (int)_size, _target, long.MaxValue);
+                    (size, target, _capLimit) = ((int)_size, _target, long.MaxValue);
                 }
 
                 buffer = ArrayPool<byte>.Shared.Rent(Math.Max(size, 1));
                 await ReadWithoutCachingAsync(0, buffer.AsMemory(0, size), cancellationToken).ConfigureAwait(false);
+                lock (_lock)
+                {
+                    // What was written through mappings is found as it is read, and goes up with the rest.
+                    changes = _changes;
+                }
             }
             finally
             {

@@ -338,7 +338,8 @@ public sealed partial class FileContent
         {
             lock (_lock)
             {
-                session.Unanswered[part] = session.Unanswered.GetValueOrDefault(part, version) == version ? version : -1;
+                // Of a part that mappings may have changed the next reading can be another.
+                session.Unanswered[part] = session.Unanswered.GetValueOrDefault(part, version) == version && !(isCopied && isHere) ? version : -1;
             }
 
             throw;

@@ -4,6 +4,7 @@ namespace Floe.Linux;
 
 public static unsafe partial class Interop
 {
+    public const int SO_REUSEADDR = 2;
     public const int SOL_TCP = 6;
     public const int TCP_REPAIR = 19;
 

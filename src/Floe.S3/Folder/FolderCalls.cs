@@ -19,6 +19,9 @@ internal sealed class FolderCalls(StoreUrl store, int atOnce, TimeProvider time)
     private readonly SemaphoreSlim _slots = new(atOnce);
     private readonly HashSet<FolderCall> _running = [];
 
+    // When a call last ended; null: none has.
+    private long? _answered;
+
     /// <inheritdoc cref="IObjectStore.FailingFor"/>
     public TimeSpan FailingFor
     {
@@ -26,8 +29,10 @@ internal sealed class FolderCalls(StoreUrl store, int atOnce, TimeProvider time)
         {
             lock (_running)
             {
+                // A folder that answers other calls does not hang, whatever one of them stands in: a long sync, or a lock that nobody gives back.
                 var longest = _running.Count == 0 ? TimeSpan.Zero : _running.Max(call => call.StoodStillFor);
-                return longest < HangsAfter ? TimeSpan.Zero : longest;
+                var silent = _answered is { } at && time.GetElapsedTime(at) is var since && since < longest ? since : longest;
+                return silent < HangsAfter ? TimeSpan.Zero : silent;
             }
         }
     }
@@ -86,6 +91,7 @@ internal sealed class FolderCalls(StoreUrl store, int atOnce, TimeProvider time)
             lock (_running)
             {
                 _running.Remove(call);
+                _answered = time.GetTimestamp();
             }
 
             try

@@ -185,7 +185,7 @@ internal sealed class FolderObjectStore : IMultipartStore
                 foreach (var key in batch)
                 {
                     call.MovesOn();
-                    Delete(key);
+                    Delete(key, call);
                     folders.Add(Split(key).Folder);
                 }
 
@@ -362,7 +362,7 @@ internal sealed class FolderObjectStore : IMultipartStore
         return FolderFile.TryStat(temporary.File, "", out _)!.Value.ETag;
     }
 
-    private void Delete(ObjectKey key)
+    private void Delete(ObjectKey key, FolderCall call)
     {
         var (folder, name) = Split(key);
         using var directory = folder.Length == 0
@@ -381,6 +381,8 @@ internal sealed class FolderObjectStore : IMultipartStore
 
         using (FolderLock.Take(Url, _lockFolder, key))
         {
+            // A call that was left behind while it waited must not delete what has come since.
+            call.MovesOn();
             if (Interop.unlinkat(directory ?? _root, name, 0) != 0 && Marshal.GetLastPInvokeError() is var errno and not Errno.EISDIR && !IsAbsence(errno))
             {
                 throw FolderErrors.From(Url, $"deleting {key}", errno);

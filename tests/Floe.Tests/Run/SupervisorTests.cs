@@ -109,6 +109,18 @@ public sealed class SupervisorTests : IAsyncLifetime
         Assert.IsType(expected, await supervisor.RunAsync());
     }
 
+    /// <summary>Who submits it again, as Nextflow does, begins again; the snapshots would be nobody's.</summary>
+    [Fact]
+    public async Task RunAsync_TaskCrashesAfterARestoreThatIsToBeginAgainIfItFails_IsItsEnd()
+    {
+        _options = _options with { OnRestoreFailure = RestoreFailurePolicy.Restart };
+        await using var task = RunningTask.Adopt(Shell("kill -ILL $$"), TaskOutput.Create([], []));
+        await using var snapshots = Snapshots();
+        await using var supervisor = Supervise(task, snapshots, isRestored: true);
+
+        Assert.IsType<TaskOutcome.Ended>(await supervisor.RunAsync());
+    }
+
     private static ChildProcess Shell(string script) => ChildProcess.Start(new ChildProcessOptions
     {
         Path = "/bin/sh"u8.ToArray(), Arguments = ["sh"u8.ToArray(), "-c"u8.ToArray(), System.Text.Encoding.UTF8.GetBytes(script)],
