@@ -16,6 +16,9 @@ internal sealed class RoomWait : IDisposable
     private Task? _changed;
     private bool _isLast;
 
+    // The try that is being made has its space past the limit.
+    private bool _isReleased;
+
     public RoomWait(ContentStore store, FileContent writer)
     {
         (_store, _writer) = (store, writer);
@@ -25,40 +28,33 @@ internal sealed class RoomWait : IDisposable
     public void Dispose() => _store.Space.EndWaiting();
 
     /// <summary>After a refusal: returns when the write is to be tried again; false: it is of no use.</summary>
-    /// <param name="released">Ends the waiting: the next try has its space past the limit.</param>
+    /// <param name="released">
+    /// Ends the waiting once: the next try has its space past the limit. Who is refused all the same, by the disk, waits on as before: a freeze that
+    /// comes to nothing by that costs less than the bytes.
+    /// </param>
     public async Task<bool> GoOnAsync(CancellationToken released, CancellationToken cancellationToken)
     {
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
-        while (_changed is not null && _store.Space.IsIdle)
+        if (_changed is not null && _store.Space.IsIdle)
         {
+            // Others that come and go without making room must not keep it waiting, nor what fails for ever.
             var isWorthIt = _store.IsWorthWaiting(_writer);
             if (!isWorthIt && _isLast)
             {
                 return false;
             }
 
-            // Others that come and go without making room must not keep it waiting, nor what fails for ever.
+            // A last try also where nobody told of anything, as below.
             _isLast = !isWorthIt;
-            if (_changed.IsCompleted || _store.TryAgain())
+            if (!_changed.IsCompleted && !_store.TryAgain() && isWorthIt)
             {
-                break;
-            }
-
-            if (!isWorthIt)
-            {
-                return false;
-            }
-
-            await _changed.WaitAsync(s_step, _store.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            cancellationToken.ThrowIfCancellationRequested();
-
-            // Nobody tells of room that others make on the disk.
-            if (released.IsCancellationRequested || _store.Space.IsLowered)
-            {
-                break;
+                // Not longer: nobody tells of room that others make on the disk, nor of bytes that may be dropped from now on, as when a reader has closed.
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(_isReleased ? CancellationToken.None : released, cancellationToken);
+                await _changed.WaitAsync(s_step, _store.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                cancellationToken.ThrowIfCancellationRequested();
             }
         }
 
+        _isReleased = released.IsCancellationRequested;
         _changed = _store.Space.Changed;
         return true;
     }

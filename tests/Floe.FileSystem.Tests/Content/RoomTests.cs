@@ -301,7 +301,7 @@ public sealed class RoomTests
 
     private static S3DoubleFault Outage => new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 503, Code = "SlowDown", Where = c => c.Method is "PUT" or "POST" };
 
-    private static async Task StaysAsync(Task writing)
+    internal static async Task StaysAsync(Task writing)
     {
         await Task.WhenAny(writing, Task.Delay(s_moment, Token));
         Assert.False(writing.IsCompleted, writing.Exception?.ToString());
@@ -315,7 +315,7 @@ public sealed class RoomTests
     }
 
     /// <summary>What a file has at an offset follows from the offset.</summary>
-    private static async Task WriteAsync(FileContent content, int offset, int count)
+    internal static async Task WriteAsync(FileContent content, int offset, int count)
     {
         for (var done = 0; done < count; done += Block)
         {
@@ -323,7 +323,7 @@ public sealed class RoomTests
         }
     }
 
-    private static async Task CloseAsync(ContentFixture fixture, FileContent content, int bytes)
+    internal static async Task CloseAsync(ContentFixture fixture, FileContent content, int bytes)
     {
         content.Close(canRead: false, canWrite: true);
         Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token).WaitAsync(s_limit, Token));
@@ -331,7 +331,7 @@ public sealed class RoomTests
         Assert.Equal(0, fixture.Server.OpenUploadCount);
     }
 
-    private static Task<FileContent> FillAsync(ContentFixture fixture, string key, int bytes) => FillAsync(fixture.Store, key, bytes);
+    internal static Task<FileContent> FillAsync(ContentFixture fixture, string key, int bytes) => FillAsync(fixture.Store, key, bytes);
 
     private static async Task<FileContent> FillAsync(ContentStore store, string key, int bytes)
     {
