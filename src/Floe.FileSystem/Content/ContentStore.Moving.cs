@@ -36,6 +36,11 @@ public sealed partial class ContentStore
             Volatile.Write(ref _isBeingFrozen, value);
             Backlog.IsOpen = value;
             Space.IsOpen = value;
+            if (!value)
+            {
+                // Who waits all the same, for the disk, has waited for those who could not close their files meanwhile.
+                NoteRoom();
+            }
         }
     }
 

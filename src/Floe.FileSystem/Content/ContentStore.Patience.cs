@@ -28,7 +28,7 @@ public sealed partial class ContentStore
 
     /// <summary>
     /// Whether others may close their files yet, or what failed to go up may pass. The time counts for all writers together and not for each: a
-    /// program that writes on after an error is not held up every time.
+    /// program that writes on after an error is not held up every time. Nor does it for those who are being frozen, with whom nobody can close anything.
     /// </summary>
     internal bool IsWorthWaiting(FileContent writer)
     {
@@ -41,7 +41,8 @@ public sealed partial class ContentStore
             patience = its > patience ? its : patience;
         }
 
-        return Time.GetElapsedTime(since == 0 ? now : since, now) < patience && !_stop.IsCancellationRequested;
+        var isInTime = Time.GetElapsedTime(since == 0 ? now : since, now) < patience || (IsBeingFrozen && patience > TimeSpan.Zero);
+        return isInTime && !_stop.IsCancellationRequested;
     }
 
     /// <summary>Tries again what failed to go up, a few at once: they show whether it passed. False: there is nothing, or its pause is not over.</summary>

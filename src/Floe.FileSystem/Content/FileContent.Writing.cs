@@ -67,7 +67,7 @@ public sealed partial class FileContent
                 catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && KeepsSentParts())
                 {
                 }
-                catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && !released.IsCancellationRequested)
+                catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
                 {
                     refusal = e;
                 }

@@ -57,6 +57,38 @@ public sealed class FullDiskTests
         AssertSame(Bytes(1 << 20), await ReadAllAsync(content, Token));
     }
 
+    /// <summary>There is no room past the disk: it waits on, and the freeze comes to nothing, or others make room.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task WriteAsync_FrozenWhileItWaitsOnAFullDisk_GoesOnWhenAnotherIsClosed(bool isLong)
+    {
+        using var disk = await SmallDisk.MakeAsync(megabytes: 4);
+        await using var fixture = await StartAsync(o => o with { CacheFolder = disk.Path, ClosePatience = isLong ? TimeSpan.FromSeconds(1.5) : TimeSpan.FromMinutes(5) });
+        var other = fixture.Store.Create(Target("other"));
+        other.Open(canRead: false, canWrite: true);
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        await content.WriteAsync(0, Bytes(1 << 20), Token);
+        var filler = Path.Combine(disk.Path, "filler");
+        await FillAsync(other, Bytes(2 << 20));
+        await Assert.ThrowsAnyAsync<IOException>(() => File.WriteAllBytesAsync(filler, Bytes(4 << 20), Token));
+        using var released = new CancellationTokenSource();
+        var writing = content.WriteAsync(1 << 20, Bytes(1 << 20, seed: 2), released.Token, Token).AsTask();
+        await Task.WhenAny(writing, Task.Delay(300, Token));
+        Assert.False(writing.IsCompleted, writing.Exception?.ToString());
+        fixture.Store.IsBeingFrozen = true;
+        await released.CancelAsync();
+        await Task.WhenAny(writing, Task.Delay(isLong ? 3000 : 1200, Token));
+        Assert.False(writing.IsCompleted, writing.Exception?.ToString());
+        fixture.Store.IsBeingFrozen = false;
+        other.Close(canRead: false, canWrite: true);
+        await writing.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame([.. Bytes(1 << 20), .. Bytes(1 << 20, seed: 2)], fixture.Server.Read("out"));
+    }
+
     /// <summary>Writes until the disk is full; gives how many bytes were taken.</summary>
     private static async Task<int> FillAsync(FileContent content, byte[] bytes)
     {
