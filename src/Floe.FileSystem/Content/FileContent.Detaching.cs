@@ -128,6 +128,7 @@ public sealed partial class FileContent
                 }
             }
 
+            _content.NoteLetGo();
             if (HoldsGate)
             {
                 _content._publishGate.Release();

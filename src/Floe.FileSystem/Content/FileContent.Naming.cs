@@ -196,6 +196,7 @@ public sealed partial class FileContent
                 content._holds--;
             }
 
+            content.NoteLetGo();
             content._publishGate.Release();
             content.PublishInBackground();
         }

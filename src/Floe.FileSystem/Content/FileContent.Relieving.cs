@@ -113,9 +113,24 @@ public sealed partial class FileContent
                 return TimeSpan.Zero;
             }
 
-            // One that is closed and did not fail is about to go up, or to be dropped.
-            return error is not null && ContentErrors.MayPass(error) ? _store.Options.RetryPatience
+            // One that is closed and did not fail is about to go up, or to be dropped; in a rename or a removal, when that has its answer.
+            return _holds > 0 || _leaving is not null || (error is not null && ContentErrors.MayPass(error)) ? _store.Options.RetryPatience
                 : !isWriters && (error is null || _readers + _writers > 0) ? _store.Options.ClosePatience : TimeSpan.Zero;
+        }
+    }
+
+    /// <summary>
+    /// A rename or a removal is over: what waited for it goes up. For those who wait on that it is as if it had been closed now; of one that was, and stood
+    /// at the gate, nobody else would tell them.
+    /// </summary>
+    private void NoteLetGo()
+    {
+        lock (_lock)
+        {
+            if (_changes != _published && _writers == 0 && _target is not null && !HasFailed)
+            {
+                _store.NoteRoom();
+            }
         }
     }
 
