@@ -16,8 +16,8 @@ internal sealed class RoomWait : IDisposable
     private Task? _changed;
     private bool _isLast;
 
-    // The try that is being made has its space past the limit.
-    private bool _isReleased;
+    // The try that is being made has its space past the limit: only the disk can refuse it.
+    private bool _isPastLimit;
 
     public RoomWait(ContentStore store, FileContent writer)
     {
@@ -45,16 +45,18 @@ internal sealed class RoomWait : IDisposable
 
             // A last try also where nobody told of anything, as below.
             _isLast = !isWorthIt;
-            if (!_changed.IsCompleted && !_store.TryAgain() && isWorthIt)
+            if ((_isPastLimit || !_changed.IsCompleted) && !_store.TryAgain() && isWorthIt)
             {
                 // Not longer: nobody tells of room that others make on the disk, nor of bytes that may be dropped from now on, as when a reader has closed.
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(_isReleased ? CancellationToken.None : released, cancellationToken);
-                await _changed.WaitAsync(s_step, _store.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                // And what a try took past the limit and gave back is told of, but is no room.
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(_isPastLimit ? CancellationToken.None : released, cancellationToken);
+                await (_isPastLimit ? Task.Delay(s_step, _store.Time, either.Token) : _changed.WaitAsync(s_step, _store.Time, either.Token))
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 cancellationToken.ThrowIfCancellationRequested();
             }
         }
 
-        _isReleased = released.IsCancellationRequested;
+        _isPastLimit = released.IsCancellationRequested || _store.IsBeingFrozen;
         _changed = _store.Space.Changed;
         return true;
     }
