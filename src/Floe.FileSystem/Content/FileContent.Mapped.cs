@@ -83,7 +83,9 @@ public sealed partial class FileContent
     }
 
     /// <summary>In the gate, before a request changes the file: from then on the mark says nothing of mappings, and only hashes do.</summary>
-    private async ValueTask HashBeforeChangeAsync(CancellationToken cancellationToken)
+    /// <param name="released">The writer is being frozen, and a large file takes long: all of it counts as written then.</param>
+    /// <returns>False: that, which need not be done once more for the same change.</returns>
+    private async ValueTask<bool> HashBeforeChangeAsync(CancellationToken released, CancellationToken cancellationToken)
     {
         bool isUnknown;
         lock (_lock)
@@ -91,9 +93,27 @@ public sealed partial class FileContent
             isUnknown = _isMappable && _hashes is null;
         }
 
-        if (isUnknown)
+        if (!isUnknown)
         {
-            await TakeMappedInGateAsync(needsHashes: true, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+
+        // It goes on by itself, and may take longer than others wait where nothing does.
+        _store.Space.BeginTransfer();
+        try
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
+            await TakeMappedInGateAsync(needsHashes: true, either.Token).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException) when (released.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            CountAllAsWritten();
+            return false;
+        }
+        finally
+        {
+            _store.Space.EndTransfer();
         }
     }
 

@@ -50,6 +50,7 @@ public sealed partial class FileContent
     private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, CancellationToken released, CancellationToken cancellationToken)
     {
         RoomWait? wait = null;
+        var isAllCounted = false;
         try
         {
             while (true)
@@ -58,7 +59,7 @@ public sealed partial class FileContent
                 await EnterAsWriterAsync(released, cancellationToken).ConfigureAwait(false);
                 try
                 {
-                    await HashBeforeChangeAsync(cancellationToken).ConfigureAwait(false);
+                    isAllCounted = isAllCounted || !await HashBeforeChangeAsync(released, cancellationToken).ConfigureAwait(false);
                     if (await tryChange().ConfigureAwait(false))
                     {
                         return;

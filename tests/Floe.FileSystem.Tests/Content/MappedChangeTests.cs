@@ -150,6 +150,22 @@ public sealed class MappedChangeTests : IAsyncDisposable
         Assert.Contains("CopyPart f", Bucket.Calls);
     }
 
+    /// <summary>Reading a large file takes longer than a task can be waited for that is being frozen.</summary>
+    [Fact]
+    public async Task Write_LargeFileAndItsWriterIsBeingFrozen_FileIsNotReadAndAllOfItIsInTheBucket()
+    {
+        var (content, _) = await OpenMappableAsync(Size, maxHashed: 1 << 20);
+        Assert.SkipUnless(_store.LocalFiles.TellsMappedWrites, "mapped writes do not move the time here");
+        var hashed = _store.HashedBytes;
+        await content.WriteAsync(At, new byte[] { 2 }, released: new CancellationToken(true), Token);
+        Assert.Equal(hashed, _store.HashedBytes);
+        MapWrite(content, 0, 3);
+        await _files.TakeMappedAsync(content, Token);
+        Assert.Empty(await _files.DrainAsync(includingOpen: true, Token));
+        (_bytes[At], _bytes[0]) = (2, 3);
+        AssertSame(_bytes, Bucket.Content("f"));
+    }
+
     [Fact]
     public async Task Drain_LocalFileCannotBeRead_OthersAreInTheBucketAndItIsNamed()
     {
