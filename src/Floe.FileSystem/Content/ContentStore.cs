@@ -244,7 +244,7 @@ public sealed partial class ContentStore : IAsyncDisposable
     /// <summary>A content that nobody has in hand any more goes, or stays for its clean bytes.</summary>
     internal void Settle(FileContent content)
     {
-        List<FileContent> dropped = [];
+        var dropped = content;
         lock (_lock)
         {
             if (!content.IsForgotten || content.IsOpen || content.IsDirty || !_contents.Contains(content))
@@ -257,34 +257,32 @@ public sealed partial class ContentStore : IAsyncDisposable
             if (version is not null && same is null && content is { CachedBytes: > 0, Target: not null })
             {
                 _parked.Add(version, _parkedLongestFirst.AddLast((version, content)));
-                if (_parked.Count > MaxParked)
+                if (_parked.Count <= MaxParked)
                 {
-                    var oldest = _parkedLongestFirst.First!.Value;
-                    _parkedLongestFirst.RemoveFirst();
-                    _parked.Remove(oldest.Version);
-                    dropped.Add(oldest.Content);
+                    return;
                 }
+
+                (var oldest, dropped) = _parkedLongestFirst.First!.Value;
+                _parkedLongestFirst.RemoveFirst();
+                _parked.Remove(oldest);
             }
-            else if (same?.Value.Content != content)
+            else if (same?.Value.Content == content)
             {
-                dropped.Add(content);
+                return;
             }
 
             // From now on: it is no file's that somebody may close yet, and its room is not there before the local file is gone.
-            dropped.ForEach(_ => Space.BeginTransfer());
-            dropped.ForEach(c => _contents.Remove(c));
+            Space.BeginTransfer();
+            _contents.Remove(dropped);
         }
 
-        foreach (var gone in dropped)
+        try
         {
-            try
-            {
-                gone.Drop(keepsFile: false);
-            }
-            finally
-            {
-                Space.EndTransfer();
-            }
+            dropped.Drop(keepsFile: false);
+        }
+        finally
+        {
+            Space.EndTransfer();
         }
     }
 
