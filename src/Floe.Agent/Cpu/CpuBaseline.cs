@@ -35,6 +35,19 @@ public sealed class CpuBaseline
     /// <summary>All features of the level, those of the lower levels included.</summary>
     public IReadOnlyList<string> Features { get; }
 
+    /// <summary>The one that a run is to have on this machine; null for null.</summary>
+    /// <exception cref="FloeException">There is no such level, or this CPU lacks it.</exception>
+    public static CpuBaseline? Required(string? name)
+    {
+        if (name is null)
+        {
+            return null;
+        }
+
+        var baseline = TryParse(name, out var error) ?? throw new FloeException(ExitCodes.Usage, $"--cpu-baseline: {error}");
+        return baseline.WhyNotOn(CpuFeatures.Read()) is { } reason ? throw new FloeException(ExitCodes.Usage, $"--cpu-baseline {name}: {reason}") : baseline;
+    }
+
     /// <summary>Null, and what to write instead, for any other text.</summary>
     public static CpuBaseline? TryParse(string text, out string? error)
     {

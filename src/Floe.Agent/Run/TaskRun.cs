@@ -12,7 +12,6 @@ using Floe.Agent.Trace;
 using Floe.Agent.WorkFolders;
 using Floe.Aws;
 using Floe.Criu;
-using Floe.FileSystem.Content;
 using Floe.Linux.Processes;
 using Floe.S3;
 using Floe.S3.Buckets;
@@ -71,7 +70,7 @@ public sealed partial class TaskRun
     private async Task<int> RunAsync(TaskKey key, RunSignals signals, EarlySignal early, CancellationToken cancellationToken)
     {
         LeftOvers.SpareThoseOfNow();
-        var baseline = CpuBaselineOf(_options);
+        var baseline = CpuBaseline.Required(_options.CpuBaseline);
         Executable.Require(_options.Command[0], _options.WorkingDirectory);
         var bundle = Bundle.Locate();
         var criu = await CriuInstallation.LocateAsync(cancellationToken).ConfigureAwait(false);
@@ -128,21 +127,12 @@ public sealed partial class TaskRun
             LogTaskIsElsewhere(e.Message);
             return new Departure(ExitCodes.Snapshotted);
         }
-        catch (Exception e) when (MayPass(e) && !cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (StoreFaults.MayPass(e) && !cancellationToken.IsCancellationRequested)
         {
             LogNotBack(e.Message);
             return new Departure(ExitCodes.Snapshotted, _time.GetUtcNow() + _options.ReturnAfter);
         }
     }
-
-    /// <summary>A store that does not answer, or is busy; one that refuses, or is gone, will do so for ever.</summary>
-    private static bool MayPass(Exception failure) => failure switch
-    {
-        ObjectStoreException store => store.Kind is ObjectStoreErrorKind.Unavailable or ObjectStoreErrorKind.Busy,
-        ContentException content => content.Kind is ContentErrorKind.Remote or ContentErrorKind.Busy,
-        FloeException { ExitCode: ExitCodes.StoreError, InnerException: { } cause } => MayPass(cause),
-        _ => false,
-    };
 
     /// <summary>The task's life on this machine, once: from the lease to how it left. A machine that was to go and did not has another.</summary>
     private async Task<Departure> LiveAsync(Place place, bool isBack, CancellationToken cancellationToken)
@@ -362,17 +352,6 @@ public sealed partial class TaskRun
             // How the task ended is settled by now, whatever becomes of this.
             LogLeaveFailed(e.Message);
         }
-    }
-
-    private static CpuBaseline? CpuBaselineOf(RunOptions options)
-    {
-        if (options.CpuBaseline is not { } name)
-        {
-            return null;
-        }
-
-        var baseline = CpuBaseline.TryParse(name, out var error) ?? throw new FloeException(ExitCodes.Usage, $"--cpu-baseline: {error}");
-        return baseline.WhyNotOn(CpuFeatures.Read()) is { } reason ? throw new FloeException(ExitCodes.Usage, $"--cpu-baseline {name}: {reason}") : baseline;
     }
 
     [LoggerMessage(EventId = 4600, Level = LogLevel.Information, Message = "task {Key}, store {Store}")]
