@@ -31,7 +31,7 @@ internal static class Scenarios
         await File.WriteAllTextAsync("/proc/sys/kernel/ns_last_pid", "999");
         var criu = await CriuInstallation.LocateAsync(CancellationToken.None);
         var (read, write) = Pipe();
-        await File.WriteAllTextAsync(Path.Combine(folder, "stdout.inode"), ProcLinks.TryRead($"/proc/self/fd/{write.DangerousGetHandle()}"));
+        await File.WriteAllTextAsync(Path.Combine(folder, "stdout.inode"), ProcFiles.TryReadLink($"/proc/self/fd/{write.DangerousGetHandle()}"));
         using var null0 = File.OpenHandle("/dev/null");
         var task = ChildProcess.Start(new ChildProcessOptions
         {

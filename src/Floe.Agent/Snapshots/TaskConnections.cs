@@ -18,9 +18,9 @@ internal static class TaskConnections
         var sockets = new HashSet<ulong>();
         foreach (var (pid, _) in ProcessTree.Read("/proc", rootPid, cancellationToken))
         {
-            foreach (var link in LinksOf(pid))
+            foreach (var descriptor in ProcFiles.TryList($"/proc/{pid}/fd"))
             {
-                if (link.StartsWith("socket:[", StringComparison.Ordinal))
+                if (ProcFiles.TryReadLink(descriptor) is { } link && link.StartsWith("socket:[", StringComparison.Ordinal))
                 {
                     sockets.Add(Descriptors.Inode(link));
                 }
@@ -28,18 +28,5 @@ internal static class TaskConnections
         }
 
         return sockets.Any(inode => table.TryGet(inode) is { } connection && table.IsInside(connection, sockets));
-    }
-
-    private static List<string> LinksOf(int pid)
-    {
-        try
-        {
-            return [.. Directory.EnumerateFiles($"/proc/{pid}/fd").Select(ProcFiles.TryReadLink).OfType<string>()];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // It has ended.
-            return [];
-        }
     }
 }

@@ -64,7 +64,7 @@ internal sealed class OutputRelay : IDisposable
             throw LinuxException.Last("giving the pipe to the task's user");
         }
 
-        PipeName = ProcLinks.TryRead($"/proc/self/fd/{ends[0]}") ?? throw LinuxException.Last("reading the pipe's name");
+        PipeName = ProcFiles.TryReadLink($"/proc/self/fd/{ends[0]}") ?? throw LinuxException.Last("reading the pipe's name");
         // A larger pipe is a faster one; the limit for unprivileged users may refuse it.
         _ = Interop.fcntl(ends[0], Interop.F_SETPIPE_SZ, MoveBytes);
         _wake = new SafeFileHandle(Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK), true);

@@ -87,5 +87,5 @@ internal sealed class TaskOutput : IAsyncDisposable
     private static bool SameFile(int a, int b) => Target(a) is { } target && target == Target(b);
 
     /// <summary>Null for a descriptor that is closed or that names no one file ("pipe:[5]" and paths do).</summary>
-    private static string? Target(int fd) => ProcLinks.TryRead($"/proc/self/fd/{fd}");
+    private static string? Target(int fd) => ProcFiles.TryReadLink($"/proc/self/fd/{fd}");
 }

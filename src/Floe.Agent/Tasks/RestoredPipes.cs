@@ -19,7 +19,7 @@ internal static class RestoredPipes
         {
             foreach (var descriptor in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
             {
-                if (ProcLinks.TryRead(descriptor)?.StartsWith("pipe:[", StringComparison.Ordinal) == true)
+                if (ProcFiles.TryReadLink(descriptor)?.StartsWith("pipe:[", StringComparison.Ordinal) == true)
                 {
                     GiveTo(user, descriptor);
                 }

@@ -1,5 +1,6 @@
 using Floe.FileSystem.Content;
 using Floe.Linux;
+using Floe.Linux.Processes;
 using Xunit;
 using static Floe.FileSystem.Tests.Content.ContentFixture;
 
@@ -44,5 +45,5 @@ public sealed class LocalFilesTests
     }
 
     private static int OpenFiles(ContentFixture fixture) => Directory.EnumerateFileSystemEntries("/proc/self/fd")
-        .Count(f => ProcLinks.TryRead(f) is { } path && path.StartsWith(fixture.CacheFolder, StringComparison.Ordinal) && path.EndsWith(".blocks", StringComparison.Ordinal));
+        .Count(f => ProcFiles.TryReadLink(f) is { } path && path.StartsWith(fixture.CacheFolder, StringComparison.Ordinal) && path.EndsWith(".blocks", StringComparison.Ordinal));
 }
