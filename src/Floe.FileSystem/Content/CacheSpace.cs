@@ -97,6 +97,22 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         return true;
     }
 
+    /// <summary>The same, so much past the limit at most.</summary>
+    public bool TryReserve(long bytes, long mostPastLimit)
+    {
+        if (TryReserve(bytes))
+        {
+            return true;
+        }
+
+        lock (_lock)
+        {
+            var isTaken = UsedBytes + bytes <= MaxBytes + Interlocked.Read(ref _overdrawn) + mostPastLimit;
+            Interlocked.Add(ref _used, isTaken ? bytes : 0);
+            return isTaken;
+        }
+    }
+
     /// <summary>
     /// Reserves past the limit, until <see cref="Repay"/>: for what can neither be dropped nor refused. What is left for others stays the same.
     /// </summary>
@@ -166,6 +182,19 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
         NoteDiskFull();
         await ReserveAsync(bytes, 0, isOnDisk: true, CancellationToken.None, cancellationToken).ConfigureAwait(false);
         Release(bytes);
+    }
+
+    /// <summary>The same without waiting.</summary>
+    public bool TryMakeRoomOnDisk(long bytes)
+    {
+        NoteDiskFull();
+        if (!TryReserve(bytes))
+        {
+            return false;
+        }
+
+        Release(bytes);
+        return true;
     }
 
     private async Task WaitAsync(long bytes, int transfers, bool isOnDisk, CancellationToken released, CancellationToken cancellationToken)

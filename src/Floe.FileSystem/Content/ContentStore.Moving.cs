@@ -22,7 +22,7 @@ public sealed partial class ContentStore
     private static readonly TimeSpan s_unansweredPatience = TimeSpan.FromSeconds(5);
 
     private readonly CancellationTokenSource _handedOver = new();
-    private bool _isBeingFrozen;
+    private CancellationTokenSource _freezing = new();
 
     /// <summary>
     /// From the moment on that the files' users are being stopped for a snapshot, until it is done with. Nobody waits for uploads then, neither for room in
@@ -30,10 +30,19 @@ public sealed partial class ContentStore
     /// </summary>
     internal bool IsBeingFrozen
     {
-        get => Volatile.Read(ref _isBeingFrozen);
+        get => BeingFrozen.IsCancellationRequested;
         set
         {
-            Volatile.Write(ref _isBeingFrozen, value);
+            var freezing = Volatile.Read(ref _freezing);
+            if (value)
+            {
+                _ = freezing.CancelAsync();
+            }
+            else if (freezing.IsCancellationRequested)
+            {
+                Volatile.Write(ref _freezing, new CancellationTokenSource());
+            }
+
             Backlog.IsOpen = value;
             Space.IsOpen = value;
             if (!value)
@@ -43,6 +52,9 @@ public sealed partial class ContentStore
             }
         }
     }
+
+    /// <summary>Cancelled while <see cref="IsBeingFrozen"/> is set, also for whoever asked before.</summary>
+    internal CancellationToken BeingFrozen => Volatile.Read(ref _freezing).Token;
 
     /// <summary>In the metadata of every object that is written here; taken over with a snapshot.</summary>
     public string Lineage { get; private set; } = RandomNumberGenerator.GetHexString(32, lowercase: true);

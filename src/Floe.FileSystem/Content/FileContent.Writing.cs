@@ -3,6 +3,9 @@ namespace Floe.FileSystem.Content;
 /// <summary>Changing bytes and length.</summary>
 public sealed partial class FileContent
 {
+    /// <summary>So much the file system's own appends go past the cache's limit at most, all together with what else did.</summary>
+    private const long MaxAppendedPastLimit = 64 << 20;
+
     // Where the last write ended: when a writer goes on to the next part, the one it left can go up.
     private int _activePart;
 
@@ -23,14 +26,18 @@ public sealed partial class FileContent
             await _store.Backlog.WaitAsync(1, released, cancellationToken).ConfigureAwait(false);
         }
 
-        await ChangeAsync(() => TryWriteAsync(offset, source, released, cancellationToken), released, cancellationToken).ConfigureAwait(false);
+        await ChangeAsync(() => TryWriteAsync(offset, source, waits: true, released, cancellationToken), waits: true, released, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>O_APPEND: writes at the end as it is at that moment, whoever else appends; gives the offset.</summary>
+    /// <summary>
+    /// Writes at the end as it is at that moment, whoever else appends; gives the offset. For this process's own appends: whose room it would wait for may be
+    /// waiting for it. So nobody is waited for who could close a file: it goes a little past the cache's limit, and is an error where the disk is full.
+    /// </summary>
     public async ValueTask<long> AppendAsync(ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
         long offset = 0;
-        await ChangeAsync(() => TryWriteAsync(offset = Size, source, CancellationToken.None, cancellationToken), CancellationToken.None, cancellationToken).ConfigureAwait(false);
+        var released = _store.BeingFrozen;
+        await ChangeAsync(() => TryWriteAsync(offset = Size, source, waits: false, released, cancellationToken), waits: false, released, cancellationToken).ConfigureAwait(false);
         return offset;
     }
 
@@ -38,7 +45,7 @@ public sealed partial class FileContent
     {
         ArgumentOutOfRangeException.ThrowIfNegative(size);
         CheckSize(size);
-        await ChangeAsync(() => ValueTask.FromResult(TryCut(size)), CancellationToken.None, cancellationToken).ConfigureAwait(false);
+        await ChangeAsync(() => ValueTask.FromResult(TryCut(size)), waits: true, CancellationToken.None, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -46,8 +53,9 @@ public sealed partial class FileContent
     /// is brought within reach, by publishing the file as it is, and it is tried again. So is one that has no space while sent parts are kept here that
     /// could be dropped else: by a hold, at whose end the publication comes, or since older bytes may replace them until then.
     /// </summary>
+    /// <param name="waits">For room that others may make.</param>
     /// <param name="released">Ends the waiting for a publication in the gate, which lets go, and for room.</param>
-    private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, CancellationToken released, CancellationToken cancellationToken)
+    private async ValueTask ChangeAsync(Func<ValueTask<bool>> tryChange, bool waits, CancellationToken released, CancellationToken cancellationToken)
     {
         RoomWait? wait = null;
         var isAllCounted = false;
@@ -81,7 +89,7 @@ public sealed partial class FileContent
                 {
                     await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
                 }
-                else if (!await (wait ??= new RoomWait(_store, this)).GoOnAsync(released, cancellationToken).ConfigureAwait(false))
+                else if (!waits || !await (wait ??= new RoomWait(_store, this)).GoOnAsync(released, cancellationToken).ConfigureAwait(false))
                 {
                     throw _store.Refuse(refusal);
                 }
@@ -110,7 +118,7 @@ public sealed partial class FileContent
     }
 
     /// <summary>In the gate. False: it changes a part of which something is out of reach.</summary>
-    private async ValueTask<bool> TryWriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken released, CancellationToken cancellationToken)
+    private async ValueTask<bool> TryWriteAsync(long offset, ReadOnlyMemory<byte> source, bool waits, CancellationToken released, CancellationToken cancellationToken)
     {
         if (source.Length == 0)
         {
@@ -143,7 +151,7 @@ public sealed partial class FileContent
 
             var bytes = AbsentIn(first, last) * BlockMap.BlockBytes;
             var reserved = new Reserved(bytes, TryOverdraw(bytes));
-            if (!reserved.IsOverdrawn)
+            if (!reserved.IsOverdrawn && (waits || !_store.Space.TryReserve(bytes, MaxAppendedPastLimit)))
             {
                 await _store.Space.ReserveAsync(bytes, released, cancellationToken).ConfigureAwait(false);
             }
@@ -162,7 +170,15 @@ public sealed partial class FileContent
             }
             catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
             {
-                await _store.Space.MakeRoomOnDiskAsync((last + 1 - first) * BlockMap.BlockBytes, cancellationToken).ConfigureAwait(false);
+                var refused = (last + 1 - first) * BlockMap.BlockBytes;
+                if (waits)
+                {
+                    await _store.Space.MakeRoomOnDiskAsync(refused, cancellationToken).ConfigureAwait(false);
+                }
+                else if (!_store.Space.TryMakeRoomOnDisk(refused))
+                {
+                    throw;
+                }
             }
         }
 
