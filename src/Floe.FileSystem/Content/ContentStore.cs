@@ -16,8 +16,6 @@ public sealed partial class ContentStore : IAsyncDisposable
     /// <summary>Failures beyond so many are counted and not named: when a service fails, it fails for every file.</summary>
     private const int MaxNamed = 20;
 
-    private const int MaxHashedFiles = 4;
-
     private const string KeptFolder = "kept";
 
     private readonly IBucketService _buckets;
@@ -31,8 +29,6 @@ public sealed partial class ContentStore : IAsyncDisposable
     private long _tick;
     private int _failuresTold;
     private int _isNotRenewedTold;
-    private long _pinnedBytes;
-    private long _hashedBytes;
 
     public ContentStore(IBucketService buckets, ContentStoreOptions options, ILoggerFactory? loggerFactory = null, TimeProvider? timeProvider = null)
     {
@@ -195,32 +191,6 @@ public sealed partial class ContentStore : IAsyncDisposable
         await Task.WhenAll(_aborts.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _folder.Dispose();
     }
-
-    /// <summary>Bytes of files that the kernel reads itself.</summary>
-    internal long PinnedBytes => Interlocked.Read(ref _pinnedBytes);
-
-    /// <summary>
-    /// Whether so many bytes more may be pinned: half of the cache is left for what comes and goes. Where all of them may have to be read while a task is
-    /// frozen, to tell what was written through mappings, there is not time for more than a few of the largest.
-    /// </summary>
-    internal bool TryPin(long bytes)
-    {
-        var most = LocalFiles.TellsMappedWrites ? Space.MaxBytes / 2 : Math.Min(Space.MaxBytes / 2, MaxHashedFiles * Options.MaxHashedFileBytes);
-        if (Interlocked.Add(ref _pinnedBytes, bytes) <= most)
-        {
-            return true;
-        }
-
-        Unpin(bytes);
-        return false;
-    }
-
-    internal void Unpin(long bytes) => Interlocked.Add(ref _pinnedBytes, -bytes);
-
-    /// <summary>Bytes of local files that were read in search of changes.</summary>
-    internal long HashedBytes => Interlocked.Read(ref _hashedBytes);
-
-    internal void NoteHashed(long bytes) => Interlocked.Add(ref _hashedBytes, bytes);
 
     internal IBucketClient Client(string bucket) => _buckets.Open(bucket);
 

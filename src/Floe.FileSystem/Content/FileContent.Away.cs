@@ -19,6 +19,23 @@ public sealed partial class FileContent
         await PublishNowAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>The same for the space of parts that have gone up and are kept all the same.</summary>
+    /// <param name="released">Ends the waiting; the publication goes on, and how it ends is in <see cref="Failure"/>.</param>
+    private async Task PublishKeptAsync(CancellationToken released, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
+        var publishing = PublishAwayAsync(_store.Stopping);
+        await publishing.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!publishing.IsCompleted)
+        {
+            _ = ObserveAsync(publishing);
+            cancellationToken.ThrowIfCancellationRequested();
+            return;
+        }
+
+        await publishing.ConfigureAwait(false);
+    }
+
     /// <summary>Whether a change of these bytes means sending a part again of which something is no longer here.</summary>
     private bool IsOutOfReach(long offset, long end)
     {

@@ -6,13 +6,14 @@ public sealed partial class FileContent
     /// <summary>A write takes less, if it waits for nothing.</summary>
     private static readonly TimeSpan s_gatePatience = TimeSpan.FromMilliseconds(10);
 
-    // Set while a publication sends parts in the gate, since the file changed faster than they went up.
+    // Set while something long is done in the gate: a publication sends parts there, since the file changed faster than they went up, or all of the file is
+    // read for what was written through mappings.
     private CancellationTokenSource? _holdingOff;
 
     // Writers at the gate who are being frozen.
     private int _releasedWriters;
 
-    /// <param name="released">The writer is being frozen, and would not stand still while it waits for a publication.</param>
+    /// <param name="released">The writer is being frozen, and would not stand still while it waits for what is done in the gate.</param>
     private async ValueTask EnterAsWriterAsync(CancellationToken released, CancellationToken cancellationToken)
     {
         if (await _gate.WaitAsync(TimeSpan.Zero, cancellationToken).ConfigureAwait(false))
@@ -46,8 +47,8 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>In the gate. False: a writer who waits for it is being frozen, or the name is to change, and not all is sent.</summary>
-    private async Task<bool> TrySendAllInGateAsync(CancellationToken cancellationToken)
+    /// <summary>In the gate, what takes long. False: it did, or was broken off, since a writer who waits for the gate is being frozen.</summary>
+    private async Task<bool> TryHoldOffAsync(Func<CancellationToken, Task<bool>> work, CancellationToken cancellationToken)
     {
         using var holding = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         lock (_lock)
@@ -62,7 +63,7 @@ public sealed partial class FileContent
 
         try
         {
-            return await TrySendAllAsync(holding.Token).ConfigureAwait(false);
+            return await work(holding.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (holding.IsCancellationRequested && !cancellationToken.IsCancellationRequested && !_store.Stopping.IsCancellationRequested)
         {

@@ -64,26 +64,33 @@ public sealed partial class FileContent
     /// <summary>
     /// What was written so counts as written. Of a large file all does, unless its hashes were known. False: nothing was since this was asked last.
     /// </summary>
-    internal async Task<bool> TakeMappedAsync(CancellationToken cancellationToken)
+    /// <param name="released">Ends the waiting for a publication in the gate, as for a writer.</param>
+    internal async Task<bool> TakeMappedAsync(CancellationToken released, CancellationToken cancellationToken)
     {
-        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        while (true)
         {
-            await TakeMappedInGateAsync(needsHashes: false, cancellationToken).ConfigureAwait(false);
-            lock (_lock)
+            // Once more behind the writers who were let go first.
+            await EnterAsWriterAsync(released, cancellationToken).ConfigureAwait(false);
+            try
             {
-                (var wasWritten, _wasMappedWritten) = (_wasMappedWritten, false);
-                return wasWritten;
+                if (await TryHoldOffAsync(token => TakeMappedInGateAsync(needsHashes: false, token), cancellationToken).ConfigureAwait(false))
+                {
+                    lock (_lock)
+                    {
+                        (var wasWritten, _wasMappedWritten) = (_wasMappedWritten, false);
+                        return wasWritten;
+                    }
+                }
             }
-        }
-        finally
-        {
-            _gate.Release();
+            finally
+            {
+                _gate.Release();
+            }
         }
     }
 
     /// <summary>In the gate, before a request changes the file: from then on the mark says nothing of mappings, and only hashes do.</summary>
-    /// <param name="released">The writer is being frozen, and a large file takes long: all of it counts as written then.</param>
+    /// <param name="released">The writer is being frozen, and a large file takes long: all of it counts as written then, as it does for another such writer.</param>
     /// <returns>False: that, which need not be done once more for the same change.</returns>
     private async ValueTask<bool> HashBeforeChangeAsync(CancellationToken released, CancellationToken cancellationToken)
     {
@@ -103,28 +110,32 @@ public sealed partial class FileContent
         try
         {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
-            await TakeMappedInGateAsync(needsHashes: true, either.Token).ConfigureAwait(false);
-            return true;
+            if (await TryHoldOffAsync(token => TakeMappedInGateAsync(needsHashes: true, token), either.Token).ConfigureAwait(false))
+            {
+                return true;
+            }
         }
         catch (OperationCanceledException) when (released.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            CountAllAsWritten();
-            return false;
         }
         finally
         {
             _store.Space.EndTransfer();
         }
+
+        CountAllAsWritten();
+        return false;
     }
 
-    private async Task TakeMappedInGateAsync(bool needsHashes, CancellationToken cancellationToken)
+    /// <summary>True, for <see cref="TryHoldOffAsync"/>.</summary>
+    private async Task<bool> TakeMappedInGateAsync(bool needsHashes, CancellationToken cancellationToken)
     {
         bool isMarked;
         lock (_lock)
         {
             if (!_isMappable)
             {
-                return;
+                return true;
             }
 
             isMarked = _isMarked;
@@ -133,7 +144,7 @@ public sealed partial class FileContent
         isMarked = isMarked && _local!.IsMarked();
         if (isMarked && !needsHashes)
         {
-            return;
+            return true;
         }
 
         var hashes = await HashBlocksAsync(cancellationToken).ConfigureAwait(false);
@@ -150,6 +161,8 @@ public sealed partial class FileContent
                 CountAsWritten(changed);
             }
         }
+
+        return true;
     }
 
     /// <summary>What was written cannot be told, since the local file cannot be read: all of it counts as written, and what can be published of it is.</summary>
@@ -257,6 +270,8 @@ public sealed partial class FileContent
             var buffer = ArrayPool<byte>.Shared.Rent(BlocksAtOnce * BlockMap.BlockBytes);
             try
             {
+                // At once, for who waits in front of the gate.
+                cancellationToken.ThrowIfCancellationRequested();
                 var first = run * BlocksAtOnce;
                 var blocks = Math.Min(BlocksAtOnce, hashes.Length - first);
                 _store.NoteHashed(blocks * BlockMap.BlockBytes);

@@ -187,7 +187,7 @@ public sealed partial class FileContent
         await EnterAsync(_gate, cancellationToken).ConfigureAwait(false);
         try
         {
-            if (holdsWriters && !await TrySendAllInGateAsync(cancellationToken).ConfigureAwait(false))
+            if (holdsWriters && !await TryHoldOffAsync(TrySendAllAsync, cancellationToken).ConfigureAwait(false))
             {
                 return false;
             }

@@ -14,7 +14,7 @@ public sealed partial class FileContent
     /// close their files or what failed to go up may pass.
     /// </summary>
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken) =>
-        WriteAsync(offset, source, CancellationToken.None, cancellationToken);
+        WriteAsync(offset, source, _store.BeingFrozen, cancellationToken);
 
     /// <inheritdoc cref="WriteAsync(long, ReadOnlyMemory{byte}, CancellationToken)"/>
     /// <param name="released">The writer is being frozen: room for its bytes is no longer waited for, they get it.</param>
@@ -41,17 +41,19 @@ public sealed partial class FileContent
         return offset;
     }
 
+    /// <summary>The new length. Nobody who is being frozen waits in it for a publication, nor until a large file was read for what mappings wrote.</summary>
     public async ValueTask TruncateAsync(long size, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(size);
         CheckSize(size);
-        await ChangeAsync(() => ValueTask.FromResult(TryCut(size)), waits: true, CancellationToken.None, cancellationToken).ConfigureAwait(false);
+        await ChangeAsync(() => ValueTask.FromResult(TryCut(size)), waits: true, _store.BeingFrozen, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
     /// A change in the gate. One that answers false has done nothing: what it needs of bytes that lie only in sent parts of an unfinished upload
     /// is brought within reach, by publishing the file as it is, and it is tried again. So is one that has no space while sent parts are kept here that
-    /// could be dropped else: by a hold, at whose end the publication comes, or since older bytes may replace them until then.
+    /// could be dropped else: by a hold, at whose end the publication comes, or since older bytes may replace them until then. Who is being frozen does not wait
+    /// for that one, which goes on: it has its space past the limit.
     /// </summary>
     /// <param name="waits">For room that others may make.</param>
     /// <param name="released">Ends the waiting for a publication in the gate, which lets go, and for room.</param>
@@ -64,6 +66,7 @@ public sealed partial class FileContent
             while (true)
             {
                 ContentException? refusal = null;
+                var keepsSentParts = false;
                 await EnterAsWriterAsync(released, cancellationToken).ConfigureAwait(false);
                 try
                 {
@@ -73,12 +76,9 @@ public sealed partial class FileContent
                         return;
                     }
                 }
-                catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace && KeepsSentParts())
-                {
-                }
                 catch (ContentException e) when (e.Kind == ContentErrorKind.NoSpace)
                 {
-                    refusal = e;
+                    (refusal, keepsSentParts) = (e, KeepsSentParts());
                 }
                 finally
                 {
@@ -88,6 +88,10 @@ public sealed partial class FileContent
                 if (refusal is null)
                 {
                     await PublishAwayAsync(cancellationToken).ConfigureAwait(false);
+                }
+                else if (keepsSentParts && !released.IsCancellationRequested)
+                {
+                    await PublishKeptAsync(released, cancellationToken).ConfigureAwait(false);
                 }
                 else if (!waits || !await (wait ??= new RoomWait(_store, this)).GoOnAsync(released, cancellationToken).ConfigureAwait(false))
                 {

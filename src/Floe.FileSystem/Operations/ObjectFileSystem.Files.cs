@@ -185,15 +185,8 @@ public sealed partial class ObjectFileSystem
     /// </param>
     public async ValueTask SyncAsync(ulong handle, CancellationToken released, CancellationToken cancellationToken)
     {
-        var file = FileOf(handle);
-        await TakeMappedAsync(file.Content, cancellationToken).ConfigureAwait(false);
-        if (file.Content.Target is null)
-        {
-            return;
-        }
-
         using var either = CancellationTokenSource.CreateLinkedTokenSource(released, cancellationToken);
-        var syncing = file.Content.SyncAsync(_contents.Stopping);
+        var syncing = SyncAsync(FileOf(handle).Content);
         await syncing.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!syncing.IsCompleted)
         {
@@ -210,6 +203,15 @@ public sealed partial class ObjectFileSystem
         catch (ContentException e)
         {
             throw NotWritten(e);
+        }
+    }
+
+    private async Task SyncAsync(FileContent content)
+    {
+        await TakeMappedAsync(content, _contents.Stopping).ConfigureAwait(false);
+        if (content.Target is not null)
+        {
+            await content.SyncAsync(_contents.Stopping).ConfigureAwait(false);
         }
     }
 

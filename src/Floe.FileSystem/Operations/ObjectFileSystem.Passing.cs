@@ -61,9 +61,12 @@ public sealed partial class ObjectFileSystem
     }
 
     /// <summary>Takes such changes in.</summary>
-    internal async ValueTask TakeMappedAsync(FileContent content, CancellationToken cancellationToken)
+    internal ValueTask TakeMappedAsync(FileContent content, CancellationToken cancellationToken) => TakeMappedAsync(content, CancellationToken.None, cancellationToken);
+
+    /// <param name="released">Cancelled where a publication of the file is not to be waited for.</param>
+    private async ValueTask TakeMappedAsync(FileContent content, CancellationToken released, CancellationToken cancellationToken)
     {
-        if (_mappable.TryGetValue(content, out var known) && await content.TakeMappedAsync(cancellationToken).ConfigureAwait(false))
+        if (_mappable.TryGetValue(content, out var known) && await content.TakeMappedAsync(released, cancellationToken).ConfigureAwait(false))
         {
             if (known.Node.Writes == known.Writes)
             {
@@ -101,11 +104,12 @@ public sealed partial class ObjectFileSystem
         }
     }
 
+    /// <summary>For a snapshot: all stand still, and wait for nothing that is being sent.</summary>
     private async Task TakeMappedAsync(CancellationToken cancellationToken)
     {
         foreach (var content in _mappable.Keys)
         {
-            await TakeMappedAsync(content, cancellationToken).ConfigureAwait(false);
+            await TakeMappedAsync(content, released: new CancellationToken(true), cancellationToken).ConfigureAwait(false);
         }
     }
 }

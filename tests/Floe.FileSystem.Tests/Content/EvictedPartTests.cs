@@ -108,6 +108,31 @@ public sealed class EvictedPartTests
         AssertSame(expected, fixture.Server.Read("out"));
     }
 
+    /// <summary>The publication that it waits for waits for the end of the hold.</summary>
+    [Fact]
+    public async Task WriteAsync_FrozenWhileTheCacheIsFullDuringAHold_GoesPastTheLimit()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 24 << 20 });
+        var content = fixture.Store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        var expected = Bytes((24 << 20) + Block);
+        await WriteAsync(content, expected, 0, 8 << 20);
+        using (await content.HoldAsync(Token))
+        {
+            await WriteAsync(content, expected, 8 << 20, 24 << 20);
+            await SentAsync(fixture, content, 2);
+            using var released = new CancellationTokenSource();
+            var writing = content.WriteAsync(24 << 20, expected.AsMemory(24 << 20, Block), released.Token, Token).AsTask();
+            await RoomTests.StaysAsync(writing);
+            await released.CancelAsync();
+            await writing.WaitAsync(TimeSpan.FromSeconds(20), Token);
+        }
+
+        content.Close(canRead: false, canWrite: true);
+        Assert.Empty(await fixture.Store.DrainAsync(includingOpen: false, Token));
+        AssertSame(expected, fixture.Server.Read("out"));
+    }
+
     [Fact]
     public async Task DisposeAsync_BytesAreOnlyInTheUpload_LeavesItAndNamesIt()
     {

@@ -6,6 +6,7 @@ using Floe.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using static Floe.FileSystem.Tests.Content.ContentFixture;
+using static Floe.FileSystem.Tests.Content.MappedFile;
 
 namespace Floe.FileSystem.Tests.Content;
 
@@ -184,34 +185,14 @@ public sealed class MappedChangeTests : IAsyncDisposable
         _files.Forget(entry.NodeId, 1);
     }
 
-    /// <summary>A file that is whole in the cache, is given to the kernel for a reader, and then opened for reading and writing.</summary>
     private async Task<(FileContent Content, ulong Handle)> OpenMappableAsync(int size, long maxHashed = 1 << 30)
     {
         _store = new ContentStore(
             _buckets, new ContentStoreOptions { CacheFolder = _scratch["cache"], MaxCacheBytes = 1 << 30, MaxOpenLocalFiles = 1, MaxUploadTries = 1, MaxHashedFileBytes = maxHashed });
         Assert.SkipUnless(maxHashed >= size || _store.LocalFiles.TellsMappedWrites, "mapped writes do not move the time here");
         _files = new ObjectFileSystem(_buckets, _store, new FileSystemOptions { Root = new BucketFolder(Tree.Bucket, "") }, TimeProvider.System, NullLogger.Instance);
-        var (entry, made) = await _files.CreateAsync(1, "f", 0x1A4, Tree.WriteOnly, Tree.Caller, Token);
-        for (var at = 0; at < size; at += 1 << 20)
-        {
-            await _files.WriteAsync(made.Handle, at, _bytes.AsMemory(at, 1 << 20), killsPrivileges: false, Token);
-        }
-
-        _files.Release(made.Handle);
-        Assert.Empty(await _files.DrainAsync(includingOpen: false, Token));
+        var opened = await MappedFile.OpenAsync(_files, _store, "f", _bytes.AsMemory(0, size));
         Bucket.Calls.Clear();
-        var reader = (await _files.OpenAsync(entry.NodeId, Tree.ReadOnly, Token)).Handle;
-        using (_files.TryPin(reader, out var content)!.Value)
-        {
-            var writer = (await _files.OpenAsync(entry.NodeId, Tree.ReadWrite, Token)).Handle;
-            await _files.NoteMappableAsync(writer);
-            return (content, writer);
-        }
-    }
-
-    private static void MapWrite(FileContent content, long offset, byte value)
-    {
-        using var file = File.OpenHandle(content.LocalPath!, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
-        RandomAccess.Write(file, [value], offset);
+        return opened;
     }
 }
