@@ -42,26 +42,27 @@ public sealed partial class FileContent
         before = default;
         using (_fill.Take())
         {
-            var (size, wasDirty, isWritten) = (Size, IsDirty, false);
+            var (size, wasDirty, used) = (Size, IsDirty, 0);
             try
             {
                 var local = Local();
                 if (TryClaim(offset, end, reserved.Bytes, added, out before))
                 {
                     local.Write(offset, source);
-                    isWritten = true;
+                    used = added.Count;
+                    return true;
                 }
 
-                return isWritten;
+                return false;
             }
             catch (ContentException)
             {
-                Unclaim(offset, end, added, size, wasDirty);
+                used = Unclaim(offset, end, added, size, wasDirty);
                 throw;
             }
             finally
             {
-                GiveBack(reserved, isWritten ? added.Count * BlockMap.BlockBytes : 0);
+                GiveBack(reserved, (long)used * BlockMap.BlockBytes);
             }
         }
     }
@@ -112,12 +113,19 @@ public sealed partial class FileContent
 
     /// <summary>
     /// Holding the fill lock, after a write that the disk refused: what was not here is not again, and the length is the one of before. Only blocks
-    /// that were here may have taken some of the new bytes.
+    /// that were here may have taken some of the new bytes. So may holes of a file that the kernel reads itself, which stay too: somebody may have written to
+    /// them through a mapping. Gives how many blocks more there are.
     /// </summary>
-    private void Unclaim(long offset, long end, List<(long Block, bool WasDirty)> added, long size, bool wasDirty)
+    private int Unclaim(long offset, long end, List<(long Block, bool WasDirty)> added, long size, bool wasDirty)
     {
+        var all = added.Count;
         lock (_lock)
         {
+            if (_pins > 0)
+            {
+                added.RemoveAll(a => a.Block < BlockMap.BlocksOf(size));
+            }
+
             foreach (var (block, wasBlockDirty) in added)
             {
                 _blocks.ClearPresent(block);
@@ -140,6 +148,8 @@ public sealed partial class FileContent
         {
             _local?.SetLength(size);
         }
+
+        return all - added.Count;
     }
 
     private void GiveBack(Reserved reserved, long used)
