@@ -3,30 +3,56 @@ namespace Floe.FileSystem.Content;
 /// <summary>A write's blocks and their space.</summary>
 public sealed partial class FileContent
 {
-    private readonly record struct Reserved(long Bytes, bool IsOverdrawn);
+    private enum Growth
+    {
+        /// <summary>The file is in nobody's hands but ours.</summary>
+        Ordinary,
+
+        /// <summary>More of the share of files that the kernel reads is this one's.</summary>
+        Pinned,
+
+        /// <summary>That share is used up: the space is past the limit, and need not be reserved any more.</summary>
+        Overdrawn,
+    }
+
+    private readonly record struct Reserved(long Bytes, Growth Growth);
 
     /// <summary>
     /// A file that the kernel reads itself stays whole in the cache however much it grows. Above the share of such files it takes what the disk has:
     /// waiting for space that only it could give would be for ever, and the rest is for others.
     /// </summary>
-    private bool TryOverdraw(long bytes)
+    private Growth Grow(long bytes)
     {
         lock (_lock)
         {
             if (_pinnedBytes == 0)
             {
-                return false;
+                return Growth.Ordinary;
             }
 
             if (_store.TryPin(bytes))
             {
                 _pinnedBytes += bytes;
-                return false;
+                return Growth.Pinned;
             }
 
             _store.Space.Overdraw(bytes);
             _overdrawnBytes += bytes;
-            return true;
+            return Growth.Overdrawn;
+        }
+    }
+
+    /// <summary>Takes back some of a growth that came to nothing.</summary>
+    private void Shrink(Growth growth, long bytes)
+    {
+        lock (_lock)
+        {
+            var pinned = growth == Growth.Pinned ? Math.Min(bytes, _pinnedBytes) : 0;
+            _pinnedBytes -= pinned;
+            _store.Unpin(pinned);
+            var overdrawn = growth == Growth.Overdrawn ? Math.Min(bytes, _overdrawnBytes) : 0;
+            _overdrawnBytes -= overdrawn;
+            _store.Space.Repay(overdrawn);
         }
     }
 
@@ -155,13 +181,7 @@ public sealed partial class FileContent
     private void GiveBack(Reserved reserved, long used)
     {
         var unused = reserved.Bytes - used;
-        lock (_lock)
-        {
-            var overdrawn = reserved.IsOverdrawn ? Math.Min(unused, _overdrawnBytes) : 0;
-            _overdrawnBytes -= overdrawn;
-            _store.Space.Repay(overdrawn);
-        }
-
+        Shrink(reserved.Growth, unused);
         _store.Space.Release(unused);
     }
 }

@@ -194,7 +194,7 @@ public sealed partial class FileContent
     {
         foreach (var block in blocks)
         {
-            if (_blocks.SetPresent(block) && !TryOverdraw(BlockMap.BlockBytes))
+            if (_blocks.SetPresent(block) && Grow(BlockMap.BlockBytes) != Growth.Overdrawn)
             {
                 // A hole of the file: space that nobody reserved.
                 _store.Space.Release(-BlockMap.BlockBytes);

@@ -154,12 +154,7 @@ public sealed partial class FileContent
             }
 
             var bytes = AbsentIn(first, last) * BlockMap.BlockBytes;
-            var reserved = new Reserved(bytes, TryOverdraw(bytes));
-            if (!reserved.IsOverdrawn && (waits || !_store.Space.TryReserve(bytes, MaxAppendedPastLimit)))
-            {
-                await _store.Space.ReserveAsync(bytes, released, cancellationToken).ConfigureAwait(false);
-            }
-
+            var reserved = await ReserveAsync(bytes, waits, released, cancellationToken).ConfigureAwait(false);
             try
             {
                 if (TryClaimAndWrite(offset, source.Span, reserved, out before))
@@ -190,6 +185,25 @@ public sealed partial class FileContent
         NoteChecksums(offset, source.Span, before);
         NoteWritten(offset, end);
         return true;
+    }
+
+    private async ValueTask<Reserved> ReserveAsync(long bytes, bool waits, CancellationToken released, CancellationToken cancellationToken)
+    {
+        var growth = Grow(bytes);
+        if (growth != Growth.Overdrawn && (waits || !_store.Space.TryReserve(bytes, MaxAppendedPastLimit)))
+        {
+            try
+            {
+                await _store.Space.ReserveAsync(bytes, released, cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                Shrink(growth, bytes);
+                throw;
+            }
+        }
+
+        return new Reserved(bytes, growth);
     }
 
     private long BaseLimit

@@ -34,6 +34,33 @@ public sealed class PinnedRoomTests
         AssertSame(expected, fixture.Server.Read("out"));
     }
 
+    /// <summary>Each try took more of the share of such files, until none could be given to the kernel.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task WriteAsync_NoRoomForAFileThatTheKernelReads_TakesNothingOfTheShareOfSuchFiles(bool isDiskFull)
+    {
+        using var disk = await SmallDisk.MakeAsync(megabytes: 4);
+        await using var fixture = await StartAsync(o => o with { CacheFolder = disk.Path, MaxCacheBytes = isDiskFull ? 256 << 20 : 1 << 20, ClosePatience = TimeSpan.Zero });
+        var content = await PinAsync(fixture.Store, Block);
+        await RoomTests.FillAsync(fixture, "other", (1 << 20) - Block);
+        if (isDiskFull)
+        {
+            await Assert.ThrowsAnyAsync<IOException>(() => File.WriteAllBytesAsync(Path.Combine(disk.Path, "filler"), Bytes(4 << 20), Token));
+        }
+
+        for (var i = 0; i < 3; i++)
+        {
+            var error = await Assert.ThrowsAsync<ContentException>(async () => await content.WriteAsync(Block, Bytes(Block), Token));
+            Assert.Equal(ContentErrorKind.NoSpace, error.Kind);
+        }
+
+        Assert.Equal(Block, fixture.Store.PinnedBytes);
+        content.UnpinLocalFile();
+        Assert.Equal(0, fixture.Store.PinnedBytes);
+        content.Close(canRead: true, canWrite: true);
+    }
+
     /// <summary>A file that is in the bucket and given to the kernel, and opened for writing since.</summary>
     private static async Task<FileContent> PinAsync(ContentStore store, int bytes)
     {
