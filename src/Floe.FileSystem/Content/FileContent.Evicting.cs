@@ -86,8 +86,10 @@ public sealed partial class FileContent
 
         // In a hold the upload may be given up for one to another key; while all stands still a snapshot may be about to read the bytes.
         var part = PartGrid.Number(block * BlockMap.BlockBytes);
-        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (_holds == 0 && !_store.StandsStill && IsSent(part) && !MayBeReplaced(part)));
+        return !_sending.ContainsKey(part) && (!_blocks.IsDirty(block) || (_holds == 0 && !_store.StandsStill && IsSentForGood(part)));
     }
+
+    private bool IsSentForGood(int part) => IsSent(part) && !MayBeReplaced(part);
 
     /// <summary>The service may yet put an older version of a sent part in its place: then the bytes have to be here to be sent again.</summary>
     private bool MayBeReplaced(int part) =>

@@ -12,7 +12,8 @@ public sealed partial class FileContent
 
     /// <summary>
     /// What the bucket does not have. Parts that have gone up are named and not carried, unless the bytes may be wanted before the file is an object:
-    /// by who has read such a part before, or, since nobody tells, by the kernel, or by a task that runs on here and may change what those parts become.
+    /// by who has read such a part before, or, since nobody tells, by the kernel, or by a task that runs on here and may change what those parts become. A part
+    /// of which older bytes may still arrive there counts as one that has not gone up.
     /// </summary>
     internal ContentState? Capture(bool carriesAll)
     {
@@ -29,7 +30,7 @@ public sealed partial class FileContent
             UploadState? upload = null;
             if (_session is { } session && isDirty)
             {
-                var parts = session.Sent.Where(s => IsSent(s.Key)).Select(s => s.Value.Part).OrderBy(p => p.Number).ToList();
+                var parts = session.Sent.Where(s => IsSentForGood(s.Key)).Select(s => s.Value.Part).OrderBy(p => p.Number).ToList();
                 if (!carriesAll || isAway)
                 {
                     session.Seal(parts.Select(p => p.Number));
@@ -309,7 +310,7 @@ public sealed partial class FileContent
         {
             var first = block;
             while (block < end && _blocks.IsDirty(block) && _blocks.IsPresent(block)
-                && (carriesAll || !IsSent(PartGrid.Number(block * BlockMap.BlockBytes))))
+                && (carriesAll || !IsSentForGood(PartGrid.Number(block * BlockMap.BlockBytes))))
             {
                 block++;
             }

@@ -62,7 +62,7 @@ public sealed class ChangedPartTests
     }
 
     [Fact]
-    public async Task Evict_OlderBytesOfASentPartMayStillArrive_TheyStayHere()
+    public async Task Evict_OlderBytesOfASentPartMayStillArrive_TheyStayHereAndInASnapshot()
     {
         await using var fixture = await ContentFixture.StartAsync(changeS3: o => o with { MaxAttempts = 1 });
         var expected = Bytes(20 << 20);
@@ -83,7 +83,11 @@ public sealed class ChangedPartTests
             await Task.Delay(5, Token);
         }
 
-        // Parts 1 and 2 are up; of these only part 2 goes. Part 3 is not full.
+        // Parts 1 and 2 are up; of these only part 2 goes, and is left out of a snapshot. Part 3 is not full.
+        var captured = content.Capture(carriesAll: false)!;
+        Assert.Equal([(0L, 8L << 20), (16L << 20, 4L << 20)], captured.Ranges.Select(r => (r.Offset, r.Count)));
+        Assert.Equal(2, Assert.Single(captured.Upload!.Parts).Number);
+        content.EndCapture(isDropped: true);
         content.Evict(long.MaxValue, waits: true);
         Assert.Equal(12 << 20, content.CachedBytes);
         content.Close(canRead: false, canWrite: true);
