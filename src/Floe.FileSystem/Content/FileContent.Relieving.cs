@@ -7,7 +7,8 @@ public sealed partial class FileContent
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_pauseWhenRefused = TimeSpan.FromSeconds(30);
 
-    // Why the last part that was tried is not up: sending more to make room is of no use until one is, or a publication has been tried again.
+    // Why the last part that was tried is not up: sending more to make room is of no use until one is, or a publication has been tried again. Not longer
+    // than there is one to send.
     private ContentException? _stuckBy;
 
     // When something of the file failed to go up last, and how often it has been tried again since something did.
@@ -148,6 +149,15 @@ public sealed partial class FileContent
 
     // Under the lock, as all below.
     private bool IsWaiting(int part) => part > 0 && IsFull(part) && !IsSent(part) && !_sending.ContainsKey(part) && HasDirty(part);
+
+    /// <summary>The file was cut: perhaps what failed to go up is gone.</summary>
+    private void NotePartsLeft()
+    {
+        if (_stuckBy is not null && !Enumerable.Range(1, PartGrid.Count(_size)).Any(IsWaiting))
+        {
+            _stuckBy = null;
+        }
+    }
 
     private void NoteFailed() => _failedAt = _store.Time.GetTimestamp();
 

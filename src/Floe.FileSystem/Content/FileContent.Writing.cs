@@ -281,6 +281,7 @@ public sealed partial class FileContent
                 _unanswered.ForEach(u => u.CapLimit = Math.Min(u.CapLimit, size));
                 _changes++;
                 _evictions += isShorter ? 1 : 0;
+                NotePartsLeft();
             }
 
             if (isShorter || _pins > 0)

@@ -174,6 +174,28 @@ public sealed class RoomTests
         await CloseAsync(fixture, content, 6 * Part);
     }
 
+    /// <summary>What is left has not failed, and is waited for no longer than for its closing.</summary>
+    [Fact]
+    public async Task TruncateAsync_PartsThatFailedToGoUpAreCutOff_FileHasNotFailed()
+    {
+        await using var fixture = await StartAsync(o => o with { RetryPatience = s_long }, o => o with { MaxAttempts = 1 });
+        fixture.Server.Faults.Add(Outage);
+        var content = await FillAsync(fixture, "out", 2 * Part);
+        while (content.NotSentBy is null || content.IsSending)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        await content.TruncateAsync(Part + Block, Token);
+        Assert.NotNull(content.NotSentBy);
+        await content.TruncateAsync(Block, Token);
+        Assert.Null(content.NotSentBy);
+        Assert.Equal(fixture.Options.ClosePatience, content.Patience(isWriters: false));
+        fixture.Server.Faults.Clear();
+        content.Close(canRead: true, canWrite: false);
+        await CloseAsync(fixture, content, Block);
+    }
+
     [Theory]
     [InlineData(1 << 20)]
     [InlineData(2 * Part)]
