@@ -23,6 +23,7 @@ public sealed partial class ContentStore
 
     private readonly CancellationTokenSource _handedOver = new();
     private CancellationTokenSource _freezing = new();
+    private long _frozenAt;
 
     /// <summary>
     /// From the moment on that the files' users are being stopped for a snapshot, until it is done with. Nobody waits for uploads then, neither for room in
@@ -34,21 +35,23 @@ public sealed partial class ContentStore
         set
         {
             var freezing = Volatile.Read(ref _freezing);
-            if (value)
+            var isOver = !value && freezing.IsCancellationRequested;
+            if (value && !freezing.IsCancellationRequested)
             {
+                _frozenAt = Time.GetTimestamp();
                 _ = freezing.CancelAsync();
             }
-            else if (freezing.IsCancellationRequested)
+            else if (isOver)
             {
                 Volatile.Write(ref _freezing, new CancellationTokenSource());
             }
 
             Backlog.IsOpen = value;
             Space.IsOpen = value;
-            if (!value)
+            if (isOver)
             {
                 // Who waits all the same, for the disk, has waited for those who could not close their files meanwhile.
-                NoteRoom();
+                ForgetTimeSince(_frozenAt);
             }
         }
     }

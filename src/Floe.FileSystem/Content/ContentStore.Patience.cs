@@ -26,6 +26,16 @@ public sealed partial class ContentStore
         }
     }
 
+    /// <summary>The time since then counts for no writer's patience. Nobody has made room in it: who is refused at once is so afterwards.</summary>
+    private void ForgetTimeSince(long began)
+    {
+        var (now, since) = (Time.GetTimestamp(), Volatile.Read(ref _stillSince));
+        if (since != 0)
+        {
+            _ = Interlocked.CompareExchange(ref _stillSince, since + now - Math.Max(since, began), since);
+        }
+    }
+
     /// <summary>
     /// Whether others may close their files yet, or what failed to go up may pass. The time counts for all writers together and not for each: a
     /// program that writes on after an error is not held up every time. Nor does it for those who are being frozen, with whom nobody can close anything.

@@ -144,6 +144,26 @@ public sealed class RoomTests
         Assert.Equal(Block, content.CachedBytes);
     }
 
+    /// <summary>Else no writer would ever be refused where snapshots come to nothing again and again.</summary>
+    [Fact]
+    public async Task WriteAsync_RefusedBeforeASnapshot_IsNoSpaceAtOnceAfterIt()
+    {
+        await using var fixture = await StartAsync();
+        var time = new ShiftedTime();
+        await using var store = new ContentStore(fixture.Buckets, fixture.Options with { MaxCacheBytes = 1 << 20, ClosePatience = s_long }, timeProvider: time);
+        await FillAsync(store, "other", 1 << 20);
+        var content = store.Create(Target("out"));
+        content.Open(canRead: false, canWrite: true);
+        var writing = WriteAsync(content, 0, Block);
+        await StaysAsync(writing);
+        time.Shift = s_long * 2;
+        await AssertNoSpaceAsync(writing);
+        store.IsBeingFrozen = true;
+        time.Shift *= 2;
+        store.IsBeingFrozen = false;
+        await AssertNoSpaceAsync(WriteAsync(content, 0, Block));
+    }
+
     [Fact]
     public async Task WriteAsync_KilledWhileItWaitsForOthersToClose_Ends()
     {
