@@ -205,7 +205,18 @@ public sealed partial class FileContent
         }
     }
 
-    /// <summary>Whether a part has to be sent from one copy, since the local file may change while it is read.</summary>
+    /// <summary>Whether a part has to be sent from one copy, since the local file may change while it is read: who opens it next may map it.</summary>
+    private bool MayBecomeMappable
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isMappable || _pins > 0;
+            }
+        }
+    }
+
     private bool IsMappable
     {
         get

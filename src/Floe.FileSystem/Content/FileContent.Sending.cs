@@ -307,7 +307,7 @@ public sealed partial class FileContent
         }
 
         // Where it may change while it is read, the checksum has to be one of the very bytes that are sent.
-        var isCopied = !isHere || (source is null && IsMappable && _store.PartMemory.Fits(bytes));
+        var isCopied = !isHere || (source is null && MayBecomeMappable && _store.PartMemory.Fits(bytes));
         using var memory = isCopied ? await ReadPartAsync(part, bytes, either).ConfigureAwait(false) : null;
         stop.ThrowIfCancellationRequested();
         try

@@ -63,6 +63,31 @@ public sealed class MappedChangeTests : IAsyncDisposable
         Assert.Equal(1, Bucket.Content("f")[0]);
     }
 
+    /// <summary>A part is on its way already when somebody opens the file who can map it.</summary>
+    [Fact]
+    public async Task Sync_OpenedForMappingAndChangedAndBackWhileItGoesUp_LastBytesAreInTheBucket()
+    {
+        Start();
+        var (ino, content) = await PinAsync(_files, _store, "f", _bytes);
+        var writer = (await _files.OpenAsync(ino, Tree.ReadWrite, Token)).Handle;
+        await content.WriteAsync(0, new byte[] { 1 }, Token);
+        Bucket.Before = (call, _) =>
+        {
+            if (call is "UploadPart")
+            {
+                Bucket.Before = null;
+                _files.NoteMappableAsync(writer).AsTask().GetAwaiter().GetResult();
+                MapWrite(content, At, 2);
+            }
+        };
+        await content.SyncAsync(Token);
+        MapWrite(content, At, _bytes[At]);
+        await _files.TakeMappedAsync(content, Token);
+        Assert.Empty(await _files.DrainAsync(includingOpen: true, Token));
+        _bytes[0] = 1;
+        AssertSame(_bytes, Bucket.Content("f"));
+    }
+
     [Fact]
     public async Task Take_PartWithAChangeDidNotArrive_ChangeIsInTheSnapshot()
     {
@@ -187,12 +212,17 @@ public sealed class MappedChangeTests : IAsyncDisposable
 
     private async Task<(FileContent Content, ulong Handle)> OpenMappableAsync(int size, long maxHashed = 1 << 30)
     {
-        _store = new ContentStore(
-            _buckets, new ContentStoreOptions { CacheFolder = _scratch["cache"], MaxCacheBytes = 1 << 30, MaxOpenLocalFiles = 1, MaxUploadTries = 1, MaxHashedFileBytes = maxHashed });
+        Start(maxHashed);
         Assert.SkipUnless(maxHashed >= size || _store.LocalFiles.TellsMappedWrites, "mapped writes do not move the time here");
-        _files = new ObjectFileSystem(_buckets, _store, new FileSystemOptions { Root = new BucketFolder(Tree.Bucket, "") }, TimeProvider.System, NullLogger.Instance);
-        var opened = await MappedFile.OpenAsync(_files, _store, "f", _bytes.AsMemory(0, size));
+        var opened = await OpenAsync(_files, _store, "f", _bytes.AsMemory(0, size));
         Bucket.Calls.Clear();
         return opened;
+    }
+
+    private void Start(long maxHashed = 1 << 30)
+    {
+        _store = new ContentStore(
+            _buckets, new ContentStoreOptions { CacheFolder = _scratch["cache"], MaxCacheBytes = 1 << 30, MaxOpenLocalFiles = 1, MaxUploadTries = 1, MaxHashedFileBytes = maxHashed });
+        _files = new ObjectFileSystem(_buckets, _store, new FileSystemOptions { Root = new BucketFolder(Tree.Bucket, "") }, TimeProvider.System, NullLogger.Instance);
     }
 }
