@@ -89,6 +89,8 @@ internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : I
 
     public ValueTask<int> WriteAsync(ulong node, ulong handle, ulong offset, ReadOnlyMemory<byte> data, bool killsPrivileges, CancellationToken released, CancellationToken cancellationToken)
     {
+        // Whoever writes has opened the file.
+        var readers = _passthrough!.CountReaders(node);
         var task = files.WriteAsync(handle, Offset(offset), data, killsPrivileges, released, cancellationToken);
         var count = data.Length;
         if (!task.IsCompletedSuccessfully)
@@ -112,8 +114,7 @@ internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : I
             return count;
         }
 
-        // Whoever writes has opened the file.
-        ValueTask WroteAsync() => _passthrough!.WroteAsync(node, handle, Offset(offset), count);
+        ValueTask WroteAsync() => _passthrough.WroteAsync(node, handle, Offset(offset), count, readers);
     }
 
     public ValueTask FlushAsync(ulong node, ulong handle, CancellationToken cancellationToken)

@@ -41,6 +41,9 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
     {
         public int Cached { get; set; }
 
+        /// <summary>How many there were of these in all.</summary>
+        public int CachedEver { get; set; }
+
         public int Direct { get; set; }
 
         public int Passed { get; set; }
@@ -105,6 +108,7 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
             }
 
             opens.Cached++;
+            opens.CachedEver++;
             _handles[opened.Handle] = Way.Cached;
             return new FuseOpened(opened.Handle, opened.KeepsCache ? FuseOpenFlags.KeepCache : FuseOpenFlags.None);
         }
@@ -150,15 +154,25 @@ internal sealed class Passthrough(ObjectFileSystem files, FuseServer server, boo
         }
     }
 
-    /// <summary>
-    /// After a write: drops the range from the page cache where others use it and the write went past it. The kernel does it before such a write, and
-    /// only since Linux 6.16 or so after it too: who touched a page in between would have mapped the old one for good.
-    /// </summary>
-    public ValueTask WroteAsync(ulong node, ulong handle, long offset, long count)
+    /// <summary>Before a write, for <see cref="WroteAsync"/>: how many have had pages of the file; -1: somebody has.</summary>
+    public int CountReaders(ulong node)
     {
         lock (_gate)
         {
-            if (count == 0 || _handles.GetValueOrDefault(handle) != Way.Direct || !_nodes.TryGetValue(node, out var opens) || opens.Cached == 0)
+            return !_nodes.TryGetValue(node, out var opens) ? 0 : opens.Cached > 0 ? -1 : opens.CachedEver;
+        }
+    }
+
+    /// <summary>
+    /// After a write: drops the range from the page cache where others use it and the write went past it. The kernel does it before such a write, and
+    /// only since Linux 6.16 or so after it too: who touched a page in between would have mapped the old one for good, or left it to the next who reads.
+    /// </summary>
+    /// <param name="readers">As they were counted before it.</param>
+    public ValueTask WroteAsync(ulong node, ulong handle, long offset, long count, int readers)
+    {
+        lock (_gate)
+        {
+            if (count == 0 || _handles.GetValueOrDefault(handle) != Way.Direct || !_nodes.TryGetValue(node, out var opens) || opens.CachedEver == readers)
             {
                 return default;
             }
