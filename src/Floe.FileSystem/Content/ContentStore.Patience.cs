@@ -11,6 +11,7 @@ public sealed partial class ContentStore
     private long _stillSince;
     private long _toldOf;
     private long _arrivedAt;
+    private CancellationTokenSource? _diskWatch;
 
     /// <summary>When something reached the bucket last.</summary>
     internal long ArrivedAt => Volatile.Read(ref _arrivedAt);
@@ -36,11 +37,22 @@ public sealed partial class ContentStore
         }
     }
 
+    /// <summary>Cancelled when the disk has refused somebody a number of times who is being frozen. The one that was given before is not any more.</summary>
+    internal CancellationToken WatchDisk()
+    {
+        var watch = new CancellationTokenSource();
+        Volatile.Write(ref _diskWatch, watch);
+        return watch.Token;
+    }
+
+    /// <summary>Nobody who stands still makes room on the disk. Whoever waits for all to be written is told; the write itself waits on.</summary>
+    internal void NoteDiskRefuses() => _ = Interlocked.Exchange(ref _diskWatch, null)?.CancelAsync();
+
     /// <summary>
     /// Whether others may close their files yet, or what failed to go up may pass. The time counts for all writers together and not for each: a
     /// program that writes on after an error is not held up every time. Nor does it for those who are being frozen, with whom nobody can close anything.
     /// </summary>
-    internal bool IsWorthWaiting(FileContent writer)
+    internal bool IsWorthWaiting(FileContent writer, bool isBeingFrozen)
     {
         var now = Time.GetTimestamp();
         var since = Interlocked.CompareExchange(ref _stillSince, now, 0);
@@ -51,7 +63,7 @@ public sealed partial class ContentStore
             patience = its > patience ? its : patience;
         }
 
-        var isInTime = Time.GetElapsedTime(since == 0 ? now : since, now) < patience || (IsBeingFrozen && patience > TimeSpan.Zero);
+        var isInTime = Time.GetElapsedTime(since == 0 ? now : since, now) < patience || (isBeingFrozen && patience > TimeSpan.Zero);
         return isInTime && !_stop.IsCancellationRequested;
     }
 

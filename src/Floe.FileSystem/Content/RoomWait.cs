@@ -9,6 +9,9 @@ internal sealed class RoomWait : IDisposable
     /// <summary>So often it is looked whether it is worth waiting on, and what failed is tried again.</summary>
     private static readonly TimeSpan s_step = TimeSpan.FromSeconds(0.5);
 
+    /// <summary>So many tries in vain tell that the disk stays full while all stand still.</summary>
+    private const int MaxRefusals = 10;
+
     private readonly ContentStore _store;
     private readonly FileContent _writer;
 
@@ -18,6 +21,7 @@ internal sealed class RoomWait : IDisposable
 
     // The try that is being made has its space past the limit: only the disk can refuse it.
     private bool _isPastLimit;
+    private int _refusals;
 
     public RoomWait(ContentStore store, FileContent writer)
     {
@@ -37,10 +41,16 @@ internal sealed class RoomWait : IDisposable
         if (_changed is not null && _store.Space.IsIdle)
         {
             // Others that come and go without making room must not keep it waiting, nor what fails for ever.
-            var isWorthIt = _store.IsWorthWaiting(_writer);
+            var isBeingFrozen = _store.IsBeingFrozen && released.IsCancellationRequested;
+            var isWorthIt = _store.IsWorthWaiting(_writer, isBeingFrozen);
             if (!isWorthIt && _isLast)
             {
                 return false;
+            }
+
+            if (isBeingFrozen && _isPastLimit && ++_refusals >= MaxRefusals)
+            {
+                _store.NoteDiskRefuses();
             }
 
             // A last try also where nobody told of anything, as below.

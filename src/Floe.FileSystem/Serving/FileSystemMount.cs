@@ -88,11 +88,17 @@ public sealed class FileSystemMount : IAsyncDisposable
         {
             try
             {
+                // What fills the cache goes up afterwards: until then the pages have their room past its limit.
+                Contents.IsBeingFrozen = true;
                 await SyncPagesAsync(cancellationToken).ConfigureAwait(false);
             }
             catch (LinuxException)
             {
                 // A page that cannot be taken in goes with its holder's mapping, as a page does that nobody has synced.
+            }
+            finally
+            {
+                Contents.IsBeingFrozen = false;
             }
 
             await _server.DisposeAsync().ConfigureAwait(false);
@@ -104,10 +110,22 @@ public sealed class FileSystemMount : IAsyncDisposable
     /// <summary>
     /// Takes in what was written through mappings and is in the kernel's pages still. Nobody may write through one meanwhile, or what they write may be left.
     /// </summary>
-    /// <exception cref="LinuxException">Not all of it could be.</exception>
-    public Task SyncPagesAsync(CancellationToken cancellationToken) =>
+    /// <exception cref="LinuxException">Not all of it could be. On a full disk, with <see cref="IsBeingFrozen"/>, no page is lost by that: they are taken in when there is room.</exception>
+    public async Task SyncPagesAsync(CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(Contents.WatchDisk(), cancellationToken);
         // On a thread of its own: the kernel asks this very process to take the pages.
-        Task.Factory.StartNew(() => MappedPages.Sync(Directory, Files.Mappable()), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(cancellationToken);
+        var syncing = Task.Factory.StartNew(() => MappedPages.Sync(Directory, Files.Mappable()), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await syncing.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!syncing.IsCompleted)
+        {
+            _ = syncing.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            cancellationToken.ThrowIfCancellationRequested();
+            throw new LinuxException("taking in what was written through mappings, on the disk of the cache", Errno.ENOSPC);
+        }
+
+        await syncing.ConfigureAwait(false);
+    }
 
     /// <summary>Ends at once: what is not in the bucket is not waited for.</summary>
     public async ValueTask DisposeAsync()
