@@ -18,7 +18,8 @@ public enum LeftoverKind
 /// <summary>Something that a dead machine left.</summary>
 /// <param name="What">Its URL.</param>
 /// <param name="Since">When an upload was begun; when a task was last touched.</param>
-public sealed record Leftover(LeftoverKind Kind, string What, DateTimeOffset Since, bool IsRemoved);
+/// <param name="Problem">Why it could not be removed; null where it was, or was not to be.</param>
+public sealed record Leftover(LeftoverKind Kind, string What, DateTimeOffset Since, bool IsRemoved, string? Problem = null);
 
 /// <summary>
 /// Finds what machines that died left below a prefix of a bucket, which may be a store itself or hold work directories with a store in each
@@ -28,6 +29,7 @@ public sealed class LeftoverCollector(IBucketService buckets, Func<StoreUrl, IOb
 {
     private const string Tasks = "tasks/";
 
+    /// <summary>Each as soon as it is removed. What cannot be, for a reason of its own, is told and keeps nothing else.</summary>
     /// <param name="untouchedFor">Only what nobody has touched for so long, by the store's clock: this machine's may be days off.</param>
     public async IAsyncEnumerable<Leftover> CollectAsync(
         StoreUrl url, TimeSpan untouchedFor, bool removes, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -41,21 +43,41 @@ public sealed class LeftoverCollector(IBucketService buckets, Func<StoreUrl, IOb
         {
             if (upload.Initiated < before)
             {
-                if (removes)
+                var (isGone, problem) = await TryAsync(removes, async () =>
                 {
                     await bucket.AbortUploadAsync(upload.Key, upload.UploadId, cancellationToken).ConfigureAwait(false);
-                }
-
-                yield return new Leftover(LeftoverKind.Upload, $"s3://{url.Container}/{upload.Key}", upload.Initiated, removes);
+                    return true;
+                }).ConfigureAwait(false);
+                yield return new Leftover(LeftoverKind.Upload, $"s3://{url.Container}/{upload.Key}", upload.Initiated, isGone, problem);
             }
         }
 
         await foreach (var (store, key, touched) in TasksAsync(bucket, prefix, cancellationToken).ConfigureAwait(false))
         {
-            if (touched < before && (!removes || await TryRemoveAsync(url.Container, store, key, before, cancellationToken).ConfigureAwait(false)))
+            if (touched >= before)
             {
-                yield return new Leftover(LeftoverKind.Task, $"s3://{url.Container}/{store}{Tasks}{key}", touched, removes);
+                continue;
             }
+
+            var (isGone, problem) = await TryAsync(removes, () => TryRemoveAsync(url.Container, store, key, before, cancellationToken)).ConfigureAwait(false);
+            if (isGone || !removes || problem is not null)
+            {
+                yield return new Leftover(LeftoverKind.Task, $"s3://{url.Container}/{store}{Tasks}{key}", touched, isGone, problem);
+            }
+        }
+    }
+
+    /// <exception cref="ObjectStoreException">The bucket fails, and would for all that follow.</exception>
+    private static async Task<(bool IsGone, string? Problem)> TryAsync(bool removes, Func<Task<bool>> remove)
+    {
+        try
+        {
+            return (removes && await remove().ConfigureAwait(false), null);
+        }
+        catch (Exception e) when (e is SnapshotDamagedException
+            or ObjectStoreException { Kind: not (ObjectStoreErrorKind.Unavailable or ObjectStoreErrorKind.Busy or ObjectStoreErrorKind.Credentials) })
+        {
+            return (false, e.Message);
         }
     }
 

@@ -13,6 +13,9 @@ namespace Floe.Cli.Verbs;
 /// <summary><c>floe gc</c>: what machines that died left in a bucket.</summary>
 internal static class GcCommand
 {
+    // A hundred years.
+    private const long MaxAgeSeconds = 36_500L * 86_400;
+
     private static readonly Option<string> s_olderThan = new("--older-than")
     {
         HelpName = "AGE",
@@ -32,7 +35,7 @@ internal static class GcCommand
             Tasks are looked for in the store that the prefix is, and in the work directories below it (.floe/). Nothing goes that a machine has
             touched since, by the bucket's clock.
 
-            Exit status: 0; 174 the bucket failed; 2 wrong usage.
+            Exit status: 0; 174 the bucket failed, or something could not be removed; 2 wrong usage.
 
             Examples:
               floe gc s3://bucket/work --dry-run
@@ -57,18 +60,34 @@ internal static class GcCommand
         var age = Age(parsed.GetValue(s_olderThan)!);
         var removes = !parsed.GetValue(s_dryRun);
         List<GcRow> rows = [];
+        try
+        {
+            await CollectAsync(rows, url, age, removes, log, cancellationToken).ConfigureAwait(false);
+        }
+        catch when (rows.Count > 0)
+        {
+            // What is removed is removed.
+            Print(rows, parsed.GetValue(s_json), url);
+            throw;
+        }
+
+        Print(rows, parsed.GetValue(s_json), url);
+        return rows.Count(row => row.Problem is not null) is > 0 and var failed
+            ? throw new FloeException(ExitCodes.StoreError, $"{failed} of {rows.Count} could not be removed")
+            : 0;
+    }
+
+    private static async Task CollectAsync(List<GcRow> rows, StoreUrl url, TimeSpan age, bool removes, ILoggerFactory log, CancellationToken cancellationToken)
+    {
         var buckets = BucketServices.Open(StoreOptions.FromEnvironment(), log);
         await using (buckets.ConfigureAwait(false))
         {
             var collector = new LeftoverCollector(buckets, store => ObjectStores.Open(store, StoreOptions.FromEnvironment(), log), TimeProvider.System);
             await foreach (var found in collector.CollectAsync(url, age, removes, cancellationToken).ConfigureAwait(false))
             {
-                rows.Add(new GcRow(found.Kind == LeftoverKind.Upload ? "upload" : "task", found.What, found.Since, found.IsRemoved));
+                rows.Add(new GcRow(found.Kind == LeftoverKind.Upload ? "upload" : "task", found.What, found.Since, found.IsRemoved, found.Problem));
             }
         }
-
-        Print(rows, parsed.GetValue(s_json), url);
-        return 0;
     }
 
     private static void Print(List<GcRow> rows, bool asJson, StoreUrl url)
@@ -88,7 +107,7 @@ internal static class GcCommand
         var table = new Table("KIND", "WHAT", "SINCE", "");
         foreach (var row in rows)
         {
-            table.Row(row.Kind, row.What, row.Since.ToString("yyyy-MM-dd HH:mm:ss'Z'"), row.IsRemoved ? "removed" : "would be removed");
+            table.Row(row.Kind, row.What, row.Since.ToString("yyyy-MM-dd HH:mm:ss'Z'"), row.Problem ?? (row.IsRemoved ? "removed" : "would be removed"));
         }
 
         table.Print();
@@ -99,10 +118,10 @@ internal static class GcCommand
         var unit = text.Length == 0 ? '\0' : text[^1];
         var seconds = unit switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, _ => 0 };
         return seconds > 0 && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            ? TimeSpan.FromSeconds((double)number * seconds)
+            ? (long)number * seconds <= MaxAgeSeconds ? TimeSpan.FromSeconds((long)number * seconds) : throw new FloeException(ExitCodes.Usage, $"--older-than: no bucket has what is as old as '{text}'")
             : throw new FloeException(ExitCodes.Usage, $"--older-than takes a number with s, m, h or d behind it, like 7d; not '{text}'");
     }
 }
 
-/// <summary>Something that a dead machine left. <paramref name="Kind"/>: upload or task.</summary>
-internal sealed record GcRow(string Kind, string What, DateTimeOffset Since, bool IsRemoved);
+/// <summary>Something that a dead machine left. <paramref name="Kind"/>: upload or task. <paramref name="Problem"/>: why it is still there though it was to go.</summary>
+internal sealed record GcRow(string Kind, string What, DateTimeOffset Since, bool IsRemoved, string? Problem);

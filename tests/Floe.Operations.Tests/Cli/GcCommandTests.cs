@@ -63,10 +63,35 @@ public sealed class GcCommandTests : IAsyncLifetime
         Assert.Null(_server.Read("runs/one/.floe/tasks/batch-1/packs/1-1"));
     }
 
+    [Fact]
+    public async Task Gc_OneThingCannotBeRemoved_IsToldAndTheOthersGo()
+    {
+        _server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 403, Code = "AccessDenied", Where = c => c.Method == "DELETE" && c.Key == "runs/one/big" });
+        var said = await RunAsync("gc", Url, "--older-than", "0s");
+        Assert.Equal(174, said.Status);
+        var rows = said.Out.TrimEnd().Split('\n')[1..];
+        Assert.DoesNotContain("removed", Assert.Single(rows, row => row.StartsWith("upload", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.EndsWith(" removed", Assert.Single(rows, row => row.StartsWith("task", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.Contains("1 of 2 could not be removed", Assert.Single(said.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
+        Assert.Null(_server.Read("runs/one/.floe/tasks/batch-1/packs/1-1"));
+    }
+
+    [Fact]
+    public async Task Gc_BucketFailsInTheMiddle_WhatIsRemovedIsNamed()
+    {
+        _server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 503, Code = "ServiceUnavailable", Where = c => c.Method == "PUT" });
+        var said = await RunAsync("gc", Url, "--older-than", "0s");
+        Assert.Equal(174, said.Status);
+        Assert.EndsWith(" removed", Assert.Single(said.Out.TrimEnd().Split('\n')[1..]), StringComparison.Ordinal);
+        Assert.Equal(0, _server.OpenUploadCount);
+    }
+
     [Theory]
     [InlineData(2, "unfinished uploads are in buckets only", "file:///tmp/store")]
     [InlineData(2, "ftp://x", "ftp://x")]
     [InlineData(2, "--older-than takes a number with s, m, h or d behind it, like 7d; not 'soon'", Url, "--older-than", "soon")]
+    [InlineData(2, "no bucket has what is as old as '1000000d'", Url, "--older-than", "1000000d")]
+    [InlineData(2, "no bucket has what is as old as '2000000000d'", Url, "--older-than", "2000000000d")]
     [InlineData(174, "no-such-bucket", "s3://no-such-bucket/runs")]
     public async Task Gc_CannotBeDone_IsOneLineAndItsStatus(int status, string named, params string[] words)
     {
