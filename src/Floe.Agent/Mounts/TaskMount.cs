@@ -20,6 +20,9 @@ namespace Floe.Agent.Mounts;
 /// </summary>
 internal sealed partial class TaskMount : IAsyncDisposable
 {
+    // Who waits has a task to end that may run elsewhere by now, or a lease to give back.
+    private static readonly TimeSpan s_handOverPatience = TimeSpan.FromSeconds(5);
+
     public const string StateStream = "filesystem/state";
     private const string ContentStream = "filesystem/content";
     private const string WorkStream = "filesystem/work";
@@ -31,6 +34,10 @@ internal sealed partial class TaskMount : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly WorkFolder? _work;
     private FileSystemMount? _mount;
+
+    // The task can go on from a snapshot, whatever becomes of it here.
+    private volatile bool _hasSnapshot;
+    private bool _isFinishing;
 
     public TaskMount(MountRequest request, IBucketService buckets, ILoggerFactory loggers, TimeProvider time)
     {
@@ -80,7 +87,10 @@ internal sealed partial class TaskMount : IAsyncDisposable
         Mount(files, contents);
     }
 
-    /// <summary>Mounts with the state that a snapshot carries, so that the restored task finds every file as it left it.</summary>
+    /// <summary>
+    /// Mounts with the state that a snapshot carries, so that the restored task finds every file as it left it. Nothing of it goes to the bucket before
+    /// <see cref="EndRestore"/>: a restore that fails, or is killed, leaves the snapshot one that another machine can restore.
+    /// </summary>
     /// <exception cref="MountStateException">The state is damaged, or what it refers to is gone from the bucket.</exception>
     public async Task RestoreAsync(ISnapshotSource snapshot, CancellationToken cancellationToken)
     {
@@ -96,6 +106,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
         await RevertWorkAsync(snapshot, state, cancellationToken).ConfigureAwait(false);
         var (files, contents) = NewTree();
         var isMounted = false;
+        contents.BeginRestore();
         try
         {
             var carried = files.Import(state);
@@ -112,7 +123,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
             await files.AttachAsync(state, cancellationToken).ConfigureAwait(false);
             files.IsBeingRestored = true;
             Mount(files, contents);
-            isMounted = true;
+            isMounted = _hasSnapshot = true;
         }
         finally
         {
@@ -125,13 +136,27 @@ internal sealed partial class TaskMount : IAsyncDisposable
     }
 
     /// <summary>CRIU has restored all of the task, which is about to run on.</summary>
-    public void EndRestore()
+    /// <param name="holdsBack">As <see cref="HoldBack"/>: should it crash at once, its snapshot is to be restored elsewhere.</param>
+    public void EndRestore(bool holdsBack)
     {
         if (_mount is { } mount)
         {
             mount.Files.IsBeingRestored = false;
+            mount.Contents.EndRestore(holdsBack);
         }
     }
+
+    /// <summary>While it is not clear that the task need not go back to its last snapshot: objects that this rests on are not replaced in the background.</summary>
+    public void HoldBack()
+    {
+        if (_hasSnapshot)
+        {
+            _mount?.Contents.HoldBack();
+        }
+    }
+
+    /// <summary>The end of <see cref="HoldBack"/>.</summary>
+    public void LetGo() => _mount?.Contents.LetGo();
 
     /// <summary>
     /// Opens a file of the mount for the agent's own output, such as a task's log: append-only, in memory, not through the kernel. It travels with
@@ -171,23 +196,34 @@ internal sealed partial class TaskMount : IAsyncDisposable
 
     /// <summary>The task runs on here.</summary>
     /// <param name="isDropped">The snapshot was not committed, for certain.</param>
-    public void Resume(bool isDropped) => _mount?.Files.Resume(isDropped);
+    public void Resume(bool isDropped)
+    {
+        _hasSnapshot |= !isDropped;
+        _mount?.Files.Resume(isDropped);
+    }
 
     /// <summary>With the task's snapshots removed: removes what was left in the bucket for their sake alone. Never throws.</summary>
     public Task RemoveLeftAsync() => _mount?.Contents.AbortLeftAsync() ?? Task.CompletedTask;
 
     /// <summary>
     /// The task is another machine's from now on: nothing more goes to the bucket, nothing is aborted, and nothing is kept here. To be called before
-    /// its processes are ended, since their end closes their files.
+    /// its processes are ended, since their end closes their files. What is being made an object in this moment is waited for, but not for long: never throws.
     /// </summary>
-    public async Task HandOverAsync(CancellationToken cancellationToken)
+    public async Task HandOverAsync()
     {
         if (_mount is { } mount)
         {
             mount.Contents.HandOver();
-            await mount.Contents.PauseAsync(cancellationToken).ConfigureAwait(false);
+            using var limit = new CancellationTokenSource(s_handOverPatience, _time);
+            await mount.Contents.PauseAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+
+    /// <summary>
+    /// The task has ended here without a result. Where it has a snapshot, that is what goes on: the files that it rests on stay, as at
+    /// <see cref="HandOverAsync"/>. Where it has none, what was written may be of use to somebody yet.
+    /// </summary>
+    public Task LeaveAsync() => _hasSnapshot && !_isFinishing ? HandOverAsync() : Task.CompletedTask;
 
     /// <summary>While the task is being stopped, and not after: what waits for an upload must not keep it from standing still.</summary>
     public void SetBeingFrozen(bool isBeingFrozen)
@@ -201,6 +237,7 @@ internal sealed partial class TaskMount : IAsyncDisposable
     /// <summary>After the task's end: everything to the bucket. False: something is not there; it was logged and is kept on this machine.</summary>
     public async Task<bool> FinishAsync(CancellationToken cancellationToken)
     {
+        _isFinishing = true;
         var failures = await _mount!.UnmountAsync(cancellationToken).ConfigureAwait(false);
         return failures.Count == 0;
     }
@@ -279,12 +316,16 @@ internal sealed partial class TaskMount : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends the mount, if there is one, with all that goes on in it: nothing more is written to the bucket.</summary>
+    /// <summary>
+    /// Ends the mount, if there is one, with all that goes on in it: nothing more is written to the bucket. Where the task goes on from a snapshot nothing is
+    /// kept or aborted either.
+    /// </summary>
     public async Task TakeDownAsync()
     {
+        await LeaveAsync().ConfigureAwait(false);
         if (_mount is { } mount)
         {
-            _mount = null;
+            (_mount, _hasSnapshot) = (null, false);
             await mount.DisposeAsync().ConfigureAwait(false);
         }
     }

@@ -22,13 +22,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
 {
     // A try costs nothing but time that is lost anyway; with less than this even a small snapshot cannot be committed.
     private static readonly TimeSpan s_leastTimeForSnapshot = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan s_suspicion = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_restoreSuspicion = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pauseBetweenTries = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan s_outputPatience = TimeSpan.FromSeconds(10);
-
-    // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: what a program does not end itself by.
-    private static readonly int[] s_crashes = [4, 5, 6, 7, 8, 11, 31];
 
     // Without a deadline (a request, SIGTERM) a snapshot is tried this often.
     private const int MaxTriesWithoutDeadline = 3;
@@ -44,15 +38,11 @@ internal sealed partial class Supervisor : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly ReclaimWatch _reclaim;
     private bool _hasGivenUp;
-    private readonly long? _restoredAt;
-    private long? _failedAt;
-    private bool _hasCriuDied;
 
     /// <param name="isRestored">The task has just been restored, and was not started here.</param>
     public Supervisor(
         RunOptions options, RunningTask task, bool isRestored, SnapshotTaker snapshots, RunSignals signals, TaskTrace trace, TimeProvider time, ILogger logger)
     {
-        _restoredAt = isRestored ? time.GetTimestamp() : null;
         _options = options;
         _task = task;
         _snapshots = snapshots;
@@ -61,6 +51,12 @@ internal sealed partial class Supervisor : IAsyncDisposable
         _time = time;
         _logger = logger;
         _reclaim = new ReclaimWatch(options.ReturnAfter, Noticed, time, _stop.Token);
+        if (isRestored && options.OnRestoreFailure != RestoreFailurePolicy.Restart)
+        {
+            _restoredAt = time.GetTimestamp();
+            _ = ReportTrialOverAsync(s_restoreSuspicion);
+        }
+
         _ = ReportEndAsync();
         _ = ReportRefusalAsync();
         signals.HandTo(Pass);
@@ -130,20 +126,11 @@ internal sealed partial class Supervisor : IAsyncDisposable
         switch (happened)
         {
             case SupervisorEvent.TaskEnded ended:
-                await DrainOutputAsync().ConfigureAwait(false);
-                if (DiedOfSnapshot(ended))
-                {
-                    LogDiedOfSnapshot(ended.Status.ToString());
-                    return new TaskOutcome.SnapshotFailed();
-                }
+                return await EndAsync(ended).ConfigureAwait(false);
 
-                if (DiedOfRestore(ended))
-                {
-                    LogDiedOfRestore(ended.Status.ToString());
-                    return new TaskOutcome.RestoreFailed();
-                }
-
-                return new TaskOutcome.Ended(ended.Status);
+            case SupervisorEvent.TrialOver:
+                LetGoUnlessOnTrial();
+                return null;
 
             case SupervisorEvent.Reclaim reclaim:
                 _hasGivenUp = false;
@@ -156,11 +143,20 @@ internal sealed partial class Supervisor : IAsyncDisposable
                 _hasGivenUp = true;
                 return null;
 
+            case SupervisorEvent.Requested request when _isEnding:
+                request.Answer.TrySetException(new FloeException(ExitCodes.SnapshotFailed, "the task was told to end, since no snapshot could be taken"));
+                return null;
+
             case SupervisorEvent.Requested request:
                 return await AnswerAsync(request).ConfigureAwait(false);
 
+            case SupervisorEvent.Terminated when _isEnding:
+                _task.Root.Signal(Interop.SIGTERM);
+                return null;
+
             case SupervisorEvent.Terminated when await _reclaim.IsPendingAsync().ConfigureAwait(false):
-                return await TerminateReclaimedAsync().ConfigureAwait(false);
+                TerminateReclaimed();
+                return null;
 
             case SupervisorEvent.Terminated when _options.OnTerm == TermPolicy.Snapshot:
                 if (await TakeAwayAsync(null).ConfigureAwait(false) is { } saved)
@@ -168,9 +164,8 @@ internal sealed partial class Supervisor : IAsyncDisposable
                     return new TaskOutcome.TakenAway(saved, null);
                 }
 
-                LogTermAfterFailure();
-                _task.Root.Signal(Interop.SIGTERM);
-                return await EndAfterFailedSnapshotAsync().ConfigureAwait(false);
+                TellToEnd();
+                return null;
 
             case SupervisorEvent.Terminated:
                 _task.Root.Signal(Interop.SIGTERM);
@@ -178,7 +173,7 @@ internal sealed partial class Supervisor : IAsyncDisposable
 
             case SupervisorEvent.LeaseLost lost:
                 LogLeaseLost(lost.Reason);
-                await _snapshots.HandOverMountAsync(_stop.Token).ConfigureAwait(false);
+                await (_snapshots.Mount?.HandOverAsync() ?? Task.CompletedTask).ConfigureAwait(false);
                 _task.Root.Signal(Interop.SIGKILL);
                 await _task.Root.Exited.ConfigureAwait(false);
                 return new TaskOutcome.LeaseLost(lost.Reason);
@@ -186,23 +181,6 @@ internal sealed partial class Supervisor : IAsyncDisposable
             default:
                 throw new InvalidOperationException($"unknown event {happened}");
         }
-    }
-
-    /// <summary>
-    /// ECS drains a machine with SIGTERM while it is being reclaimed. The snapshot is under way then, or to come. When it was given up, the task may as well
-    /// save itself; but what it ends with is no result, and where only the machine's own end counts it must not end before.
-    /// </summary>
-    private async Task<TaskOutcome?> TerminateReclaimedAsync()
-    {
-        if (!_hasGivenUp || _options.After != AfterSnapshot.Exit)
-        {
-            LogTermIgnored();
-            return null;
-        }
-
-        LogTermAfterFailure();
-        _task.Root.Signal(Interop.SIGTERM);
-        return await EndAfterFailedSnapshotAsync().ConfigureAwait(false);
     }
 
     private async Task<TaskOutcome?> AnswerAsync(SupervisorEvent.Requested request)
@@ -246,27 +224,11 @@ internal sealed partial class Supervisor : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// A CRIU that is killed while its code is inside a process can take the process with it, and calls on the task's connections may fail. A task that dies
-    /// of a signal right after a failed snapshot, or fails right after CRIU has died, has not ended by itself: its snapshots must stay. Where output was refused it is
-    /// that of which it dies, and they stay too.
-    /// </summary>
-    private bool DiedOfSnapshot(SupervisorEvent.TaskEnded ended) =>
-        ended.Status.ShellCode > (_hasCriuDied ? 0 : 128) && _task.Output.Refusal is null && _failedAt is { } failedAt && _time.GetElapsedTime(failedAt, ended.At) < s_suspicion;
-
-    /// <summary>
-    /// What a CPU or a kernel that lacks something does to a program that was moved to it, soon after: an instruction that it does not know, or a wild
-    /// one behind a wrong answer. Another machine may run the same snapshot to its end. Where a restore that fails is to begin again, nobody would run it: then
-    /// the crash is the task's end, and whoever submits it again begins again.
-    /// </summary>
-    private bool DiedOfRestore(SupervisorEvent.TaskEnded ended) =>
-        _options.OnRestoreFailure != RestoreFailurePolicy.Restart && _restoredAt is { } restoredAt && _time.GetElapsedTime(restoredAt, ended.At) < s_restoreSuspicion
-        && s_crashes.Contains(ended.Status.ShellCode - 128);
-
     private async Task<SnapshotReport> TakeOnceAsync(bool leaveRunning, TraceTrigger trigger, DateTimeOffset? deadline)
     {
         var (started, startedAt) = (_time.GetTimestamp(), _time.GetUtcNow());
         IsSnapshotting = true;
+        _snapshots.Mount?.HoldBack();
         try
         {
             var report = await _snapshots.TakeAsync(_task, leaveRunning, deadline, _stop.Token).ConfigureAwait(false);
@@ -274,6 +236,11 @@ internal sealed partial class Supervisor : IAsyncDisposable
             LastSnapshot = report;
             _trace.Update(a => a.Tried(TraceEntries.Committed(report, trigger, startedAt, deadline)));
             _failedAt = null;
+            if (leaveRunning)
+            {
+                LetGoUnlessOnTrial();
+            }
+
             return report;
         }
         catch (SnapshotFailedException e)
@@ -281,47 +248,12 @@ internal sealed partial class Supervisor : IAsyncDisposable
             _trace.Update(a => a.Tried(TraceEntries.Failed(e.Message, trigger, startedAt, deadline, _time.GetElapsedTime(started))));
             _failedAt = _time.GetTimestamp();
             _hasCriuDied = e.InnerException is CriuException { HasDied: true };
+            _ = ReportTrialOverAsync(s_suspicion);
             throw;
         }
         finally
         {
             IsSnapshotting = false;
-        }
-    }
-
-    /// <summary>After a failed snapshot at SIGTERM: the task has been told to end, and its own status no longer counts.</summary>
-    private async Task<TaskOutcome> EndAfterFailedSnapshotAsync()
-    {
-        await _task.Root.Exited.ConfigureAwait(false);
-        await DrainOutputAsync().ConfigureAwait(false);
-        return new TaskOutcome.SnapshotFailed();
-    }
-
-    /// <summary>
-    /// The result is whole only with all of its output, so a reader may take as long as it likes, as it may without us. SIGTERM
-    /// ends the wait; so does a process that cannot be ended and keeps the pipes open.
-    /// </summary>
-    private async Task DrainOutputAsync()
-    {
-        // What the command left behind dies with its container; so it does here, and the pipes end.
-        var pipesEnd = await LeftOvers.KillAsync(_time).ConfigureAwait(false);
-        var done = Task.WhenAny(_task.Output.Ended, pipesEnd ? Task.Delay(Timeout.Infinite, _stop.Token) : Task.Delay(s_outputPatience, _time, _stop.Token));
-        while (!done.IsCompleted)
-        {
-            var next = _events.Reader.WaitToReadAsync().AsTask();
-            if (await Task.WhenAny(done, next).ConfigureAwait(false) == next && _events.Reader.TryRead(out var happened))
-            {
-                (happened as SupervisorEvent.Requested)?.Answer.TrySetException(new FloeException(ExitCodes.SnapshotFailed, "the task has ended"));
-                if (happened is SupervisorEvent.Terminated && ReclaimDeadline is null)
-                {
-                    break;
-                }
-            }
-        }
-
-        if (!_task.Output.Ended.IsCompleted)
-        {
-            LogOutputNotTaken();
         }
     }
 
@@ -360,12 +292,6 @@ internal sealed partial class Supervisor : IAsyncDisposable
     [LoggerMessage(EventId = 4300, Level = LogLevel.Warning, Message = "{Source} takes this machine away ({Action}) in {Seconds:0} s: snapshotting")]
     private partial void LogNotice(string source, string action, double seconds);
 
-    [LoggerMessage(EventId = 4301, Level = LogLevel.Information, Message = "SIGTERM during a reclaim is not passed on to the task")]
-    private partial void LogTermIgnored();
-
-    [LoggerMessage(EventId = 4302, Level = LogLevel.Error, Message = "No snapshot could be taken: the task gets SIGTERM")]
-    private partial void LogTermAfterFailure();
-
     [LoggerMessage(EventId = 4303, Level = LogLevel.Error, Message = "The lease of this task is lost ({Reason}): another machine may run it, so it is stopped here")]
     private partial void LogLeaseLost(string reason);
 
@@ -375,16 +301,6 @@ internal sealed partial class Supervisor : IAsyncDisposable
     [LoggerMessage(EventId = 4305, Level = LogLevel.Error, Message = "No time or no way for another snapshot; the task runs on, and the last good snapshot stays")]
     private partial void LogGivenUp();
 
-    [LoggerMessage(EventId = 4309, Level = LogLevel.Error,
-        Message = "The task crashed ({Status}) soon after it was restored, as on a machine that lacks something it uses: its snapshots are kept. Run it again on another machine, or remove it (floe rm) to start from the beginning")]
-    private partial void LogDiedOfRestore(string status);
-
-    [LoggerMessage(EventId = 4307, Level = LogLevel.Error, Message = "The task ended ({Status}) right after a snapshot that failed, most likely of it: its earlier snapshots are kept, run it again")]
-    private partial void LogDiedOfSnapshot(string status);
-
     [LoggerMessage(EventId = 4308, Level = LogLevel.Error, Message = "The task's output takes no more ({Reason}); what is lost of it is in no snapshot taken from now on, so none is taken: run again, the task goes on from the one before and writes it once more")]
     private partial void LogOutputRefused(string reason);
-
-    [LoggerMessage(EventId = 4306, Level = LogLevel.Warning, Message = "Nobody takes the task's output; the rest of it is dropped")]
-    private partial void LogOutputNotTaken();
 }

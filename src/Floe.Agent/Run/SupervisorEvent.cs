@@ -10,6 +10,9 @@ internal abstract record SupervisorEvent
     /// <param name="At">When, by the time provider's timestamps: it may wait behind a snapshot, and its output be taken late.</param>
     public sealed record TaskEnded(ExitStatus Status, long At) : SupervisorEvent;
 
+    /// <summary>The time is over in which a crash would have been laid to a restore or a failed snapshot.</summary>
+    public sealed record TrialOver : SupervisorEvent;
+
     /// <summary>This machine will be taken away at the notice's deadline.</summary>
     public sealed record Reclaim(ReclaimNotice Notice) : SupervisorEvent;
 

@@ -183,6 +183,9 @@ public sealed partial class TaskRun
         {
             await trace.FinishAsync(a => a.Ended(TraceOutcome.Failed, (e as FloeException)?.ExitCode, _time.GetUtcNow()), s_tracePatience).ConfigureAwait(false);
 
+            // What its end closes must not replace what its snapshot rests on.
+            await (mount?.LeaveAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+
             // Nothing of the task may run any more when the next agent gets the lease; then it need not wait for it.
             await LeftOvers.KillAsync(_time).ConfigureAwait(false);
             using var limit = new CancellationTokenSource(s_releasePatience, _time);
@@ -249,77 +252,6 @@ public sealed partial class TaskRun
         _ => null,
     };
 
-    private async Task<int> FinishAsync(SnapshotContext context, TaskOutcome outcome, TaskOutput output, CancellationToken cancellationToken)
-    {
-        switch (outcome)
-        {
-            case TaskOutcome.Ended ended when context.Mount is { } mount && !await mount.FinishAsync(cancellationToken).ConfigureAwait(false):
-                // The command has done its part, but its results are not where they belong: its snapshots stay.
-                LogNotUploaded(ended.Status.ShellCode);
-                await RecordAsync(context, TraceOutcome.Exited, ExitCodes.StoreError).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
-                return ExitCodes.StoreError;
-
-            case TaskOutcome.Ended ended when output.Refusal is { } refusal:
-                // As above: run again, it goes on from its last snapshot and writes what came after it once more.
-                LogOutputLost(ended.Status.ShellCode, refusal.Message);
-                var code = ended.Status.ShellCode == 0 ? ExitCodes.StoreError : ended.Status.ShellCode;
-                await RecordAsync(context, TraceOutcome.Exited, code).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
-                return code;
-
-            case TaskOutcome.Ended ended:
-                await RecordAsync(context, TraceOutcome.Exited, ended.Status.ShellCode).ConfigureAwait(false);
-                await LeaveEndedAsync(context, cancellationToken).ConfigureAwait(false);
-                return ended.Status.ShellCode;
-
-            case TaskOutcome.TakenAway:
-                await (context.Mount?.HandOverAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
-                await LeftOvers.KillAsync(_time).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.HandedOver, cancellationToken)).ConfigureAwait(false);
-                await RecordAsync(context, TraceOutcome.Snapshotted, ExitCodes.Snapshotted).ConfigureAwait(false);
-                return ExitCodes.Snapshotted;
-
-            case TaskOutcome.SnapshotFailed:
-                await RecordAsync(context, TraceOutcome.SnapshotFailed, ExitCodes.SnapshotFailed).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
-                return ExitCodes.SnapshotFailed;
-
-            case TaskOutcome.RestoreFailed:
-                await RecordAsync(context, TraceOutcome.Failed, ExitCodes.RestoreFailed).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
-                return ExitCodes.RestoreFailed;
-
-            case TaskOutcome.LeaseLost:
-                await LeftOvers.KillAsync(_time).ConfigureAwait(false);
-                await RecordAsync(context, TraceOutcome.LeaseLost, ExitCodes.StoreError).ConfigureAwait(false);
-                return ExitCodes.StoreError;
-
-            default:
-                throw new InvalidOperationException($"unknown outcome {outcome}");
-        }
-    }
-
-    private Task RecordAsync(SnapshotContext context, TraceOutcome outcome, int exitCode) =>
-        context.Trace.FinishAsync(a => a.Ended(outcome, exitCode, _time.GetUtcNow()), s_tracePatience);
-
-    /// <summary>The task has its result: its snapshots are of no use any more. A store that fails now does not change the result.</summary>
-    private async Task LeaveEndedAsync(SnapshotContext context, CancellationToken cancellationToken)
-    {
-        if (_options.Keep)
-        {
-            await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
-        }
-        else
-        {
-            await TryAsync(async () =>
-            {
-                await context.Store.DeleteTaskAsync(context.Lease, cancellationToken).ConfigureAwait(false);
-                await (context.Mount?.RemoveLeftAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-            }).ConfigureAwait(false);
-        }
-    }
-
     /// <summary>AWS Batch retries a job only when its host was terminated: a container that exits by itself is not run again.</summary>
     private async Task StayAsync(DateTimeOffset until, CancellationToken cancellationToken)
     {
@@ -341,30 +273,11 @@ public sealed partial class TaskRun
         }
     }
 
-    private async Task TryAsync(Func<Task> leave)
-    {
-        try
-        {
-            await leave().ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            // How the task ended is settled by now, whatever becomes of this.
-            LogLeaveFailed(e.Message);
-        }
-    }
-
     [LoggerMessage(EventId = 4600, Level = LogLevel.Information, Message = "task {Key}, store {Store}")]
     private partial void LogStart(string key, string store);
 
     [LoggerMessage(EventId = 4604, Level = LogLevel.Warning, Message = "Snapshots will fail here: {Name}: {Detail}; {Fix}")]
     private partial void LogMachine(string name, string detail, string fix);
-
-    [LoggerMessage(EventId = 4605, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote is in the bucket")]
-    private partial void LogNotUploaded(int status);
-
-    [LoggerMessage(EventId = 4611, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote to its output could be passed on: {Reason}")]
-    private partial void LogOutputLost(int status, string reason);
 
     [LoggerMessage(EventId = 4602, Level = LogLevel.Information, Message = "The task is safe in the store; waiting for the machine to end, until {Until:HH:mm:ss} UTC")]
     private partial void LogStaying(DateTime until);
@@ -377,9 +290,6 @@ public sealed partial class TaskRun
 
     [LoggerMessage(EventId = 4614, Level = LogLevel.Warning, Message = "The task cannot go on here yet: {Reason}; trying again later")]
     private partial void LogNotBack(string reason);
-
-    [LoggerMessage(EventId = 4603, Level = LogLevel.Warning, Message = "The store could not be told that the task is done here: {Reason}")]
-    private partial void LogLeaveFailed(string reason);
 
     /// <summary>What all lives of the task on this machine share.</summary>
     private sealed record Place(

@@ -94,8 +94,8 @@ internal sealed partial class SnapshotTaker : IAsyncDisposable
     /// <summary>Nothing is removed from the store any more when this returns.</summary>
     public ValueTask DisposeAsync() => _pruning.DisposeAsync();
 
-    /// <summary>Before a task is ended that another machine has, or will have: what its end does to its files must not reach the bucket.</summary>
-    public Task HandOverMountAsync(CancellationToken cancellationToken) => _context.Mount?.HandOverAsync(cancellationToken) ?? Task.CompletedTask;
+    /// <summary>The task's mount; null: it has none.</summary>
+    public Mounts.TaskMount? Mount => _context.Mount;
 
     /// <exception cref="SnapshotFailedException">What a snapshot needs of this machine is not to be had: descriptors, memory.</exception>
     private SnapshotRun Begin(RunningTask task, bool leaveRunning, StorePatience? patience, CancellationToken cancellationToken)

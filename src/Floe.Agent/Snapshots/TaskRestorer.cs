@@ -175,8 +175,8 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                         RestoredPipes.GiveTo(user, root);
                     }
 
-                    context.Mount?.EndRestore();
                     context.Signals.TaskBegins();
+                    context.Mount?.EndRestore(holdsBack: context.Options.OnRestoreFailure != RestoreFailurePolicy.Restart);
 
                     // All of the snapshot was read by now, and found whole. Its backlog was the next restore's to write until here.
                     files.Keep();

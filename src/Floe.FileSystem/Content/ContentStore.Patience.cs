@@ -105,7 +105,8 @@ public sealed partial class ContentStore
 
     private bool Relieve()
     {
-        var isStarted = false;
+        // What has waited for the end of a hold is on its way from now on.
+        var isStarted = LetGo();
         foreach (var content in Contents().Where(c => c.IsDirty))
         {
             isStarted |= content.Relieve();

@@ -115,6 +115,7 @@ public sealed partial class ContentStore : IAsyncDisposable
     /// </summary>
     public async Task<IReadOnlyList<ContentFailure>> DrainAsync(bool includingOpen, CancellationToken cancellationToken)
     {
+        LetGo();
         foreach (var content in Contents())
         {
             cancellationToken.ThrowIfCancellationRequested();

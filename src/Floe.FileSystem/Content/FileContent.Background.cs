@@ -6,6 +6,9 @@ public sealed partial class FileContent
     private Task _background = Task.CompletedTask;
     private bool _isQueued;
 
+    // While it is queued and waits for the end of a hold: it is not on its way, and nobody need wait for it.
+    private volatile bool _isHeldBack;
+
     /// <summary>Finishes in the background what has no writer any more.</summary>
     internal void PublishInBackground()
     {
@@ -54,6 +57,13 @@ public sealed partial class FileContent
 
     private async Task PublishQueuedAsync()
     {
+        while (!_store.Stopping.IsCancellationRequested && _store.HoldOf(ReplacesObject) is { } hold)
+        {
+            _isHeldBack = true;
+            await hold.WaitAsync(_store.Stopping).ConfigureAwait(false);
+        }
+
+        _isHeldBack = false;
         // From now on, however long it waits for its turn: what closed files have in the cache is going to be room.
         _store.Space.BeginTransfer();
         _store.Backlog.Begin();
@@ -69,6 +79,17 @@ public sealed partial class FileContent
         }
 
         _store.Settle(this);
+    }
+
+    private bool ReplacesObject
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _base is not null || _expected is not null;
+            }
+        }
     }
 
     private async Task PublishUntilCleanAsync()

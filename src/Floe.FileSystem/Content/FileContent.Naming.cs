@@ -67,7 +67,7 @@ public sealed partial class FileContent
             }
 
             isAway = HasAwayIn(1, PartGrid.Count(_size));
-            isQueued = _isQueued;
+            isQueued = _isQueued && !_isHeldBack;
             if (!isAway && ((!isQueued && _sendingAll is null) || _session.Sent.Values.Sum(s => s.Part.Size) < _size / 2))
             {
                 return null;

@@ -30,6 +30,9 @@ internal sealed class MountedFleet : IAsyncDisposable
 
     public S3Double Server { get; }
 
+    /// <summary>More for the environment of every run.</summary>
+    public Dictionary<string, string> Variables { get; } = [];
+
     public static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public static async Task<MountedFleet> StartAsync() => new(await S3Double.StartAsync());
@@ -71,7 +74,7 @@ internal sealed class MountedFleet : IAsyncDisposable
     }
 
     /// <summary>Each run is a later attempt of the same job, so that it need not wait for the lease of one whose machine died.</summary>
-    private Dictionary<string, string> Environment() => new(_store.Environment)
+    private Dictionary<string, string> Environment() => new([.. _store.Environment, .. Variables])
     {
         ["SLURM_JOB_ID"] = "1",
         ["SLURM_RESTART_COUNT"] = Interlocked.Increment(ref _runs).ToString(System.Globalization.CultureInfo.InvariantCulture),

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Floe.Agent;
 using Floe.Agent.Control;
 using Floe.Agent.Files;
@@ -93,6 +94,61 @@ public sealed class SupervisorTests : IAsyncLifetime
         Assert.IsType(expected, await running);
     }
 
+    /// <summary>It takes its time to end after SIGTERM, and the world goes on.</summary>
+    [Fact]
+    public async Task RunAsync_TaskWasToldToEndAfterAFailedSnapshot_RequestsAreRefusedAndALostLeaseStopsIt()
+    {
+        await using var other = _store.BeginSnapshot(_lease, _known, SnapshotFixture.SmallBuffers);
+        _options = _options with { OnTerm = TermPolicy.Snapshot };
+        var told = _folder["told"];
+        var root = Shell($"trap 'echo >>{told}' TERM; echo >{told}.ready; while :; do sleep 0.02; done");
+        await using var task = RunningTask.Adopt(root, TaskOutput.Create([], []));
+        await using var snapshots = Snapshots();
+        await using var supervisor = Supervise(task, snapshots, isRestored: false);
+        var running = supervisor.RunAsync();
+        await UntilAsync(() => File.Exists($"{told}.ready"));
+        _signals.Receive(PosixSignal.SIGTERM);
+        await UntilAsync(() => File.Exists(told));
+
+        var failure = await Assert.ThrowsAsync<FloeException>(() => supervisor.RequestSnapshotAsync(leaveRunning: true).WaitAsync(Token));
+        Assert.Contains("told to end", failure.Message, StringComparison.Ordinal);
+        _signals.Receive(PosixSignal.SIGTERM);
+        await UntilAsync(() => File.ReadAllText(told).Length > 1);
+        supervisor.LeaseLost("another machine took it over");
+
+        Assert.IsType<TaskOutcome.LeaseLost>(await running.WaitAsync(Token));
+    }
+
+    [Fact]
+    public async Task RunAsync_TaskWasToldToEndAfterAFailedSnapshot_ItsStatusDoesNotCount()
+    {
+        await using var other = _store.BeginSnapshot(_lease, _known, SnapshotFixture.SmallBuffers);
+        _options = _options with { OnTerm = TermPolicy.Snapshot };
+        var ready = _folder["ready"];
+        await using var task = RunningTask.Adopt(Shell($"trap 'exit 0' TERM; echo >{ready}; while :; do sleep 0.02; done"), TaskOutput.Create([], []));
+        await using var snapshots = Snapshots();
+        await using var supervisor = Supervise(task, snapshots, isRestored: false);
+        var running = supervisor.RunAsync();
+        await UntilAsync(() => File.Exists(ready));
+        _signals.Receive(PosixSignal.SIGTERM);
+
+        Assert.IsType<TaskOutcome.SnapshotFailed>(await running.WaitAsync(Token));
+    }
+
+    /// <summary>Its result is another machine's to make again: nothing of it may go to the bucket.</summary>
+    [Fact]
+    public async Task RunAsync_LeaseIsLostAsTheTaskEnds_IsNoResult()
+    {
+        var root = Shell("exit 0");
+        await using var task = RunningTask.Adopt(root, TaskOutput.Create([], []));
+        await using var snapshots = Snapshots();
+        await root.Exited;
+        await using var supervisor = Supervise(task, snapshots, isRestored: false);
+        supervisor.LeaseLost("another machine took it over");
+
+        Assert.IsType<TaskOutcome.LeaseLost>(await supervisor.RunAsync());
+    }
+
     /// <summary>An instruction that this CPU does not know must not cost a snapshot that another one can run.</summary>
     [Theory]
     [InlineData("kill -ILL $$", true, typeof(TaskOutcome.RestoreFailed))]
@@ -119,6 +175,16 @@ public sealed class SupervisorTests : IAsyncLifetime
         await using var supervisor = Supervise(task, snapshots, isRestored: true);
 
         Assert.IsType<TaskOutcome.Ended>(await supervisor.RunAsync());
+    }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private static async Task UntilAsync(Func<bool> holds)
+    {
+        while (!holds())
+        {
+            await Task.Delay(10, Token);
+        }
     }
 
     private static ChildProcess Shell(string script) => ChildProcess.Start(new ChildProcessOptions

@@ -1,0 +1,107 @@
+using Floe.Agent.Snapshots;
+using Floe.Agent.Stdio;
+using Floe.Agent.Tasks;
+using Floe.Agent.Trace;
+using Floe.Store;
+using Microsoft.Extensions.Logging;
+
+namespace Floe.Agent.Run;
+
+/// <summary>What a task leaves in the store, whatever became of it.</summary>
+public sealed partial class TaskRun
+{
+    private async Task<int> FinishAsync(SnapshotContext context, TaskOutcome outcome, TaskOutput output, CancellationToken cancellationToken)
+    {
+        switch (outcome)
+        {
+            case TaskOutcome.Ended ended when context.Mount is { } mount && !await mount.FinishAsync(cancellationToken).ConfigureAwait(false):
+                // The command has done its part, but its results are not where they belong: its snapshots stay.
+                LogNotUploaded(ended.Status.ShellCode);
+                await RecordAsync(context, TraceOutcome.Exited, ExitCodes.StoreError).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                return ExitCodes.StoreError;
+
+            case TaskOutcome.Ended ended when output.Refusal is { } refusal:
+                // As above: run again, it goes on from its last snapshot and writes what came after it once more.
+                LogOutputLost(ended.Status.ShellCode, refusal.Message);
+                var code = ended.Status.ShellCode == 0 ? ExitCodes.StoreError : ended.Status.ShellCode;
+                await RecordAsync(context, TraceOutcome.Exited, code).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                return code;
+
+            case TaskOutcome.Ended ended:
+                await RecordAsync(context, TraceOutcome.Exited, ended.Status.ShellCode).ConfigureAwait(false);
+                await LeaveEndedAsync(context, cancellationToken).ConfigureAwait(false);
+                return ended.Status.ShellCode;
+
+            case TaskOutcome.TakenAway:
+                await (context.Mount?.HandOverAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+                await LeftOvers.KillAsync(_time).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.HandedOver, cancellationToken)).ConfigureAwait(false);
+                await RecordAsync(context, TraceOutcome.Snapshotted, ExitCodes.Snapshotted).ConfigureAwait(false);
+                return ExitCodes.Snapshotted;
+
+            case TaskOutcome.SnapshotFailed:
+                await (context.Mount?.LeaveAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+                await RecordAsync(context, TraceOutcome.SnapshotFailed, ExitCodes.SnapshotFailed).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                return ExitCodes.SnapshotFailed;
+
+            case TaskOutcome.RestoreFailed:
+                await (context.Mount?.LeaveAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+                await RecordAsync(context, TraceOutcome.Failed, ExitCodes.RestoreFailed).ConfigureAwait(false);
+                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                return ExitCodes.RestoreFailed;
+
+            case TaskOutcome.LeaseLost:
+                await LeftOvers.KillAsync(_time).ConfigureAwait(false);
+                await RecordAsync(context, TraceOutcome.LeaseLost, ExitCodes.StoreError).ConfigureAwait(false);
+                return ExitCodes.StoreError;
+
+            default:
+                throw new InvalidOperationException($"unknown outcome {outcome}");
+        }
+    }
+
+    private Task RecordAsync(SnapshotContext context, TraceOutcome outcome, int exitCode) =>
+        context.Trace.FinishAsync(a => a.Ended(outcome, exitCode, _time.GetUtcNow()), s_tracePatience);
+
+    /// <summary>The task has its result: its snapshots are of no use any more. A store that fails now does not change the result.</summary>
+    private async Task LeaveEndedAsync(SnapshotContext context, CancellationToken cancellationToken)
+    {
+        if (_options.Keep)
+        {
+            await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+        }
+        else
+        {
+            await TryAsync(async () =>
+            {
+                await context.Store.DeleteTaskAsync(context.Lease, cancellationToken).ConfigureAwait(false);
+                await (context.Mount?.RemoveLeftAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+            }).ConfigureAwait(false);
+        }
+    }
+
+    private async Task TryAsync(Func<Task> leave)
+    {
+        try
+        {
+            await leave().ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            // How the task ended is settled by now, whatever becomes of this.
+            LogLeaveFailed(e.Message);
+        }
+    }
+
+    [LoggerMessage(EventId = 4605, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote is in the bucket")]
+    private partial void LogNotUploaded(int status);
+
+    [LoggerMessage(EventId = 4611, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote to its output could be passed on: {Reason}")]
+    private partial void LogOutputLost(int status, string reason);
+
+    [LoggerMessage(EventId = 4603, Level = LogLevel.Warning, Message = "The store could not be told that the task is done here: {Reason}")]
+    private partial void LogLeaveFailed(string reason);
+}

@@ -1,0 +1,98 @@
+namespace Floe.FileSystem.Content;
+
+/// <summary>Keeping the objects that a snapshot rests on, for as long as the task may have to go back to it.</summary>
+public sealed partial class ContentStore
+{
+    private readonly Lock _holding = new();
+
+    // Read under the locks of contents, so that none is taken for it.
+    private volatile HoldOfUploads? _hold;
+
+    /// <summary>Files whose publication waits for the end of a hold.</summary>
+    internal int HeldBack => _hold?.Waiting ?? 0;
+
+    /// <summary>
+    /// The task is being restored: nothing is published in the background until <see cref="EndRestore"/>, not by those either who put the files back. They
+    /// cannot wait for room that only an upload makes, so the cache's limit does not hold for them.
+    /// </summary>
+    public void BeginRestore()
+    {
+        Begin(new HoldOfUploads(isOfAll: true), isReplacing: true);
+        Backlog.IsOpen = true;
+        Space.IsOpen = true;
+    }
+
+    /// <summary>The restored task is about to run.</summary>
+    /// <param name="holdsBack">As <see cref="HoldBack"/>, from the same moment on.</param>
+    public void EndRestore(bool holdsBack)
+    {
+        if (_hold is not { IsOfAll: true } before)
+        {
+            return;
+        }
+
+        Backlog.IsOpen = false;
+        Space.IsOpen = false;
+        Begin(holdsBack ? new HoldOfUploads(isOfAll: false) : null, isReplacing: true);
+        before.End();
+    }
+
+    /// <summary>
+    /// What becomes of the task next may show that it must go back to its last snapshot, whose files rest on objects of the bucket: until <see cref="LetGo"/>
+    /// closed files that would replace one wait. Not those that somebody waits for: in fsync, in <see cref="DrainAsync"/>, or for room in the cache.
+    /// </summary>
+    public void HoldBack() => Begin(new HoldOfUploads(isOfAll: false), isReplacing: false);
+
+    /// <summary>Ends what <see cref="HoldBack"/> began. False: nothing has waited.</summary>
+    public bool LetGo()
+    {
+        HoldOfUploads? hold;
+        lock (_holding)
+        {
+            hold = _hold;
+            if (hold is not { IsOfAll: false })
+            {
+                return false;
+            }
+
+            _hold = null;
+        }
+
+        return hold.End();
+    }
+
+    /// <summary>The hold that keeps a content from being published in the background; null: none does.</summary>
+    internal HoldOfUploads? HoldOf(bool replacesObject) => _hold is { } hold && (hold.IsOfAll || replacesObject) ? hold : null;
+
+    private void Begin(HoldOfUploads? hold, bool isReplacing)
+    {
+        lock (_holding)
+        {
+            _hold = isReplacing ? hold : _hold ?? hold;
+        }
+    }
+
+    internal sealed class HoldOfUploads(bool isOfAll)
+    {
+        private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _waiting;
+
+        /// <summary>Also of what replaces nothing, and for whoever wants room.</summary>
+        public bool IsOfAll => isOfAll;
+
+        public int Waiting => Volatile.Read(ref _waiting);
+
+        public async Task WaitAsync(CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _waiting);
+            await _ended.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        /// <summary>Whether anything has waited: it goes on by itself from now on.</summary>
+        public bool End()
+        {
+            _ended.TrySetResult();
+            return Waiting > 0;
+        }
+    }
+}
