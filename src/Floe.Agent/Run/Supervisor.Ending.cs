@@ -17,6 +17,9 @@ internal sealed partial class Supervisor
     // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: what a program does not end itself by.
     private static readonly int[] s_crashes = [4, 5, 6, 7, 8, 11, 31];
 
+    // The highest code of a shell for a death by a signal. What is above is a program's own, such as the 255 of ssh.
+    private const int LastSignalCode = 128 + 64;
+
     // Null also where nobody would run the snapshot again.
     private readonly long? _restoredAt;
     private long? _failedAt;
@@ -41,12 +44,15 @@ internal sealed partial class Supervisor
         }
     }
 
-    /// <summary>No snapshot could be taken.</summary>
+    /// <summary>No snapshot could be taken. One that has ended by itself meanwhile, which may be why, ends as any other.</summary>
     private void TellToEnd()
     {
-        _isEnding = true;
-        LogTermAfterFailure();
-        _task.Root.Signal(Interop.SIGTERM);
+        if (!_task.Root.HasExited)
+        {
+            _isEnding = true;
+            LogTermAfterFailure();
+            _task.Root.Signal(Interop.SIGTERM);
+        }
     }
 
     private async Task<TaskOutcome> EndAsync(SupervisorEvent.TaskEnded ended)
@@ -97,7 +103,7 @@ internal sealed partial class Supervisor
     /// that of which it dies, and they stay too.
     /// </summary>
     private bool DiedOfSnapshot(SupervisorEvent.TaskEnded ended) =>
-        ended.Status.ShellCode > (_hasCriuDied ? 0 : 128)
+        (_hasCriuDied ? ended.Status.ShellCode > 0 : ended.Status.ShellCode is > 128 and <= LastSignalCode)
         && _task.Output.Refusal is null && IsWithin(s_suspicion, _failedAt, ended.At);
 
     /// <summary>

@@ -78,6 +78,7 @@ public sealed class SupervisorTests : IAsyncLifetime
     [InlineData("exit 1", typeof(TaskOutcome.Ended))]
     [InlineData("kill -SEGV $$", typeof(TaskOutcome.SnapshotFailed))]
     [InlineData("exit 0", typeof(TaskOutcome.Ended))]
+    [InlineData("exit 255", typeof(TaskOutcome.Ended))]
     public async Task RunAsync_TaskEndsRightAfterASnapshotThatFailed_DeathByASignalIsNotItsOwnEnd(string end, Type expected)
     {
         await using var other = _store.BeginSnapshot(_lease, _known, SnapshotFixture.SmallBuffers);
@@ -92,6 +93,27 @@ public sealed class SupervisorTests : IAsyncLifetime
         File.WriteAllText(gate, "");
 
         Assert.IsType(expected, await running);
+    }
+
+    /// <summary>That may be why the snapshot failed, and is no reason to say that it was.</summary>
+    [Theory]
+    [InlineData("exit 0", typeof(TaskOutcome.Ended))]
+    [InlineData("exit 3", typeof(TaskOutcome.Ended))]
+    [InlineData("kill -SEGV $$", typeof(TaskOutcome.SnapshotFailed))]
+    public async Task RunAsync_TaskEndsDuringTheSnapshotOfATerm_IsItsEnd(string end, Type expected)
+    {
+        await using var other = _store.BeginSnapshot(_lease, _known, SnapshotFixture.SmallBuffers);
+        _options = _options with { OnTerm = TermPolicy.Snapshot };
+        var gate = _folder["gate"];
+        var root = Shell($"until [ -e '{gate}' ]; do sleep 0.02; done; {end}");
+        await using var task = RunningTask.Adopt(root, TaskOutput.Create([], []));
+        await using var snapshots = Snapshots();
+        await using var supervisor = Supervise(task, snapshots, isRestored: false);
+        _signals.Receive(PosixSignal.SIGTERM);
+        File.WriteAllText(gate, "");
+        await root.Exited;
+
+        Assert.IsType(expected, await supervisor.RunAsync());
     }
 
     /// <summary>It takes its time to end after SIGTERM, and the world goes on.</summary>
