@@ -46,12 +46,13 @@ internal sealed partial class SnapshotTaker : IAsyncDisposable
             _pruning.Stop();
         }
 
-        using var patience = deadline is null ? new StorePatience(() => _context.Store.FailingFor, _time) : null;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost, patience?.Expired ?? CancellationToken.None);
+        // A machine that outlives its notice must not keep the task standing still for a store that is gone.
+        using var patience = new StorePatience(() => _context.Store.FailingFor, _time, deadline);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _context.Lease.Lost, patience.Expired);
         try
         {
             var run = _running = Begin(task, leaveRunning, patience, limit.Token);
-            var outcome = await CommitAsync(run, task, leaveRunning, patience, limit.Token).ConfigureAwait(false);
+            var outcome = await CommitAsync(run, task, leaveRunning, isPressing: deadline is not null, patience, limit.Token).ConfigureAwait(false);
 
             // From here on the snapshot is a fact, and nothing may turn it into a failure.
             if (outcome.Note is { } note)
@@ -98,7 +99,7 @@ internal sealed partial class SnapshotTaker : IAsyncDisposable
     public Mounts.TaskMount? Mount => _context.Mount;
 
     /// <exception cref="SnapshotFailedException">What a snapshot needs of this machine is not to be had: descriptors, memory.</exception>
-    private SnapshotRun Begin(RunningTask task, bool leaveRunning, StorePatience? patience, CancellationToken cancellationToken)
+    private SnapshotRun Begin(RunningTask task, bool leaveRunning, StorePatience patience, CancellationToken cancellationToken)
     {
         try
         {
@@ -112,7 +113,8 @@ internal sealed partial class SnapshotTaker : IAsyncDisposable
     }
 
     /// <exception cref="SnapshotFailedException">Nothing was committed, and the task runs on.</exception>
-    private async Task<DumpOutcome> CommitAsync(SnapshotRun run, RunningTask task, bool leaveRunning, StorePatience? patience, CancellationToken cancellationToken)
+    private async Task<DumpOutcome> CommitAsync(
+        SnapshotRun run, RunningTask task, bool leaveRunning, bool isPressing, StorePatience patience, CancellationToken cancellationToken)
     {
         try
         {
@@ -121,7 +123,7 @@ internal sealed partial class SnapshotTaker : IAsyncDisposable
                 throw SnapshotFailedException.OutputRefused(refusal);
             }
 
-            if (patience is not null)
+            if (!isPressing)
             {
                 // A store that does not answer, or a lease that is lost, is found out before the task stands still for it.
                 await _context.Lease.RenewAsync(cancellationToken).ConfigureAwait(false);
@@ -154,10 +156,10 @@ internal sealed partial class SnapshotTaker : IAsyncDisposable
         }
     }
 
-    private SnapshotFailedException Failed(Exception e, StorePatience? patience)
+    private SnapshotFailedException Failed(Exception e, StorePatience patience)
     {
         var reason = e is not OperationCanceledException ? e.Message
-            : patience is { Expired.IsCancellationRequested: true } ? $"the store has not answered for {_context.Store.FailingFor.TotalSeconds:0} s; check endpoint and network"
+            : patience.Expired.IsCancellationRequested ? $"the store has not answered for {_context.Store.FailingFor.TotalSeconds:0} s; check endpoint and network"
             : "it was stopped before it was complete";
         return new SnapshotFailedException(reason, e is LeaseLostException or SnapshotFailedException { IsPermanent: true } || _context.Lease.Lost.IsCancellationRequested, e);
     }

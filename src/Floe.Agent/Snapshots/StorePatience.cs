@@ -1,8 +1,8 @@
 namespace Floe.Agent.Snapshots;
 
 /// <summary>
-/// How long a task stands still for a store that has stopped answering, when nothing presses: retries go on for minutes, and the task would lose them. Whatever
-/// moves a byte, however slowly, is waited for.
+/// How long a task stands still, or an end waits, for a store that has stopped answering: retries go on for minutes, and calls into a folder that hangs for ever.
+/// Whatever moves a byte, however slowly, is waited for.
 /// </summary>
 internal sealed class StorePatience : IDisposable
 {
@@ -14,12 +14,15 @@ internal sealed class StorePatience : IDisposable
     private readonly CancellationTokenSource _expired = new();
     private readonly Func<TimeSpan> _failingFor;
     private readonly TimeProvider _time;
+    private readonly DateTimeOffset? _notBefore;
     private readonly long _began;
     private readonly ITimer _timer;
 
     /// <param name="failingFor">As <see cref="S3.IObjectStore.FailingFor"/>.</param>
-    public StorePatience(Func<TimeSpan> failingFor, TimeProvider time)
+    /// <param name="deadline">When something presses that a hopeless try is no worse than giving up for: it is tried until then, and a while longer.</param>
+    public StorePatience(Func<TimeSpan> failingFor, TimeProvider time, DateTimeOffset? deadline = null)
     {
+        _notBefore = deadline + Limit;
         _failingFor = failingFor;
         _time = time;
         _began = time.GetTimestamp();
@@ -39,7 +42,7 @@ internal sealed class StorePatience : IDisposable
     {
         // What failed before this began may long be over: only nobody has asked since.
         var failing = _failingFor();
-        if (failing < Limit || _time.GetElapsedTime(_began) < Limit)
+        if (failing < Limit || _time.GetElapsedTime(_began) < Limit || _time.GetUtcNow() < _notBefore)
         {
             return;
         }

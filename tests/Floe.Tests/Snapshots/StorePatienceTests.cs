@@ -36,6 +36,15 @@ public sealed class StorePatienceTests
         Assert.False(IsExpiredAfter(patience, 20, failing: false));
     }
 
+    [Fact]
+    public void Expired_MachineIsToGo_IsNotBeforeItHasOutlivedThat()
+    {
+        using var patience = new StorePatience(() => _failingFor, _time, _time.GetUtcNow() + TimeSpan.FromSeconds(120));
+        Assert.False(IsExpiredAfter(patience, 149, failing: true));
+        Assert.False(IsExpiredAfter(patience, 2, failing: false));
+        Assert.True(IsExpiredAfter(patience, 31, failing: true));
+    }
+
     private bool IsExpiredAfter(StorePatience patience, int seconds, bool failing)
     {
         for (var i = 0; i < seconds; i++)
