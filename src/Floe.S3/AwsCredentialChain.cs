@@ -43,7 +43,10 @@ internal sealed class AwsCredentialChain : ICredentialSource
             or IOException or ArgumentException)
         {
             throw new ObjectStoreException(
-                ObjectStoreErrorKind.Credentials, $"no AWS credentials: {Reason(e)}; {Advice}", e);
+                ObjectStoreErrorKind.Credentials, $"no AWS credentials: {Reason(e)}; {Advice}", e)
+            {
+                MayBeOutOfReach = !IsRefusal(e),
+            };
         }
     }
 
@@ -83,6 +86,17 @@ internal sealed class AwsCredentialChain : ICredentialSource
         var keys = await credentials.GetCredentialsAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         return new AccessKeys(keys.AccessKey, keys.SecretKey, keys.UseToken ? keys.Token : null);
     }
+
+    /// <summary>
+    /// Whether somebody answered that there are none, or what is set cannot be used. What the SDK says of an endpoint that it did not reach carries neither a
+    /// status nor the exception of before, and is as what it says where there is none.
+    /// </summary>
+    internal static bool IsRefusal(Exception e) => e switch
+    {
+        MissingRuntimeDependencyException or ArgumentException or InvalidOperationException => true,
+        AmazonServiceException { StatusCode: not 0 and < System.Net.HttpStatusCode.InternalServerError and not System.Net.HttpStatusCode.TooManyRequests } => true,
+        _ => e.InnerException is { } cause && IsRefusal(cause),
+    };
 
     private static string Reason(Exception e) => e switch
     {

@@ -29,6 +29,9 @@ public sealed partial class TaskRun
     // Only people miss a trace.
     private static readonly TimeSpan s_tracePatience = TimeSpan.FromSeconds(5);
 
+    // Between tries to go on here. --return-after may be nothing, and each try costs a lease and log lines.
+    private static readonly TimeSpan s_leastPause = TimeSpan.FromSeconds(30);
+
     private readonly RunOptions _options;
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
@@ -130,7 +133,7 @@ public sealed partial class TaskRun
         catch (Exception e) when (StoreFaults.MayPass(e) && !cancellationToken.IsCancellationRequested)
         {
             LogNotBack(e.Message);
-            return new Departure(ExitCodes.Snapshotted, _time.GetUtcNow() + _options.ReturnAfter);
+            return new Departure(ExitCodes.Snapshotted, _time.GetUtcNow() + (_options.ReturnAfter > s_leastPause ? _options.ReturnAfter : s_leastPause));
         }
     }
 
