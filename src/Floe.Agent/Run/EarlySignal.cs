@@ -54,7 +54,8 @@ internal sealed partial class EarlySignal(RunOptions options, TimeProvider time,
                 return await HasSnapshotAsync(store, key, limit.Token).ConfigureAwait(false);
             }
 
-            await using var objects = ObjectStores.Open(options.Store, StoreOptions.FromEnvironment(), loggers, time);
+            await using var objects = await Task.Run(() => ObjectStores.Open(options.Store, StoreOptions.FromEnvironment(), loggers, time), limit.Token)
+                .WaitAsync(limit.Token).ConfigureAwait(false);
             store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = time, Logger = _logger }, false, limit.Token).ConfigureAwait(false);
             return await HasSnapshotAsync(store, key, limit.Token).ConfigureAwait(false);
         }

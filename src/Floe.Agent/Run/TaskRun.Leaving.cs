@@ -18,7 +18,7 @@ public sealed partial class TaskRun
                 // The command has done its part, but its results are not where they belong: its snapshots stay.
                 LogNotUploaded(ended.Status.ShellCode);
                 await RecordAsync(context, TraceOutcome.Exited, ExitCodes.StoreError).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                await TryAsync(context.Store, limit => context.Lease.ReleaseAsync(LeaseState.Released, limit)).ConfigureAwait(false);
                 return ExitCodes.StoreError;
 
             case TaskOutcome.Ended ended when output.Refusal is { } refusal:
@@ -26,31 +26,31 @@ public sealed partial class TaskRun
                 LogOutputLost(ended.Status.ShellCode, refusal.Message);
                 var code = ended.Status.ShellCode == 0 ? ExitCodes.StoreError : ended.Status.ShellCode;
                 await RecordAsync(context, TraceOutcome.Exited, code).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                await TryAsync(context.Store, limit => context.Lease.ReleaseAsync(LeaseState.Released, limit)).ConfigureAwait(false);
                 return code;
 
             case TaskOutcome.Ended ended:
                 await RecordAsync(context, TraceOutcome.Exited, ended.Status.ShellCode).ConfigureAwait(false);
-                await LeaveEndedAsync(context, cancellationToken).ConfigureAwait(false);
+                await LeaveEndedAsync(context).ConfigureAwait(false);
                 return ended.Status.ShellCode;
 
             case TaskOutcome.TakenAway:
                 await (context.Mount?.HandOverAsync() ?? Task.CompletedTask).ConfigureAwait(false);
                 await LeftOvers.KillAsync(_time).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.HandedOver, cancellationToken)).ConfigureAwait(false);
+                await TryAsync(context.Store, limit => context.Lease.ReleaseAsync(LeaseState.HandedOver, limit)).ConfigureAwait(false);
                 await RecordAsync(context, TraceOutcome.Snapshotted, ExitCodes.Snapshotted).ConfigureAwait(false);
                 return ExitCodes.Snapshotted;
 
             case TaskOutcome.SnapshotFailed:
                 await (context.Mount?.LeaveAsync() ?? Task.CompletedTask).ConfigureAwait(false);
                 await RecordAsync(context, TraceOutcome.SnapshotFailed, ExitCodes.SnapshotFailed).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                await TryAsync(context.Store, limit => context.Lease.ReleaseAsync(LeaseState.Released, limit)).ConfigureAwait(false);
                 return ExitCodes.SnapshotFailed;
 
             case TaskOutcome.RestoreFailed:
                 await (context.Mount?.LeaveAsync() ?? Task.CompletedTask).ConfigureAwait(false);
                 await RecordAsync(context, TraceOutcome.Failed, ExitCodes.RestoreFailed).ConfigureAwait(false);
-                await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+                await TryAsync(context.Store, limit => context.Lease.ReleaseAsync(LeaseState.Released, limit)).ConfigureAwait(false);
                 return ExitCodes.RestoreFailed;
 
             case TaskOutcome.LeaseLost:
@@ -67,27 +67,29 @@ public sealed partial class TaskRun
         context.Trace.FinishAsync(a => a.Ended(outcome, exitCode, _time.GetUtcNow()), s_tracePatience);
 
     /// <summary>The task has its result: its snapshots are of no use any more. A store that fails now does not change the result.</summary>
-    private async Task LeaveEndedAsync(SnapshotContext context, CancellationToken cancellationToken)
+    private async Task LeaveEndedAsync(SnapshotContext context)
     {
         if (_options.Keep)
         {
-            await TryAsync(() => context.Lease.ReleaseAsync(LeaseState.Released, cancellationToken)).ConfigureAwait(false);
+            await TryAsync(context.Store, limit => context.Lease.ReleaseAsync(LeaseState.Released, limit)).ConfigureAwait(false);
         }
         else
         {
-            await TryAsync(async () =>
+            await TryAsync(context.Store, async limit =>
             {
-                await context.Store.DeleteTaskAsync(context.Lease, cancellationToken).ConfigureAwait(false);
+                await context.Store.DeleteTaskAsync(context.Lease, limit).ConfigureAwait(false);
                 await (context.Mount?.RemoveLeftAsync() ?? Task.CompletedTask).ConfigureAwait(false);
             }).ConfigureAwait(false);
         }
     }
 
-    private async Task TryAsync(Func<Task> leave)
+    /// <summary>For a store that has stopped answering it is not waited for ever.</summary>
+    private async Task TryAsync(SnapshotStore store, Func<CancellationToken, Task> leave)
     {
+        using var patience = new StorePatience(() => store.FailingFor, _time);
         try
         {
-            await leave().ConfigureAwait(false);
+            await leave(patience.Expired).ConfigureAwait(false);
         }
         catch (Exception e)
         {

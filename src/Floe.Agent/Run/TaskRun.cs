@@ -64,8 +64,9 @@ public sealed partial class TaskRun
         {
             return await new TaskRun(options, time, loggers).RunAsync(key, signals, early, stop.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (signals.EndedBy is { } signal)
+        catch (Exception) when (signals.EndedBy is { } signal)
         {
+            // Whatever it was, it was on its way out: a folder that hangs is no cancellation.
             return await early.StatusAsync(signal, null, key).ConfigureAwait(false);
         }
     }
@@ -80,7 +81,9 @@ public sealed partial class TaskRun
         LogStart(_options.Key, _options.Store.ToString());
         await WarnOfMachineAsync(cancellationToken).ConfigureAwait(false);
 
-        await using var objects = ObjectStores.Open(_options.Store, StoreOptions.FromEnvironment(), _loggers, _time);
+        // A folder may hang, which must not keep a signal from ending the run.
+        await using var objects = await Task.Run(() => ObjectStores.Open(_options.Store, StoreOptions.FromEnvironment(), _loggers, _time), cancellationToken)
+            .WaitAsync(cancellationToken).ConfigureAwait(false);
         var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions { TimeProvider = _time, Logger = _logger }, true, cancellationToken).ConfigureAwait(false);
         await using var log = _options is { OwnsStore: true, Log: { } lines }
             ? new LogUpload(lines, objects, LogUpload.Key(_options.Scheduler?.Attempt ?? 1), _time, _logger) : null;
@@ -192,7 +195,7 @@ public sealed partial class TaskRun
             // Nothing of the task may run any more when the next agent gets the lease; then it need not wait for it.
             await LeftOvers.KillAsync(_time).ConfigureAwait(false);
             using var limit = new CancellationTokenSource(s_releasePatience, _time);
-            await TryAsync(() => lease.ReleaseAsync(place.Signals.HasTaskRun ? LeaseState.Released : lease.StateAsTaken, limit.Token)).ConfigureAwait(false);
+            await TryAsync(place.Store, _ => lease.ReleaseAsync(place.Signals.HasTaskRun ? LeaseState.Released : lease.StateAsTaken, limit.Token)).ConfigureAwait(false);
             throw;
         }
         finally
@@ -215,7 +218,7 @@ public sealed partial class TaskRun
         {
             // Whoever removed the snapshots, or cannot use them, it is not for this machine to start the command once more.
             LogTaskIsElsewhere("there is no snapshot of it that can be restored here");
-            await TryAsync(() => context.Lease.ReleaseAsync(context.Signals.HasTaskRun ? LeaseState.Released : context.Lease.StateAsTaken, cancellationToken)).ConfigureAwait(false);
+            await TryAsync(context.Store, limit => context.Lease.ReleaseAsync(context.Signals.HasTaskRun ? LeaseState.Released : context.Lease.StateAsTaken, limit)).ConfigureAwait(false);
             return new Departure(ExitCodes.Snapshotted);
         }
 
