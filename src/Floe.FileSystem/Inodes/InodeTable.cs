@@ -99,7 +99,7 @@ internal sealed class InodeTable
         }
     }
 
-    /// <summary>Takes a node's name away: it lives on for those who hold it. The lock is held.</summary>
+    /// <summary>Takes a node's name away, and those of all below it: they live on for those who hold them. The lock is held.</summary>
     public void Orphan(Node node)
     {
         if (node.Parent is { } parent)
@@ -107,6 +107,11 @@ internal sealed class InodeTable
             parent.Folder!.Children.Remove(node.Name);
             node.Parent = null;
             node.IsUnlinked = true;
+            foreach (var child in node.Folder?.Children.Values.ToList() ?? [])
+            {
+                Orphan(child);
+            }
+
             Release(node);
             Release(parent);
         }

@@ -34,7 +34,8 @@ public sealed partial class ObjectFileSystem
         List<(FileContent, RangeState)> ranges = [];
         lock (Gate)
         {
-            foreach (var node in _inodes.Nodes.Where(n => !n.IsUnlinked && n.Parent is not null))
+            // What was made in a folder in the moment in which it was found to be gone has no path either.
+            foreach (var node in _inodes.Nodes.Where(n => !n.IsUnlinked && n.Parent is not null && IsOrHolds(_inodes.Root, n)))
             {
                 var content = node.Content?.Capture(taskRunsOn);
                 if (content is null && node.Kind != NodeKind.Special && !node.HasOwnAttributes)

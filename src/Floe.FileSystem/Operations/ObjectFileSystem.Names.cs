@@ -178,7 +178,7 @@ public sealed partial class ObjectFileSystem
 
         lock (Gate)
         {
-            OrphanAll(node);
+            _inodes.Orphan(node);
         }
     }
 
@@ -200,17 +200,6 @@ public sealed partial class ObjectFileSystem
         List<string> own = [key + "/", key + "/" + LinkList.Name];
         return page.Objects.All(o => own.Contains(o.Key))
             ? [.. page.Objects.Select(o => o.Key)] : throw new FuseException(Errno.ENOTEMPTY, $"{node.Name} is not empty");
-    }
-
-    /// <summary>A folder that is gone, with what was known in it. The lock is held.</summary>
-    private void OrphanAll(Node folder)
-    {
-        foreach (var child in folder.Folder!.Children.Values.ToList())
-        {
-            _inodes.Orphan(child);
-        }
-
-        _inodes.Orphan(folder);
     }
 
     /// <summary>Takes a file's, link's or special file's bytes out of the bucket; whoever has it open keeps them. It is leaving.</summary>

@@ -108,7 +108,7 @@ public sealed partial class ObjectFileSystem
             Follow(node, prefix, moved);
             if (to.Folder!.Children.TryGetValue(newName, out var replaced))
             {
-                OrphanAll(replaced);
+                _inodes.Orphan(replaced);
             }
 
             _inodes.Move(node, to, newName);
