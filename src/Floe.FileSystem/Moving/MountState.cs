@@ -29,6 +29,9 @@ public sealed record MountState
 
     public IReadOnlyList<NodeState> Nodes { get; init => field = value ?? []; } = [];
 
+    /// <summary>Folders that the task had open and had read from. Older Floes wrote none: these are read on by the count of their names.</summary>
+    public IReadOnlyList<ListingState> Listings { get; init => field = value ?? []; } = [];
+
     public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, MovingJson.Default.MountState);
 
     /// <exception cref="MountStateException">It is damaged, or of a newer version.</exception>
@@ -52,6 +55,11 @@ public sealed record MountState
         foreach (var node in state.Nodes)
         {
             node.Check();
+        }
+
+        foreach (var listing in state.Listings)
+        {
+            listing.Check();
         }
 
         return state;
@@ -93,9 +101,11 @@ public sealed record NodeState
     /// <summary>Null for what is no file.</summary>
     public ContentState? Content { get; init; }
 
+    internal static bool IsPath(string path) => !path.Split('/').Any(part => part is "" or "." or "..") && !path.Contains('\0', StringComparison.Ordinal);
+
     internal void Check()
     {
-        if (Path.Length == 0 || Path.Split('/').Any(part => part is "" or "." or "..") || Path.Contains('\0', StringComparison.Ordinal))
+        if (!IsPath(Path))
         {
             throw new MountStateException("the snapshot's file system state names a path that is none");
         }
@@ -106,6 +116,29 @@ public sealed record NodeState
         }
 
         Content?.Check();
+    }
+}
+
+/// <summary>A folder that was being listed, with the offsets at which its reader may be.</summary>
+public sealed record ListingState
+{
+    /// <summary>Below the mount's root; empty: the root.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>The offset behind the first of the keys. Each of the others is one further.</summary>
+    public ulong Offset { get; init; }
+
+    /// <summary>In key order, without the folder's prefix; those of folders end in '/'.</summary>
+    public IReadOnlyList<string> Keys { get; init => field = value ?? []; } = [];
+
+    internal string? KeyBefore(ulong offset) => offset >= Offset && offset - Offset < (ulong)Keys.Count ? Keys[(int)(offset - Offset)] : null;
+
+    internal void Check()
+    {
+        if ((Path.Length > 0 && !NodeState.IsPath(Path)) || Offset > long.MaxValue || Keys.Any(string.IsNullOrEmpty))
+        {
+            throw new MountStateException("the snapshot's file system state has a listing that makes no sense");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using Floe.FileSystem.Directories;
 using Floe.FileSystem.Inodes;
+using Floe.FileSystem.Moving;
 using Floe.FileSystem.Names;
 using Floe.Fuse;
 using Floe.Linux;
@@ -18,12 +19,14 @@ public sealed partial class ObjectFileSystem
     {
         var folder = _inodes.GetFolder(ino);
         var handle = Interlocked.Increment(ref _lastHandle);
+        IReadOnlyList<ListingState> carried;
         lock (Gate)
         {
             Use(folder);
+            carried = CarriedOf(folder);
         }
 
-        _folders[handle] = new FolderReader(folder);
+        _folders[handle] = new FolderReader(folder, carried);
         return handle;
     }
 
@@ -69,20 +72,36 @@ public sealed partial class ObjectFileSystem
             return;
         }
 
-        while (true)
+        List<string?> keys = [];
+        var first = offset;
+        await FillAsync(reader, offset, buffer, keys, cancellationToken).ConfigureAwait(false);
+        if (keys.Count > 0)
         {
-            var page = await PageAsync(reader, offset, cancellationToken).ConfigureAwait(false);
-            for (; offset < page.Offset + (ulong)page.Names.Count; offset++)
+            reader.Given = new FolderAnswer(first, keys);
+        }
+    }
+
+    /// <param name="keys">Gets the key before the offset, and those that were given out or passed.</param>
+    private async ValueTask FillAsync(FolderReader reader, ulong offset, IFuseDirectoryBuffer buffer, List<string?> keys, CancellationToken cancellationToken)
+    {
+        // From page to page, and not by the offset: it says where a page begins only as long as no page before has other names.
+        for (var page = await PageAsync(reader, offset, cancellationToken).ConfigureAwait(false); page is not null;
+            page = await PageBehindAsync(reader, page, cancellationToken).ConfigureAwait(false))
+        {
+            if (keys.Count == 0 && offset <= page.End)
             {
-                if (!TryAdd(reader, page, page.Names[(int)(offset - page.Offset)], offset + 1, buffer))
+                keys.Add(page.KeyBefore(offset));
+            }
+
+            for (; offset < page.End; offset++)
+            {
+                var listed = page.Names[(int)(offset - page.Offset)];
+                if (!TryAdd(reader, page, listed, offset + 1, buffer))
                 {
                     return;
                 }
-            }
 
-            if (page.Next is null)
-            {
-                return;
+                keys.Add(listed.Key);
             }
         }
     }
@@ -112,19 +131,20 @@ public sealed partial class ObjectFileSystem
         }
     }
 
-    /// <summary>The page that holds an offset, or the last one.</summary>
-    private async ValueTask<ReadPage> PageAsync(FolderReader reader, ulong offset, CancellationToken cancellationToken)
-    {
-        var (number, start) = reader.StartOf(offset);
-        if (reader.Page is { } held && reader.PageNumber == number)
-        {
-            return held;
-        }
+    /// <summary>A page that holds an offset, or ends at it, or lies before it.</summary>
+    private async ValueTask<ReadPage> PageAsync(FolderReader reader, ulong offset, CancellationToken cancellationToken) =>
+        reader.Held(offset) ?? await EnterAsync(reader, reader.StartOf(offset), cancellationToken).ConfigureAwait(false);
 
+    /// <summary>Null: there is none.</summary>
+    private async ValueTask<ReadPage?> PageBehindAsync(FolderReader reader, ReadPage page, CancellationToken cancellationToken) => page.Next is not { } next
+        ? null : reader.HeldBehind(page) ?? await EnterAsync(reader, next, cancellationToken).ConfigureAwait(false);
+
+    private async ValueTask<ReadPage> EnterAsync(FolderReader reader, FolderReader.Start start, CancellationToken cancellationToken)
+    {
         var fetch = reader.Next is { } next && next.Start == start ? next.Page : FetchAsync(reader, start, cancellationToken);
         reader.Next = null;
         var page = await fetch.ConfigureAwait(false);
-        reader.Enter(number, page);
+        reader.Enter(page);
         if (page.Next is { } following)
         {
             reader.Next = (following, FetchAsync(reader, following, CancellationToken.None));
@@ -168,12 +188,12 @@ public sealed partial class ObjectFileSystem
         {
             if (!folder.Folder!.IsInBucket)
             {
-                return new ReadPage(start.Offset, [.. folder.Folder.Children.Values.Select(c => new ListedName(c.Name, IsFolder: true, null))], null);
+                return new ReadPage(start, [.. folder.Folder.Children.Values.Select(c => new ListedName(c.Name, IsFolder: true, null))], null);
             }
 
             if (folder.IsUnlinked)
             {
-                return new ReadPage(start.Offset, [], null);
+                return new ReadPage(start, [], null);
             }
 
             bucket = _buckets.Open(folder.Folder.Bucket!);
@@ -184,16 +204,17 @@ public sealed partial class ObjectFileSystem
         }
 
         // The token is for the name that the folder had when it was given.
-        var isOfThisName = start.Token is null || start.Prefix == prefix;
+        var token = start.Prefix == prefix ? start.Token : null;
+        var after = token is null && start.After is { } key ? prefix + Behind(key) : null;
         var validUntil = After(_options.FileTtl);
         var writes = _links.Writes(bucket.Bucket, prefix);
         var answer = await bucket.ListAsync(
-            prefix, "/", isOfThisName ? start.Token : null, _options.PageEntries, cancellationToken, isOfThisName ? null : prefix + Behind(start.After!)).ConfigureAwait(false);
-        var isFirst = start.Token is null;
-        if (isFirst)
+            prefix, "/", token, _options.PageEntries, cancellationToken, after).ConfigureAwait(false);
+        var isFirst = start.After is null;
+        if (isFirst || reader.Links is null)
         {
-            // On a page that is not the last the list may come later.
-            var isListed = answer.NextToken is not null || answer.Objects.Any(o => o.Key == prefix + LinkList.Name);
+            // On a page that is not the last the list may come later, and behind the first it may have come before.
+            var isListed = !isFirst || answer.NextToken is not null || answer.Objects.Any(o => o.Key == prefix + LinkList.Name);
             reader.Links = await LinksAsync(folder, bucket, isListed ? null : writes, cancellationToken).ConfigureAwait(false);
         }
 
@@ -218,7 +239,7 @@ public sealed partial class ObjectFileSystem
 
             var names = Merge(folder, listed, own, start.After, last);
             FolderReader.Start? next = answer.NextToken is { } nextToken ? new(start.Offset + (ulong)names.Count, nextToken, last, prefix) : null;
-            return new ReadPage(start.Offset, names, next) { ValidUntil = validUntil, Watch = watch };
+            return new ReadPage(start, names, next) { ValidUntil = validUntil, Watch = watch };
         }
     }
 
@@ -251,18 +272,16 @@ public sealed partial class ObjectFileSystem
         var own = folder.Folder!.Children.Values.Where(c => c.IsOwn).Union(before.Where(c => c.Parent == folder))
             .Where(c => !names.ContainsKey(c.Name))
             .Select(c => new ListedName(c.Name, c.Kind == NodeKind.Folder, null))
-            .Where(c => (after is null || NameRules.Compare(KeyOf(c), after) > 0) && (last is null || NameRules.Compare(KeyOf(c), last) <= 0))
+            .Where(c => (after is null || NameRules.Compare(c.Key, after) > 0) && (last is null || NameRules.Compare(c.Key, last) <= 0))
             .ToList();
         if (own.Count > 0)
         {
             merged.AddRange(own);
-            merged.Sort(static (a, b) => NameRules.Compare(KeyOf(a), KeyOf(b)));
+            merged.Sort(static (a, b) => NameRules.Compare(a.Key, b.Key));
         }
 
         return merged;
     }
-
-    private static string KeyOf(ListedName listed) => listed.IsFolder ? listed.Name + "/" : listed.Name;
 
     private bool IsRemoved(FolderState folder, ListedName listed) =>
         folder.Missing.TryGetValue(listed.Name, out var until) && until > Now && !folder.Children.ContainsKey(listed.Name);

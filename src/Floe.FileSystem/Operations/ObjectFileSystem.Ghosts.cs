@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Floe.FileSystem.Inodes;
+using Floe.FileSystem.Moving;
 using Floe.Fuse;
 using Floe.Linux;
 
@@ -15,7 +16,22 @@ public sealed partial class ObjectFileSystem
     /// <summary>
     /// Set while CRIU restores the task: at no other time is a name one of its own. A user's file may have such a name too, and goes to the bucket.
     /// </summary>
-    public bool IsBeingRestored { get; set; }
+    public bool IsBeingRestored
+    {
+        get;
+        set
+        {
+            field = value;
+            if (!value)
+            {
+                lock (Gate)
+                {
+                    // Who opens a folder from now on begins at its start.
+                    _carriedListings = Array.Empty<ListingState>().ToLookup(l => l.Path);
+                }
+            }
+        }
+    }
 
     private bool IsGhostName(string name) => IsBeingRestored && GhostName().IsMatch(name);
 

@@ -32,8 +32,10 @@ public sealed partial class ObjectFileSystem
         await _contents.TakeUnansweredAsync(cancellationToken).ConfigureAwait(false);
         List<NodeState> nodes = [];
         List<(FileContent, RangeState)> ranges = [];
+        List<ListingState> listings;
         lock (Gate)
         {
+            listings = CaptureListings();
             // What was made in a folder in the moment in which it was found to be gone has no path either.
             foreach (var node in _inodes.Nodes.Where(n => !n.IsUnlinked && n.Parent is not null && IsOrHolds(_inodes.Root, n)))
             {
@@ -66,7 +68,8 @@ public sealed partial class ObjectFileSystem
             }
         }
 
-        return new CapturedMount(new MountState { Lineage = _contents.Lineage, Lives = _contents.EndLife(), Root = RootName, Nodes = nodes }, ranges);
+        return new CapturedMount(
+            new MountState { Lineage = _contents.Lineage, Lives = _contents.EndLife(), Root = RootName, Nodes = nodes, Listings = listings }, ranges);
     }
 
     /// <summary>The snapshot is done with, or the task runs on.</summary>
@@ -90,6 +93,7 @@ public sealed partial class ObjectFileSystem
         List<(FileContent, RangeState)> ranges = [];
         lock (Gate)
         {
+            _carriedListings = state.Listings.ToLookup(l => l.Path);
             _inodes.LastIno = state.Nodes.Select(told => told.Ino).DefaultIfEmpty().Max();
             foreach (var told in state.Nodes)
             {

@@ -40,11 +40,13 @@ public abstract class CoreTests : IAsyncLifetime
     internal Tree Another() => new(Service, Options, Time);
 
     /// <summary>The mount that goes on with the state of <see cref="Tree"/>, which is another machine's from then on.</summary>
-    internal async Task<Tree> MovedAsync(Action? whenCaptured = null)
+    internal Task<Tree> MovedAsync(Action? whenCaptured = null) => MovedAsync(Tree, whenCaptured);
+
+    internal async Task<Tree> MovedAsync(Tree from, Action? whenCaptured = null)
     {
-        var captured = await Tree.Files.CaptureAsync(taskRunsOn: false, default);
+        var captured = await from.Files.CaptureAsync(taskRunsOn: false, default);
         whenCaptured?.Invoke();
-        Tree.Contents.HandOver();
+        from.Contents.HandOver();
         var next = Another();
         var state = MountState.Parse(captured.State.ToBytes());
         var carried = next.Files.Import(state);
