@@ -47,7 +47,7 @@ public interface IBucketClient
     /// <summary>A small object's bytes (at most <paramref name="maxBytes"/>, else TooLarge); null when there is none.</summary>
     Task<SmallObject?> GetAsync(string key, int maxBytes, CancellationToken cancellationToken);
 
-    /// <summary>One page of ListObjectsV2.</summary>
+    /// <summary>One page of ListObjectsV2: without keys only where none are left. Pages that a service leaves empty are passed over.</summary>
     /// <param name="delimiter">"/" to fold keys behind the next slash into <see cref="BucketPage.Prefixes"/>; null for all keys.</param>
     /// <param name="token">Of the page before; null for the first.</param>
     Task<BucketPage> ListAsync(

@@ -20,12 +20,12 @@ internal readonly record struct ListPosition(string? Token, string Last, int Emp
         }
 
         var colon = text.IndexOf(':', StringComparison.Ordinal);
-        var numbers = text[..colon].Split(',');
-        var length = int.Parse(numbers[1], CultureInfo.InvariantCulture);
-        return new ListPosition(text[(colon + 1 + length)..], text.Substring(colon + 1, length), int.Parse(numbers[0], CultureInfo.InvariantCulture));
+        var length = int.Parse(text[..colon], CultureInfo.InvariantCulture);
+        return new ListPosition(text[(colon + 1 + length)..], text.Substring(colon + 1, length), 0);
     }
 
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{EmptyPages},{Last.Length}:{Last}{Token}");
+    /// <summary>Without the count of empty pages: none of them is given out.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Last.Length}:{Last}{Token}");
 
     /// <summary>The position behind a page.</summary>
     /// <exception cref="S3Fault">The page is not one that follows: a key is outside the prefix, or not behind those before, in UTF-8 byte order.</exception>

@@ -59,23 +59,38 @@ internal sealed partial class S3BucketClient
     public async Task<BucketPage> ListAsync(
         string prefix, string? delimiter, string? token, int maxEntries, CancellationToken cancellationToken, string? startAfter = null)
     {
-        var position = ListPosition.Parse(token);
+        for (var position = ListPosition.Parse(token); ;)
+        {
+            var (page, next) = await ListAsync(prefix, delimiter, position, maxEntries, startAfter, cancellationToken).ConfigureAwait(false);
+            // Who looks whether there is anything below a prefix must not take a page without keys for the answer.
+            if (page.Objects.Count + page.Prefixes.Count > 0 || page.NextToken is null)
+            {
+                return page;
+            }
+
+            position = next;
+        }
+    }
+
+    private Task<(BucketPage Page, ListPosition Next)> ListAsync(
+        string prefix, string? delimiter, ListPosition position, int maxEntries, string? startAfter, CancellationToken cancellationToken)
+    {
         var request = new S3Request(HttpMethod.Get, "", "s3:ListBucket")
         {
             Query = S3Request.QueryOf(
                 ("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), ("delimiter", delimiter), ("continuation-token", position.Token),
-                ("start-after", startAfter), ("max-keys", Math.Clamp(maxEntries, 1, 1000).ToString(CultureInfo.InvariantCulture))),
+                ("start-after", position.Token is null ? startAfter : null), ("max-keys", Math.Clamp(maxEntries, 1, 1000).ToString(CultureInfo.InvariantCulture))),
         };
-        return await client.SendAsync(request, async answer =>
+        return client.SendAsync(request, async answer =>
         {
             var page = S3Xml.ReadList(await AllAsync(answer).ConfigureAwait(false));
             var next = position.Behind(page, prefix);
-            return new BucketPage(
+            return (new BucketPage(
                 [.. page.Objects.Select(o => new ListedObject(o.Key, o.Size, new ETag(o.ETag), o.LastModified))], page.Folders, page.NextToken is null ? null : next.ToString())
             {
                 ServerTime = answer.ServerTime,
-            };
-        }, cancellationToken).ConfigureAwait(false);
+            }, next);
+        }, cancellationToken);
     }
 
     /// <summary>Asks for what is left of a range until <paramref name="read"/> has it all.</summary>
