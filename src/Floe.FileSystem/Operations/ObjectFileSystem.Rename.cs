@@ -331,8 +331,9 @@ public sealed partial class ObjectFileSystem
             return null;
         }
 
-        return target?.Content?.Knows(head.ETag) ?? target?.Listed?.ETag == head.ETag
-            ? new ObjectVersion(bucket.Bucket, key, head.ETag, head.Size) : throw Appeared(to, newName);
+        // Its own write too, also one whose answer was lost.
+        var isTarget = target?.Content is { } content ? content.Knows(head.ETag) || content.Replaces(head) : target?.Listed?.ETag == head.ETag;
+        return isTarget ? new ObjectVersion(bucket.Bucket, key, head.ETag, head.Size) : throw Appeared(to, newName);
     }
 
     private FuseException Appeared(Node folder, string name)

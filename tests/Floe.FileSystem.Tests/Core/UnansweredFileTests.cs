@@ -44,14 +44,32 @@ public sealed class UnansweredFileTests : CoreTests
     [Fact]
     public async Task Rename_NewFileGotThrough_LeavesNoneUnderTheOldName()
     {
-        Bucket.After = (_, _) => Fail(true);
-        await Tree.WriteAsync("f", "text");
-        Assert.Single(await Tree.Files.DrainAsync(includingOpen: false, default));
-        Bucket.After = null;
+        await NewUnansweredAsync();
         await Tree.RenameAsync("f", "g");
         await Tree.DrainAsync();
         Assert.Equal(["g"], Bucket.Keys);
         Assert.Equal("text", Bucket.Text("g"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Rename_OverAFileThatGotThrough_ReplacesIt(bool wasThere)
+    {
+        if (wasThere)
+        {
+            await ChangeUnansweredAsync();
+        }
+        else
+        {
+            await NewUnansweredAsync();
+        }
+
+        Bucket.Put("g", "new");
+        await Tree.RenameAsync("g", "f");
+        await Tree.DrainAsync();
+        Assert.Equal(["f"], Bucket.Keys);
+        Assert.Equal("new", Bucket.Text("f"));
     }
 
     /// <summary>An object's first byte is changed, the PUT takes effect and fails; the rest is not in the cache.</summary>
@@ -62,6 +80,15 @@ public sealed class UnansweredFileTests : CoreTests
         var handle = await Tree.OpenAsync("f", Tree.WriteOnly);
         await Tree.Files.WriteAsync(handle, 0, Encoding.UTF8.GetBytes("b"), killsPrivileges: false, default);
         Tree.Files.Release(handle);
+        Assert.Single(await Tree.Files.DrainAsync(includingOpen: false, default));
+        Bucket.After = null;
+    }
+
+    /// <summary>A file's PUT takes effect and fails.</summary>
+    private async Task NewUnansweredAsync()
+    {
+        Bucket.After = (_, _) => Fail(true);
+        await Tree.WriteAsync("f", "text");
         Assert.Single(await Tree.Files.DrainAsync(includingOpen: false, default));
         Bucket.After = null;
     }
