@@ -221,14 +221,16 @@ public sealed partial class ObjectFileSystem
     private async Task<FileContent.Detachment?> PrepareDetachAsync(Node node, CancellationToken cancellationToken)
     {
         FileContent? content;
-        bool isOpen;
+        bool isOpen, isThrough;
         lock (Gate)
         {
             content = node.Content;
             isOpen = content is { IsOpen: true };
+            // The object of a file that is clean already may still be being copied onto itself, for its attributes.
+            isThrough = content is { IsDirty: false } && content.Version == node.Listed;
         }
 
-        return content is null || (!isOpen && !content.IsDirty)
+        return content is null || (!isOpen && isThrough)
             ? null : await content.PrepareDetachAsync(isOpen, cancellationToken).ConfigureAwait(false);
     }
 

@@ -164,6 +164,36 @@ public sealed class LateAttributeTests : CoreTests
         Assert.Equal("0100755", Bucket.Headers("g").Metadata[Permissions]);
     }
 
+    /// <summary>The copy comes to nothing before the rename looks at what it replaces.</summary>
+    [Fact]
+    public async Task SetAttributes_ReplacedMeanwhile_RenameSucceeds()
+    {
+        Bucket.Put("g", "new");
+        var copying = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var isDone = 0;
+        Bucket.Copying = _ => copying.Task;
+        Bucket.Completed = _ => isDone++;
+        await WriteAsync(new FuseSetAttributes { Mode = 0x1ED });
+        while (!Bucket.CallsSoFar.Contains("CopyPart f"))
+        {
+            await Task.Delay(5);
+        }
+
+        Bucket.Before = (call, key) =>
+        {
+            if (call == "Copy" && key == "f")
+            {
+                copying.TrySetResult();
+                SpinWait.SpinUntil(() => Volatile.Read(ref isDone) == 2 || Bucket.OpenUploads == 0);
+            }
+        };
+        await Tree.RenameAsync("g", "f");
+        await Tree.DrainAsync();
+        Assert.Equal(["f"], Bucket.Keys);
+        Assert.Equal("new", Bucket.Text("f"));
+        Assert.Equal(1, isDone);
+    }
+
     /// <summary>Writes, sets the attributes when the first part has gone up, and closes.</summary>
     private async Task WriteAsync(FuseSetAttributes change, int size = Limit + 1)
     {
