@@ -31,6 +31,9 @@ internal sealed class FolderState
     /// <summary>Counts changes of names by this mount, so that an answer of the bucket that is older than one of them is seen.</summary>
     public long Changes { get; private set; }
 
+    /// <summary>Counts how often its keys became others, with its own name or that of a folder above it.</summary>
+    public long Moves { get; private set; }
+
     /// <summary>Here whatever the bucket says: above buckets, or a root.</summary>
     public bool IsPinned { get; init; }
 
@@ -84,6 +87,7 @@ internal sealed class FolderState
     /// <summary>Its keys are others now: what the bucket says of the old ones does not count, for any name.</summary>
     public void NoteMove()
     {
+        Moves++;
         NoteChange(new NameChange(NameChange.Every, IsThere: null));
         Listing = null;
         Links = null;

@@ -66,10 +66,9 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeade
         }
     }
 
-    /// <summary>A folder's list as it will be: what the bucket has, and the changes that it does not have yet.</summary>
-    public HashSet<string> Complete(string bucket, string prefix, IEnumerable<string> written)
+    /// <summary>Makes of a folder's list, as the bucket has it, the one that it will be: with the changes that the bucket does not have yet.</summary>
+    public void Complete(string bucket, string prefix, HashSet<string> names)
     {
-        HashSet<string> names = [.. written];
         lock (_gate)
         {
             if (_pending.TryGetValue((bucket, prefix), out var pending))
@@ -80,8 +79,6 @@ internal sealed partial class LinkListWriter(IBucketService buckets, ObjectHeade
                 }
             }
         }
-
-        return names;
     }
 
     /// <summary>

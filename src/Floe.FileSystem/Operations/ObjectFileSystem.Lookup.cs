@@ -254,11 +254,11 @@ public sealed partial class ObjectFileSystem
         while (true)
         {
             string prefix;
-            long changes, writes;
+            long moves, writes;
             lock (Gate)
             {
                 prefix = PrefixOf(folder);
-                changes = folder.Folder!.Changes;
+                moves = folder.Folder!.Moves;
                 writes = _links.Writes(bucket.Bucket, prefix);
                 if (folder.Folder.Links is { } known && folder.Folder.LinksUntil > Now)
                 {
@@ -266,12 +266,12 @@ public sealed partial class ObjectFileSystem
                 }
             }
 
-            var list = unlistedSince != writes ? await _links.ReadAsync(bucket, prefix, cancellationToken).ConfigureAwait(false) : [];
-            var names = _links.Complete(bucket.Bucket, prefix, list);
+            var names = unlistedSince != writes ? await _links.ReadAsync(bucket, prefix, cancellationToken).ConfigureAwait(false) : [];
             lock (Gate)
             {
-                // Else a link was made or removed meanwhile, and may be in neither.
-                if (folder.Folder.Changes == changes && _links.Writes(bucket.Bucket, prefix) == writes)
+                // A link that was made or removed meanwhile is among the changes, or was written since: then it may be in neither.
+                _links.Complete(bucket.Bucket, prefix, names);
+                if (folder.Folder.Moves == moves && _links.Writes(bucket.Bucket, prefix) == writes)
                 {
                     folder.Folder.Links = names;
                     folder.Folder.LinksUntil = After(_options.FolderTtl);

@@ -167,4 +167,45 @@ public sealed class LinkTests : CoreTests
         Bucket.Put("f", "text");
         await FailsAsync(Errno.EINVAL, () => Tree.ReadLinkAsync("f"));
     }
+
+    [Fact]
+    public async Task List_FilesArePublishedWhileTheListOfLinksIsRead_IsReadOnce()
+    {
+        Bucket.Put("d/a", "x");
+        Bucket.Put("d/.fusion.symlinks", "a\n");
+        var read = 0;
+        WhenListIsRead(() =>
+        {
+            if (++read < 5)
+            {
+                Tree.WriteAsync($"d/f{read}", "x").GetAwaiter().GetResult();
+                Tree.DrainAsync().GetAwaiter().GetResult();
+            }
+        });
+        Assert.Contains(("a", Link), await Tree.ListAsync("d"));
+        Assert.Equal(1, read);
+    }
+
+    [Fact]
+    public async Task List_LinkIsMadeWhileTheListOfLinksIsRead_IsALink()
+    {
+        Bucket.Put("d/a", "x");
+        Bucket.Put("d/.fusion.symlinks", "a\n");
+        WhenListIsRead(() =>
+        {
+            Bucket.Before = null;
+            Tree.LinkAsync("d/l", "a").GetAwaiter().GetResult();
+        });
+        await Tree.ListAsync("d");
+        Assert.Equal([("a", Link), ("l", Link)], await Tree.ListAsync("d"));
+        await Tree.DrainAsync();
+    }
+
+    private void WhenListIsRead(Action action) => Bucket.Before = (call, key) =>
+    {
+        if (call == "Get" && key == "d/.fusion.symlinks")
+        {
+            action();
+        }
+    };
 }
