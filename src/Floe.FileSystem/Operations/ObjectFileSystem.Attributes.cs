@@ -50,7 +50,6 @@ public sealed partial class ObjectFileSystem
 
     public async ValueTask<byte[]> ReadLinkAsync(ulong ino, CancellationToken cancellationToken)
     {
-        const int MaxTargetBytes = 4095;
         var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
         try
         {
@@ -64,22 +63,42 @@ public sealed partial class ObjectFileSystem
                 return known;
             }
 
-            var version = node.Listed!;
-            var target = await _buckets.Open(version.Bucket).GetAsync(version.Key, MaxTargetBytes, cancellationToken).ConfigureAwait(false)
-                ?? throw new FuseException(Errno.ENOENT, $"{node.Name} was removed");
-            if (target.Content.Length == 0 || target.Content.AsSpan().Contains((byte)0))
+            var (key, target) = await GetLinkAsync(node, cancellationToken).ConfigureAwait(false);
+            if (target.Length == 0 || target.AsSpan().Contains((byte)0))
             {
-                throw new FuseException(Errno.EIO, $"{version.Key} is marked as a link, but holds no path");
+                throw new FuseException(Errno.EIO, $"{key} is marked as a link, but holds no path");
             }
 
             lock (Gate)
             {
-                return node.LinkTarget = target.Content;
+                return node.LinkTarget = target;
             }
         }
         finally
         {
             Drop(node);
+        }
+    }
+
+    /// <summary>A link's object, wherever it is by now: in the middle of a rename the node names the one that is deleted.</summary>
+    private async Task<(string Key, byte[] Target)> GetLinkAsync(Node node, CancellationToken cancellationToken)
+    {
+        const int MaxTargetBytes = 4095;
+        while (true)
+        {
+            var version = node.Listed!;
+            if (await _buckets.Open(version.Bucket).GetAsync(version.Key, MaxTargetBytes, cancellationToken).ConfigureAwait(false) is { } found)
+            {
+                return (version.Key, found.Content);
+            }
+
+            using (node.Parent is { } folder ? await ChangeAsync(folder, cancellationToken).ConfigureAwait(false) : default)
+            {
+                if (node.Listed == version)
+                {
+                    throw new FuseException(Errno.ENOENT, $"{node.Name} was removed");
+                }
+            }
         }
     }
 

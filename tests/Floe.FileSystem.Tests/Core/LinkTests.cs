@@ -201,6 +201,33 @@ public sealed class LinkTests : CoreTests
         await Tree.DrainAsync();
     }
 
+    [Theory]
+    [InlineData("d/l", "d/m")]
+    [InlineData("d", "e")]
+    public async Task ReadLink_ItsObjectIsBeingRenamed_IsRead(string from, string to)
+    {
+        await Tree.MakeFolderAsync("d");
+        await using (var other = Another())
+        {
+            await other.LinkAsync("d/l", "target");
+            await other.DrainAsync();
+        }
+
+        var entry = await Tree.FindAsync("d/l");
+        Task<byte[]>? reading = null;
+        Bucket.Before = (call, key) =>
+        {
+            // The old key is gone, and the rename does not know it yet.
+            if (call == "Delete" && key == "d/l" && reading is null)
+            {
+                Bucket.Remove(key);
+                reading = Tree.Files.ReadLinkAsync(entry.NodeId, default).AsTask();
+            }
+        };
+        await Tree.RenameAsync(from, to);
+        Assert.Equal("target", System.Text.Encoding.UTF8.GetString(await reading!));
+    }
+
     private void WhenListIsRead(Action action) => Bucket.Before = (call, key) =>
     {
         if (call == "Get" && key == "d/.fusion.symlinks")
