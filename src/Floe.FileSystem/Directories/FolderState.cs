@@ -20,7 +20,7 @@ internal sealed class FolderState
     /// <summary>Set for the folder whose keys have no longer prefix by their place in the mount: a bucket's root, or the mount's.</summary>
     public string? RootPrefix { get; init; }
 
-    /// <summary>A new name that a rename is about to make: it is not there before that is done, whatever the bucket says. Null: none.</summary>
+    /// <summary>A new name that is about to be made: it is not there before that is done, whatever the bucket says. Null: none.</summary>
     public string? Arriving { get; set; }
 
     public Dictionary<string, Node> Children { get; } = new(StringComparer.Ordinal);

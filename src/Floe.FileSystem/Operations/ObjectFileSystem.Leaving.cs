@@ -6,7 +6,7 @@ namespace Floe.FileSystem.Operations;
 
 /// <summary>
 /// Files that are being removed or replaced: their bytes may be nowhere a moment later. Who has one open keeps them, and who opens one waits how that
-/// ends: it opens what the name stands for then.
+/// ends: it opens what the name stands for then. And names that are being made.
 /// </summary>
 public sealed partial class ObjectFileSystem
 {
@@ -17,6 +17,20 @@ public sealed partial class ObjectFileSystem
         {
             node.Leaving = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             return new LeavingFile(this, node);
+        }
+    }
+
+    /// <summary>
+    /// Until the result is disposed of, a name that the folder has not got is not there, whatever the bucket says: whoever makes it adds it. The folder's
+    /// lock (<see cref="Directories.FolderState.Changing"/>) is held.
+    /// </summary>
+    /// <param name="name">Null: none.</param>
+    private ArrivingName Arrive(Node folder, string? name)
+    {
+        lock (Gate)
+        {
+            folder.Folder!.Arriving = name;
+            return new ArrivingName(this, folder);
         }
     }
 
@@ -52,6 +66,17 @@ public sealed partial class ObjectFileSystem
             else
             {
                 await MovedAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private readonly struct ArrivingName(ObjectFileSystem files, Node folder) : IDisposable
+    {
+        public void Dispose()
+        {
+            lock (files.Gate)
+            {
+                folder.Folder!.Arriving = null;
             }
         }
     }

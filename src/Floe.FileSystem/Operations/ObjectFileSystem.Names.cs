@@ -20,6 +20,7 @@ public sealed partial class ObjectFileSystem
         var folder = _inodes.GetFolder(parent);
         using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
         var (bucket, key) = await NewNameAsync(folder, name, cancellationToken).ConfigureAwait(false);
+        using var arriving = Arrive(folder, name);
         var node = new Node(0, NodeKind.Folder);
         lock (Gate)
         {
@@ -47,6 +48,7 @@ public sealed partial class ObjectFileSystem
         var folder = _inodes.GetFolder(parent);
         using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
         var (bucket, key) = await NewNameAsync(folder, name, cancellationToken).ConfigureAwait(false);
+        using var arriving = Arrive(folder, name);
         var headers = new ObjectHeaders
         {
             Metadata = PosixMetadata.Encode(Interop.S_IFLNK | 0x1FF, caller.Uid, caller.Gid, null),

@@ -64,9 +64,9 @@ public sealed partial class ObjectFileSystem
                 lock (Gate)
                 {
                     _moving = isFolder ? node : _moving;
-                    to.Folder!.Arriving = target is null ? newName : null;
                 }
 
+                using var arriving = Arrive(to, target is null ? newName : null);
                 using var leaving = target is null || isFolder ? default : Leave(target);
                 await (isFolder
                     ? MoveFolderAsync(from, node, to, newName, target, cancellationToken)
@@ -78,7 +78,6 @@ public sealed partial class ObjectFileSystem
             lock (Gate)
             {
                 _moving = isFolder ? null : _moving;
-                to.Folder!.Arriving = null;
             }
 
             Drop(target);

@@ -228,6 +228,29 @@ public sealed class LinkTests : CoreTests
         Assert.Equal("target", System.Text.Encoding.UTF8.GetString(await reading!));
     }
 
+    /// <summary>Who looks it up past the kernel, as the agent may, does not take the name before it is made.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Make_LookedUpWhileTheAnswerIsOnItsWay_IsMade(bool isLink)
+    {
+        await Tree.MakeFolderAsync("d");
+        var d = await Tree.FindAsync("d");
+        Time.Advance(TimeSpan.FromSeconds(2));
+        var isFound = true;
+        Bucket.After = (call, key) =>
+        {
+            if (call == "Put" && key.StartsWith("d/new", StringComparison.Ordinal))
+            {
+                Time.Advance(TimeSpan.FromSeconds(2));
+                isFound = Tree.Files.LookupAsync(d.NodeId, "new", default).AsTask().GetAwaiter().GetResult().NodeId != 0;
+            }
+        };
+        await (isLink ? Tree.LinkAsync("d/new", "target") : Tree.MakeFolderAsync("d/new"));
+        Assert.False(isFound);
+        Assert.True(await Tree.ExistsAsync("d/new"));
+    }
+
     private void WhenListIsRead(Action action) => Bucket.Before = (call, key) =>
     {
         if (call == "Get" && key == "d/.fusion.symlinks")
