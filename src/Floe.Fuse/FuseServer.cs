@@ -22,6 +22,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     private readonly PendingRequests _pending;
     private readonly SemaphoreSlim _slots;
     private readonly SafeFileHandle _stop;
+    private readonly SafeFileHandle _refused = NewSignal();
     private readonly List<FuseChannel> _channels = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _threads;
@@ -73,7 +74,7 @@ public sealed partial class FuseServer : IAsyncDisposable
         var device = FuseChannel.OpenDevice();
         var main = new FuseChannel(device);
         var buffers = new RequestBufferPool(options.MaxBufferBytes, options.MaxTransferBytes + 4096, options.OpenSpill);
-        var stop = new SafeFileHandle(Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK), ownsHandle: true);
+        var stop = NewSignal();
         var isMounted = false;
         try
         {
@@ -174,16 +175,21 @@ public sealed partial class FuseServer : IAsyncDisposable
             return;
         }
 
+        var refusing = Task.CompletedTask;
         if (!_ended.Task.IsCompleted)
         {
             FuseMountPoint.Unmount(Directory, isLazy: true);
-            SignalStop();
+            Signal(_stop);
             _pending.CancelAll();
+            refusing = Task.Factory.StartNew(Refuse, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
 
         await _ended.Task.ConfigureAwait(false);
+        Signal(_refused);
+        await refusing.ConfigureAwait(false);
         _slots.Dispose();
         _stop.Dispose();
+        _refused.Dispose();
         foreach (var channel in _channels)
         {
             channel.Dispose();
@@ -213,12 +219,42 @@ public sealed partial class FuseServer : IAsyncDisposable
         }
     }
 
+    private static SafeFileHandle NewSignal() => new(Interop.eventfd(0, Interop.EFD_CLOEXEC | Interop.EFD_NONBLOCK), ownsHandle: true);
+
     /// <summary>The eventfd stays readable, so every thread sees it.</summary>
-    private unsafe void SignalStop()
+    private static unsafe void Signal(SafeFileHandle signal)
     {
         var one = 1UL;
         // SAFETY: eight bytes of this stack.
-        _ = Interop.write((int)_stop.DangerousGetHandle(), &one, sizeof(ulong));
+        _ = Interop.write((int)signal.DangerousGetHandle(), &one, sizeof(ulong));
+    }
+
+    /// <summary>
+    /// From the stop until all that is under way has ended: what the kernel asks is refused. Left unanswered, a read would keep its page locked, and a write whose end is
+    /// <see cref="InvalidatePages"/> would wait for that page, in the kernel and for ever.
+    /// </summary>
+    private void Refuse()
+    {
+        const int ENOTCONN = 107;
+        try
+        {
+            var buffer = _buffers.Rent(_options.MaxTransferBytes + 4096);
+            try
+            {
+                while (_channels[0].Receive(buffer, _refused) is > 0 and var length)
+                {
+                    RequestDispatcher.Refuse(_channels[0], buffer.GetSpan()[..length], ENOTCONN);
+                }
+            }
+            finally
+            {
+                buffer.Return();
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has just ended by itself.
+        }
     }
 
     private void Start()

@@ -53,6 +53,16 @@ internal sealed partial class RequestDispatcher(
         return false;
     }
 
+    /// <summary>Answers a message with an error, if it is one that has an answer.</summary>
+    public static void Refuse(FuseChannel channel, ReadOnlySpan<byte> message, int errno)
+    {
+        if (MemoryMarshal.TryRead<InHeader>(message, out var header) && header.Opcode is not (FuseOpcode.Forget or FuseOpcode.BatchForget or FuseOpcode.Interrupt))
+        {
+            using var request = new FuseRequest(channel, header);
+            request.Fail(errno);
+        }
+    }
+
     private void TakeNote(in InHeader header, ref FuseMessage message)
     {
         try

@@ -84,6 +84,42 @@ public sealed class BusyUnmountTests : IAsyncLifetime
         Assert.Equal("MAPPED", Bucket.Text("f")[70000..70006]);
     }
 
+    /// <summary>What is under way may wait for a page that is locked for a request, which must not be left unanswered then.</summary>
+    [Fact]
+    public async Task Unmount_ARequestDoesNotEnd_OthersAreRefusedMeanwhile()
+    {
+        Bucket.Put("f", "text");
+        using var goOn = new ManualResetEventSlim();
+        var isReading = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Bucket.Before = (call, _) =>
+        {
+            if (call == "Get")
+            {
+                isReading.TrySetResult();
+                goOn.Wait();
+            }
+        };
+        var reading = StartAsync("""
+            import errno
+            if os.fork() == 0:
+                try: os.read(os.open('f', os.O_RDONLY), 4)
+                except OSError: pass
+                os._exit(0)
+            until('ending')
+            try: os.stat('g')
+            except OSError as e: note('refused' if e.errno == errno.ENOTCONN else 'failed')
+            os.wait()
+            """);
+        await isReading.Task;
+        // What it does before it waits is to stop.
+        var ending = _mount.DisposeAsync();
+        await File.WriteAllTextAsync(_scratch["ending"], "", Token);
+        await UntilAsync("refused");
+        goOn.Set();
+        await ending;
+        await reading;
+    }
+
     /// <summary>A program in the mount that leaves notes in the scratch folder, and waits for ours.</summary>
     private async Task StartAsync(string script)
     {
