@@ -147,7 +147,7 @@ public sealed partial class FileContent
         var all = added.Count;
         lock (_lock)
         {
-            if (_pins > 0)
+            if (_pinnedBytes > 0)
             {
                 added.RemoveAll(a => a.Block < BlockMap.BlocksOf(size));
             }

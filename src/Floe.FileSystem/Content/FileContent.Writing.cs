@@ -276,6 +276,10 @@ public sealed partial class FileContent
                     ChangePart(PartGrid.Count(_size));
                 }
 
+                // Space past the limit is the first to be paid back: what is left for others stays the same.
+                var repaid = Math.Min(freed * BlockMap.BlockBytes, _overdrawnBytes);
+                _overdrawnBytes -= repaid;
+                _store.Space.Repay(repaid);
                 _size = size;
                 _capLimit = Math.Min(_capLimit, size);
                 _unanswered.ForEach(u => u.CapLimit = Math.Min(u.CapLimit, size));

@@ -52,6 +52,12 @@ public sealed record MountState
             throw new MountStateException($"the snapshot's file system state is of version {state?.Version}; this Floe reads {CurrentVersion}: use the Floe that wrote it, or a newer one") { IsOfThisMount = state is not null };
         }
 
+        // A serializer gives null where a hostile state says so, whatever the types say.
+        if (state.Nodes.Any(node => node?.Path is null) || state.Listings.Any(listing => listing?.Path is null))
+        {
+            throw new MountStateException("the snapshot's file system state has an entry without a path");
+        }
+
         foreach (var node in state.Nodes)
         {
             node.Check();

@@ -25,7 +25,7 @@ public sealed partial class ObjectFileSystem
             var path = PathOf(reader.Folder);
             if (reader.Given is { } given)
             {
-                var keys = given.Keys.SkipWhile(key => key is null).OfType<string>().ToList();
+                var keys = given.Keys.SkipWhile(string.IsNullOrEmpty).OfType<string>().ToList();
                 listings.Add(new ListingState { Path = path, Offset = given.Offset + (ulong)(given.Keys.Count - keys.Count), Keys = keys });
             }
             else

@@ -110,7 +110,7 @@ public sealed class FileSystemMount : IAsyncDisposable
     /// <summary>
     /// Takes in what was written through mappings and is in the kernel's pages still. Nobody may write through one meanwhile, or what they write may be left.
     /// </summary>
-    /// <exception cref="LinuxException">Not all of it could be. On a full disk, with <see cref="IsBeingFrozen"/>, no page is lost by that: they are taken in when there is room.</exception>
+    /// <exception cref="LinuxException">Not all of it could be. On a full disk, with <see cref="IsBeingFrozen"/>, the pages wait on for as long as a write would.</exception>
     public async Task SyncPagesAsync(CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(Contents.WatchDisk(), cancellationToken);

@@ -62,13 +62,14 @@ internal sealed partial class S3BucketClient
         for (var position = ListPosition.Parse(token); ;)
         {
             var (page, next) = await ListAsync(prefix, delimiter, position, maxEntries, startAfter, cancellationToken).ConfigureAwait(false);
-            // Who looks whether there is anything below a prefix must not take a page without keys for the answer.
+            // Who looks whether there is anything below a prefix must not take a page without keys for the answer. A service that counts what it
+            // hides (removed versions) would have thousands of such pages for a page of one key.
             if (page.Objects.Count + page.Prefixes.Count > 0 || page.NextToken is null)
             {
                 return page;
             }
 
-            position = next;
+            (position, maxEntries) = (next, MaxListed);
         }
     }
 
@@ -79,7 +80,7 @@ internal sealed partial class S3BucketClient
         {
             Query = S3Request.QueryOf(
                 ("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), ("delimiter", delimiter), ("continuation-token", position.Token),
-                ("start-after", position.Token is null ? startAfter : null), ("max-keys", Math.Clamp(maxEntries, 1, 1000).ToString(CultureInfo.InvariantCulture))),
+                ("start-after", position.Token is null ? startAfter : null), ("max-keys", Math.Clamp(maxEntries, 1, MaxListed).ToString(CultureInfo.InvariantCulture))),
         };
         return client.SendAsync(request, async answer =>
         {

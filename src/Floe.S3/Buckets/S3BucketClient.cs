@@ -8,6 +8,7 @@ namespace Floe.S3.Buckets;
 internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions options, S3Client client) : IBucketClient, IDisposable
 {
     private const string MetadataPrefix = "x-amz-meta-";
+    private const int MaxListed = 1000;
     private const string GetAction = "s3:GetObject (and s3:ListBucket, to tell absence)";
 
     public string Bucket => url.Container;

@@ -54,6 +54,39 @@ public sealed class FullDiskTests
         AssertSame(Bytes(1 << 20), await ReadAllAsync(content, Token));
     }
 
+    /// <summary>Somebody removes the file, so that what is not here of it is on its way.</summary>
+    [Fact]
+    public async Task WriteAsync_DiskRefusesItWhileTheFileIsBeingRemoved_LeavesTheObjectsBytes()
+    {
+        using var disk = await SmallDisk.MakeAsync(megabytes: 2);
+        await using var fixture = await StartAsync(o => o with { CacheFolder = disk.Path, ClosePatience = TimeSpan.Zero });
+        var content = await fixture.OpenAsync("a", Bytes(1 << 20), Token);
+        content.Open(canRead: true, canWrite: true);
+        using var isWritten = new ManualResetEventSlim();
+        fixture.Server.Faults.Add(new(Testing.S3.S3DoubleFaultKind.Error)
+        {
+            Where = _ =>
+            {
+                isWritten.Wait(Token);
+                return false;
+            },
+        });
+        var detaching = content.PrepareDetachAsync(isOpen: true, Token);
+        await Assert.ThrowsAnyAsync<IOException>(() => File.WriteAllBytesAsync(Path.Combine(disk.Path, "filler"), Bytes(4 << 20), Token));
+        var writing = content.WriteAsync(128 << 10, Bytes(256 << 10, seed: 2), Token).AsTask();
+        while (!fixture.Store.Space.IsLowered)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        isWritten.Set();
+        Assert.Equal(ContentErrorKind.NoSpace, (await Assert.ThrowsAsync<ContentException>(() => writing)).Kind);
+        Assert.Equal(ContentErrorKind.NoSpace, (await Assert.ThrowsAsync<ContentException>(() => detaching)).Kind);
+        File.Delete(Path.Combine(disk.Path, "filler"));
+        Assert.False(content.IsDirty);
+        AssertSame(Bytes(1 << 20), await ReadAllAsync(content, Token));
+    }
+
     /// <summary>There is no room past the disk: it waits on, and the freeze comes to nothing, or others make room.</summary>
     [Theory]
     [InlineData(false)]
