@@ -76,17 +76,18 @@ internal static class CriuErrors
     /// tell, the tree's or CRIU itself, and then a machine with more memory is needed and no other snapshot.
     /// </summary>
     /// <param name="isKilledByFloe">Signal 9 in <paramref name="status"/> is Floe's own.</param>
-    public static CriuException TranslateRestore(ExitStatus status, IReadOnlyList<string> errors, bool isKilledByFloe)
+    /// <param name="inner">What Floe saw of it; told where the log says nothing.</param>
+    public static CriuException TranslateRestore(ExitStatus status, IReadOnlyList<string> errors, bool isKilledByFloe, Exception? inner = null)
     {
         var first = errors.FirstOrDefault(IsMeant);
         if (first?.Contains(Killed, StringComparison.Ordinal) == true)
         {
-            return new CriuException($"restore failed: the kernel ended a process, most likely because memory ran out (CRIU: {Text(first)})", MoreMemory, errors);
+            return new CriuException($"restore failed: the kernel ended a process, most likely because memory ran out (CRIU: {Text(first)})", MoreMemory, errors, inner);
         }
 
-        var error = Translate("restore", status, errors, null);
+        var error = Translate("restore", status, errors, inner);
         return error.Hint is null && status.Signal == Interop.SIGKILL && !isKilledByFloe
-            ? new CriuException("restore failed: the kernel ended CRIU, most likely because memory ran out", MoreMemory, errors)
+            ? new CriuException("restore failed: the kernel ended CRIU, most likely because memory ran out", MoreMemory, errors, inner)
             : error;
     }
 

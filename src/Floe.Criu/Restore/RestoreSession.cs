@@ -58,10 +58,11 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
         Exception? refusal = null;
         await Task.WhenAny(asked, serve.Failed, process.Exited, Task.Delay(Timeout.Infinite, stop.Token)).ConfigureAwait(false);
         var answered = asked.IsCompletedSuccessfully;
+        var stopped = Task.CompletedTask;
         if (answered)
         {
             using var call = await asked.ConfigureAwait(false);
-            var accepted = call is { Action: ActionHook.PostRestore, RootPid: > 0 } && serve.Failure is null && !cancellationToken.IsCancellationRequested;
+            var accepted = call is { Action: ActionHook.PostRestore, RootPid: > 0 } && (serve.Failure ?? serve.BrokenOff) is null && !cancellationToken.IsCancellationRequested;
             if (accepted)
             {
                 root = ChildProcess.Adopt(call.RootPid);
@@ -78,13 +79,16 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
                 resume.Answer(true);
             }
         }
-        else if (!process.HasExited)
+        else if (serve.BrokenOff is null && !process.HasExited)
         {
-            // The source failed or the caller wants no more. Without its images CRIU gives up and kills what it has made.
-            await serve.StopAsync().ConfigureAwait(false);
+            // The source failed or the caller wants no more. Without its images CRIU gives up and kills what it has made. (One that broke
+            // off does so by itself, and its log shall begin with the cause.)
+            stopped = serve.StopAsync();
         }
 
+        // Beside the stop, not after it: a CRIU that does not end keeps nothing waiting for longer than its grace.
         var status = await EndAsync(process, answered).ConfigureAwait(false);
+        await stopped.ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
         await over.CancelAsync().ConfigureAwait(false);
         await asked.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
@@ -104,15 +108,13 @@ internal sealed partial class RestoreSession(TimeProvider time, ILogger logger, 
 
         root?.Signal(Interop.SIGKILL);
         await EndTreeAsync(tree, since).ConfigureAwait(false);
-        // A killed CRIU breaks off in the middle of what it asks: that is no failure of the images.
-        var isKilled = status.Signal == Interop.SIGKILL && !_killedIt;
-        if ((serve.Failure ?? refusal) is { } cause && !(isKilled && cause is ImageStreamException or LinuxException))
+        if ((serve.Failure ?? refusal) is { } cause)
         {
             ExceptionDispatchInfo.Throw(cause);
         }
 
         cancellationToken.ThrowIfCancellationRequested();
-        throw CriuErrors.TranslateRestore(status, CriuLog.Errors(LogPath, OutputPath), _killedIt);
+        throw CriuErrors.TranslateRestore(status, CriuLog.Errors(LogPath, OutputPath), _killedIt, serve.BrokenOff);
     }
 
     private async Task<ExitStatus> EndAsync(ChildProcess process, bool answered)

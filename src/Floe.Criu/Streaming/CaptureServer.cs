@@ -95,7 +95,7 @@ internal sealed unsafe class CaptureServer : IDisposable
 
     private void Pump(Socket connection)
     {
-        var requests = new DescriptorSocket(connection);
+        var requests = new DescriptorSocket(connection, _wake);
         var buffer = (byte*)NativeMemory.Alloc(BufferBytes);
         try
         {

@@ -8,13 +8,15 @@ namespace Floe.Criu.Streaming;
 /// <summary>
 /// Reads CRIU's side of an image stream connection: frames of u32 little-endian length and a protobuf message, and single
 /// descriptors, each with one dummy byte. Never reads past a frame: the next byte may be the one that carries a descriptor.
+/// CRIU's processes share the connection, so one that dies inside a request leaves it open and the rest unsaid: every read ends when
+/// <paramref name="wake"/> can be read.
 /// </summary>
-internal sealed unsafe class DescriptorSocket(Socket socket)
+internal sealed unsafe class DescriptorSocket(Socket socket, SafeFileHandle wake)
 {
     private readonly int _fd = (int)socket.Handle;
 
     /// <summary>A request's file name; null at the end of the connection.</summary>
-    /// <exception cref="ImageStreamException">Not a request, or the connection broke inside one.</exception>
+    /// <exception cref="ImageStreamException">Not a request, or the connection broke inside one, or was to end there.</exception>
     public string? ReadRequest()
     {
         Span<byte> header = stackalloc byte[4];
@@ -50,6 +52,7 @@ internal sealed unsafe class DescriptorSocket(Socket socket)
 
         // SAFETY: every pointer in the header is to a local of this frame.
         nint count;
+        Wait();
         do
         {
             count = Interop.recvmsg(_fd, &message, Interop.MSG_CMSG_CLOEXEC);
@@ -58,7 +61,12 @@ internal sealed unsafe class DescriptorSocket(Socket socket)
 
         if (count < 0)
         {
-            throw LinuxException.Last("recvmsg on the image stream");
+            throw Broken("recvmsg on the image stream");
+        }
+
+        if (count == 0)
+        {
+            throw BrokenOff();
         }
 
         var received = message.ControlLength >= Interop.DescriptorControl.LengthOfOne && control is
@@ -66,7 +74,7 @@ internal sealed unsafe class DescriptorSocket(Socket socket)
             Level: Interop.SOL_SOCKET, Type: Interop.SCM_RIGHTS, Length: Interop.DescriptorControl.LengthOfOne,
         };
         var handle = received ? new SafeFileHandle(control.Descriptor, ownsHandle: true) : null;
-        if (count != 1 || handle is null || (message.Flags & Interop.MSG_CTRUNC) != 0)
+        if (handle is null || (message.Flags & Interop.MSG_CTRUNC) != 0)
         {
             handle?.Dispose();
             throw new ImageStreamException("CRIU sent no pipe where one belongs");
@@ -91,7 +99,7 @@ internal sealed unsafe class DescriptorSocket(Socket socket)
 
             if (count != frame.Length)
             {
-                throw LinuxException.Last("write to the image stream");
+                throw Broken("write to the image stream");
             }
         }
     }
@@ -103,6 +111,7 @@ internal sealed unsafe class DescriptorSocket(Socket socket)
         {
             while (filled < target.Length)
             {
+                Wait();
                 var count = Interop.read(_fd, start + filled, (nuint)(target.Length - filled));
                 if (count < 0)
                 {
@@ -111,12 +120,12 @@ internal sealed unsafe class DescriptorSocket(Socket socket)
                         continue;
                     }
 
-                    throw LinuxException.Last("read from the image stream");
+                    throw Broken("read from the image stream");
                 }
 
                 if (count == 0)
                 {
-                    return endAllowed && filled == 0 ? false : throw new ImageStreamException("CRIU broke off inside a request");
+                    return endAllowed && filled == 0 ? false : throw BrokenOff();
                 }
 
                 filled += (int)count;
@@ -125,4 +134,30 @@ internal sealed unsafe class DescriptorSocket(Socket socket)
 
         return true;
     }
+
+    /// <summary>Returns when there is something to read, or the connection's end.</summary>
+    private void Wait()
+    {
+        var polled = stackalloc Interop.PollFd[2];
+        polled[0] = new() { Descriptor = (int)wake.DangerousGetHandle(), Events = Interop.POLLIN };
+        polled[1] = new() { Descriptor = _fd, Events = Interop.POLLIN };
+        while (Interop.poll(polled, 2, -1) < 0)
+        {
+            if (Marshal.GetLastPInvokeError() != Errno.EINTR)
+            {
+                throw LinuxException.Last("poll of the image stream");
+            }
+        }
+
+        if (polled[0].Returned != 0)
+        {
+            throw new ImageStreamException("the image stream was ended inside a request");
+        }
+    }
+
+    /// <summary>The last call's error. Who dies with a reply unread resets the connection.</summary>
+    private static Exception Broken(string call) =>
+        Marshal.GetLastPInvokeError() is Errno.EPIPE or Errno.ECONNRESET ? BrokenOff() : LinuxException.Last(call);
+
+    private static ImageStreamException BrokenOff() => new("CRIU broke off inside a request") { IsBrokenOff = true };
 }

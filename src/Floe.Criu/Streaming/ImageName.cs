@@ -41,4 +41,8 @@ public static class ImageName
 }
 
 /// <summary>The other end of the image stream does not speak CRIU's protocol, or broke off.</summary>
-public sealed class ImageStreamException(string message, Exception? inner = null) : IOException(message, inner);
+public sealed class ImageStreamException(string message, Exception? inner = null) : IOException(message, inner)
+{
+    /// <summary>CRIU let go of the connection in the middle of a request, as a process of it does that is killed. Its log says why.</summary>
+    public bool IsBrokenOff { get; init; }
+}

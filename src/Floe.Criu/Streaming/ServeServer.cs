@@ -20,6 +20,8 @@ internal sealed class ServeServer : IDisposable
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _writing = [];
+    private Exception? _failure;
+    private Exception? _brokenOff;
 
     public ServeServer(string workDirectory, IImageSource source)
     {
@@ -30,11 +32,17 @@ internal sealed class ServeServer : IDisposable
         new Thread(Run) { IsBackground = true, Name = "criu images" }.Start();
     }
 
-    /// <summary>Fails with the first thing that went wrong on this side; never completes otherwise.</summary>
+    /// <summary>Fails with the first thing that went wrong; never completes otherwise.</summary>
     public Task Failed => _failed.Task;
 
     /// <summary>Null, or the first thing that went wrong on this side.</summary>
-    public Exception? Failure => _failed.Task.Exception?.InnerException;
+    public Exception? Failure => Volatile.Read(ref _failure);
+
+    /// <summary>
+    /// Null, or how CRIU broke off inside a request: as a rule the consequence of what its log says, because when one process of a tree
+    /// fails CRIU kills the others wherever they are.
+    /// </summary>
+    public Exception? BrokenOff => Volatile.Read(ref _brokenOff);
 
     /// <summary>Closes the connection and every pipe and waits until no call into the source is left.</summary>
     public async Task StopAsync()
@@ -69,7 +77,7 @@ internal sealed class ServeServer : IDisposable
             }
 
             using var connection = _listener.Accept();
-            var requests = new DescriptorSocket(connection);
+            var requests = new DescriptorSocket(connection, _wake);
             while (WaitFor((int)connection.Handle) && requests.ReadRequest() is { } name)
             {
                 var exists = _source.Exists(name);
@@ -79,6 +87,15 @@ internal sealed class ServeServer : IDisposable
                     Give(name, requests.ReadDescriptor());
                 }
             }
+        }
+        catch (Exception) when (_stop.IsCancellationRequested)
+        {
+            // The restore is over.
+        }
+        catch (ImageStreamException error) when (error.IsBrokenOff)
+        {
+            Volatile.Write(ref _brokenOff, error);
+            Tell(error);
         }
         catch (Exception error)
         {
@@ -137,8 +154,14 @@ internal sealed class ServeServer : IDisposable
         }
     }
 
-    /// <summary>The first failure counts. A pipe that was cut short looks whole to CRIU, so the restore must not go on.</summary>
+    /// <summary>The first failure counts.</summary>
     private void Fail(Exception error)
+    {
+        _ = Interlocked.CompareExchange(ref _failure, error, null);
+        Tell(error);
+    }
+
+    private void Tell(Exception error)
     {
         _failed.TrySetException(error);
         _ = _failed.Task.Exception;

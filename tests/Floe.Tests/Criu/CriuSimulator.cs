@@ -32,16 +32,22 @@ internal sealed unsafe class CriuSimulator : IDisposable
     public FileStream? Ask(string name)
     {
         SendRequest(name);
+        return AwaitReply(andRead: true) ? SendPipe(giveReadEnd: false, FileAccess.Read) : null;
+    }
+
+    /// <summary>Waits for the reply to a request, and tells whether the file exists; without <paramref name="andRead"/> it stays unread.</summary>
+    public bool AwaitReply(bool andRead)
+    {
         var reply = new byte[6];
         for (var filled = 0; filled < reply.Length;)
         {
-            var count = _socket.Receive(reply.AsSpan(filled));
+            var count = _socket.Receive(reply.AsSpan(filled), andRead ? SocketFlags.None : SocketFlags.Peek);
             Assert.NotEqual(0, count);
             filled += count;
         }
 
         Assert.Equal([2, 0, 0, 0, 8], reply[..5]);
-        return reply[5] == 0 ? null : SendPipe(giveReadEnd: false, FileAccess.Read);
+        return reply[5] != 0;
     }
 
     public void SendRequest(string name)

@@ -97,6 +97,58 @@ public sealed class ServeServerTests : IAsyncDisposable
         Assert.Null(_server.Failure);
     }
 
+    /// <summary>CRIU's processes die where they are when one of them fails: that is no failure of the images.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task Serve_CriuBreaksOffInsideARequest_IsNoFailureOfTheImages(int where)
+    {
+        _source.Small["core-7.img"] = [1];
+        using (var criu = Connect())
+        {
+            BeginRequest(criu, where);
+        }
+
+        await Assert.ThrowsAsync<ImageStreamException>(() => _server.Failed);
+        Assert.Null(_server.Failure);
+        Assert.NotNull(_server.BrokenOff);
+    }
+
+    /// <summary>The other processes keep the connection open.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Stop_RequestThatNobodyGoesOnWith_Ends(int where)
+    {
+        _source.Small["core-7.img"] = [1];
+        using var criu = Connect();
+        BeginRequest(criu, where);
+        await _server.StopAsync().WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.Null(_server.Failure);
+        Assert.Null(_server.BrokenOff);
+    }
+
+    /// <param name="where">1: in the length; 2: in the name; 3: before the pipe, the reply read; 4: the reply unread.</param>
+    private static void BeginRequest(CriuSimulator criu, int where)
+    {
+        switch (where)
+        {
+            case 1:
+                criu.SendBytes(14, 0);
+                break;
+            case 2:
+                criu.SendBytes(14, 0, 0, 0, 0x0a);
+                break;
+            default:
+                criu.SendRequest("core-7.img");
+                criu.AwaitReply(andRead: where == 3);
+                break;
+        }
+    }
+
     private CriuSimulator Connect() => new(_folder[StreamListener.ServeSocket]);
 
     private byte[] Stream(string name, int bytes)
