@@ -130,9 +130,9 @@ internal sealed class ServeServer : IDisposable
 
     private async Task GiveAsync(string name, ImagePipe pipe)
     {
-        try
+        using (pipe)
         {
-            using (pipe)
+            try
             {
                 if (_source.TryGetSmall(name, out var content))
                 {
@@ -143,14 +143,15 @@ internal sealed class ServeServer : IDisposable
                     await _source.WriteStreamAsync(name, pipe, _stop.Token).ConfigureAwait(false);
                 }
             }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // The restore is over.
-        }
-        catch (Exception error)
-        {
-            Fail(error);
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                // The restore is over.
+            }
+            catch (Exception error)
+            {
+                // Before the pipe ends: cut short it looks whole to CRIU, and the restore must not go on.
+                Fail(error);
+            }
         }
     }
 
