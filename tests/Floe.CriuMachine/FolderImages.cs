@@ -133,5 +133,7 @@ internal sealed class FolderImages(string folder, Action<string>? onImage = null
         public void Append(ReadOnlySpan<byte> data) => file.Write(data);
 
         public void Complete() => file.Dispose();
+
+        public void Dispose() => file.Dispose();
     }
 }

@@ -59,5 +59,7 @@ internal sealed class ContentImageSink(ISnapshotContent content, MemoryCapture m
             _sink.EndSegment();
             _sink.Dispose();
         }
+
+        public void Dispose() => _sink.Dispose();
     }
 }

@@ -91,7 +91,11 @@ internal sealed class CaptureFile : IDisposable
     /// <summary>The content of a held image.</summary>
     public byte[] Held() => _small!.ToArray();
 
-    public void Dispose() => _pipe.Dispose();
+    public void Dispose()
+    {
+        _pipe.Dispose();
+        _stream?.Dispose();
+    }
 
     private void Keep(ReadOnlySpan<byte> data)
     {

@@ -121,9 +121,8 @@ internal sealed unsafe class CaptureServer : IDisposable
                 {
                     if (polled[2 + i].Returned != 0 && !_open[i].Receive(new Span<byte>(buffer, BufferBytes), _nowhere))
                     {
-                        var file = _open[i];
+                        using var file = _open[i];
                         _open.RemoveAt(i);
-                        file.Dispose();
                         _catalog.Finish(file);
                     }
                 }

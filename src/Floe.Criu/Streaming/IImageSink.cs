@@ -34,8 +34,8 @@ public interface IPageStream
     void Complete();
 }
 
-/// <summary>One large image on its way into the sink.</summary>
-public interface IImageStream
+/// <summary>One large image on its way into the sink. Disposed before it is complete it gives up what it holds, and waits for nothing.</summary>
+public interface IImageStream : IDisposable
 {
     /// <summary>The next bytes. The span is borrowed for the call.</summary>
     void Append(ReadOnlySpan<byte> data);

@@ -102,7 +102,10 @@ internal sealed class BlockSink : IBlockSink
         _writer.AddSegment(_stream, _ordinal, new StreamSegment(_segmentBytes, _runs.End()));
     }
 
-    /// <summary>Sends the open frame on its way. A segment left open makes the commit fail: its content is not whole.</summary>
+    /// <summary>
+    /// Sends the open frame on its way. A segment left open makes the commit fail, because its content is not whole; then nothing is sent, which
+    /// could wait for a buffer or fail with what has ended the snapshot already.
+    /// </summary>
     public void Dispose()
     {
         if (_disposed)
@@ -111,11 +114,14 @@ internal sealed class BlockSink : IBlockSink
         }
 
         _disposed = true;
-        string? problem = "a sink could not hand over its last blocks";
+        var problem = _inSegment ? "a sink was disposed in the middle of a segment" : "a sink could not hand over its last blocks";
         try
         {
-            _frames.Flush();
-            problem = _inSegment ? "a sink was disposed in the middle of a segment" : null;
+            if (!_inSegment)
+            {
+                _frames.Flush();
+                problem = null;
+            }
         }
         finally
         {

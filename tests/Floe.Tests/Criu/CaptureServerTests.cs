@@ -303,6 +303,24 @@ public sealed class CaptureServerTests : IAsyncDisposable
         await Assert.ThrowsAsync<ImageStreamException>(() => _server.Complete);
     }
 
+    /// <summary>A stream of the sink holds memory that nobody else gives back.</summary>
+    [Fact]
+    public async Task Abort_WhileAStreamIsOpen_LetsGoOfIt()
+    {
+        using var criu = Connect();
+        using var file = criu.Open("pages-shmem-1.img");
+        file.Write(Content(1, ImageStreamLimits.MaxSmallImageBytes + 1));
+        while (_sink.Streams.IsEmpty)
+        {
+            await Task.Yield();
+        }
+
+        _server.Abort();
+        await _server.Ended;
+        Assert.Equal(["pages-shmem-1.img"], _sink.Disposed);
+        Assert.Empty(_sink.Completed);
+    }
+
     [Fact]
     public async Task Abort_WhileFileIsOpen_BreaksItsPipe()
     {

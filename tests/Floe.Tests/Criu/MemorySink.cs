@@ -15,6 +15,8 @@ internal sealed class MemorySink : IImageSink
 
     public ConcurrentBag<string> Completed { get; } = [];
 
+    public ConcurrentBag<string> Disposed { get; } = [];
+
     public ConcurrentBag<Pages> Memory { get; } = [];
 
     public void AddSmallImage(string name, byte[] content) => Assert.True(Small.TryAdd(name, content));
@@ -48,6 +50,8 @@ internal sealed class MemorySink : IImageSink
         public void Append(ReadOnlySpan<byte> data) => content.Write(data);
 
         public void Complete() => sink.Completed.Add(name);
+
+        public void Dispose() => sink.Disposed.Add(name);
     }
 }
 

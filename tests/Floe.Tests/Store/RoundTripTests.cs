@@ -1,3 +1,4 @@
+using ContentImageSink = Floe.Agent.Snapshots.ContentImageSink;
 using Floe.S3;
 using Floe.Store;
 using Floe.Tests.Store.Doubles;
@@ -132,6 +133,36 @@ public sealed class RoundTripTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => writer.FlushAsync(default));
         hangs.SetResult();
         await writer.DisposeAsync();
+    }
+
+    /// <summary>What has ended the snapshot is told by then, and a sink in the middle of a segment has nothing that counts.</summary>
+    [Fact]
+    public async Task Dispose_SinkInTheMiddleOfASegmentWhenTheSnapshotHasFailed_IsSilent()
+    {
+        var store = await OpenAsync(new MemoryObjectStore());
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        using var stop = new CancellationTokenSource();
+        await using var writer = store.BeginSnapshot(lease, new KnownBlocks(), SmallBuffers with { Stop = stop.Token });
+        var sink = writer.CreateSink();
+        sink.BeginSegment(writer.AddStream("s"), 0);
+        sink.Append(RandomBytes(1, 1000));
+        await stop.CancelAsync();
+        sink.Dispose();
+    }
+
+    [Fact]
+    public async Task Dispose_ImageThatDidNotComeWhole_GivesItsSinkBackAndNoCommitTakesIt()
+    {
+        var store = await OpenAsync(new MemoryObjectStore());
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        await using var writer = store.BeginSnapshot(lease, new KnownBlocks(), SmallBuffers);
+        using (var image = new ContentImageSink(writer, null!).OpenStream("ghost-file-1.img"))
+        {
+            image.Append(RandomBytes(1, 1000));
+        }
+
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => writer.CommitAsync(Facts, Machine, new SnapshotTimings(), default));
+        Assert.Contains("in the middle of a segment", refused.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Blocks that wait in reserved memory while frames are closed, compressed or not, known or not, behind them.</summary>
