@@ -159,14 +159,29 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
 
     /// <summary>
     /// Moves on from a slot that is taken: by a fence of an earlier holder that came late, by a late commit to a history of this
-    /// task that was removed, or by an own commit whose answer was lost.
+    /// task that was removed, by an own commit whose answer was lost, or by what cannot be read. Where nothing is in it the slot is
+    /// tried again: the store refused it for a moment, or what was there is gone.
     /// </summary>
+    /// <exception cref="LeaseLostException">A later holder's is there.</exception>
     private async Task YieldSlotAsync(long seq, CancellationToken cancellationToken)
     {
         var entry = await SnapshotCatalog.ReadEntryAsync(objects, lease.Key, seq, cancellationToken).ConfigureAwait(false);
-        var fenced = entry?.Fence is { } fence && fence.Generation < lease.Generation;
-        var own = entry?.Manifest is { } manifest && manifest.Generation == lease.Generation && manifest.Incarnation == lease.Incarnation;
-        var removed = (entry?.Manifest?.Incarnation ?? entry?.Fence?.Incarnation) is { } incarnation && incarnation != lease.Incarnation;
+        if (entry is null)
+        {
+            return;
+        }
+
+        if (entry.Problem is not null)
+        {
+            // A later holder's would have come after its taking of the lease, and then this fails.
+            await lease.RenewAsync(cancellationToken).ConfigureAwait(false);
+            lease.NextSeq = seq + 1;
+            return;
+        }
+
+        var fenced = entry.Fence is { } fence && fence.Generation < lease.Generation;
+        var own = entry.Manifest is { } manifest && manifest.Generation == lease.Generation && manifest.Incarnation == lease.Incarnation;
+        var removed = (entry.Manifest?.Incarnation ?? entry.Fence?.Incarnation) is { } incarnation && incarnation != lease.Incarnation;
         if (!fenced && !own && !removed)
         {
             throw new LeaseLostException($"another agent has committed to task {lease.Key} ({StoreLayout.Manifest(lease.Key, seq)}); this one (generation {lease.Generation}) may not any more");

@@ -192,6 +192,40 @@ public sealed class LeaseTests : IAsyncDisposable
         Assert.Equal(2, manifest.Generation);
     }
 
+    /// <summary>The lease says whose the task is, and not what nobody can read.</summary>
+    [Fact]
+    public async Task CommitAsync_WhatIsInTheSlotCannotBeRead_TakesTheNext()
+    {
+        var store = await OpenAsync(_objects, _time);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        var slot = lease.NextSeq;
+        _objects[$"tasks/{Key}/snapshots/{slot:D8}.json"] = [1, 2, 3];
+        var manifest = await WriteAsync(store, lease, new KnownBlocks(), s_content);
+        Assert.Equal(slot + 1, manifest.Seq);
+        Assert.Equal(slot + 2, lease.NextSeq);
+    }
+
+    [Fact]
+    public async Task CommitAsync_StoreRefusesAnEmptySlotOnce_TakesItTheNextTime()
+    {
+        var store = await OpenAsync(_objects, _time);
+        await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
+        var slot = lease.NextSeq;
+        var refused = false;
+        _objects.Before = (operation, key) =>
+        {
+            if (operation == "PUT" && key.Value.EndsWith($"{slot:D8}.json", StringComparison.Ordinal) && !refused)
+            {
+                refused = true;
+                throw new ObjectStoreException(ObjectStoreErrorKind.PreconditionFailed, "injected");
+            }
+
+            return Task.CompletedTask;
+        };
+        Assert.Equal(slot, (await WriteAsync(store, lease, new KnownBlocks(), s_content)).Seq);
+        Assert.True(refused);
+    }
+
     [Fact]
     public async Task DeleteTaskAsync_LiveHolder_IsRefusedUnlessForced()
     {
