@@ -38,7 +38,8 @@ internal static class CriuErrors
         ("Unable to set a monotonic clock offset", "the clocks cannot be carried over: CAP_SYS_TIME is missing", "run with the same capabilities on both machines (privileged container)"),
         ("SO_SNDBUFFORCE", "socket buffers cannot be set: CAP_NET_ADMIN is missing", "run with the same capabilities on both machines (privileged container)"),
         ("Can't change root", "CAP_SYS_CHROOT is missing", "run with the same capabilities on both machines (privileged container)"),
-        (": File exists", "a process here already has a pid of the task", "restore in a fresh container or pid namespace; reap every zombie first"),
+        ("Can't fork for *: File exists", "a process here already has a pid of the task", "restore in a fresh container or pid namespace; reap every zombie first"),
+        (": File exists", "a file is in the way of one that CRIU makes", "remove what an earlier dump or restore left in the task's folders (link_remap.*, *.ghost), or name the folder of the file that is meant"),
         ("bind inet socket", "a port or an address that the task listens on or is connected by is not to be had here", "free the port (ss -tanp), or restore in a network namespace of its own"),
         ("has bad size", "a file that the task has open is not the one it had", "restore with the same image, and put the task's files back first"),
         ("has bad build-id", "a program or library of the task is another one here", "pin the container image by its digest"),
@@ -98,7 +99,7 @@ internal static class CriuErrors
         {
             foreach (var (text, message, hint) in s_known)
             {
-                if (line.Contains(text, StringComparison.Ordinal))
+                if (Says(line, text))
                 {
                     return new CriuException($"{operation} failed: {message} (CRIU: {Text(line)})", hint, errors, inner) { HasDied = status.Signal != 0 };
                 }
@@ -107,6 +108,24 @@ internal static class CriuErrors
 
         var said = lines.Count > 0 ? Text(lines[0]) : inner?.Message ?? "no reason given";
         return new CriuException($"{operation} failed: CRIU ended with {status}: {said}", null, errors, inner) { HasDied = status.Signal != 0 };
+    }
+
+    /// <summary>Whether the line has the text; a * in it stands for anything.</summary>
+    private static bool Says(string line, string text)
+    {
+        var at = 0;
+        foreach (var part in text.AsSpan().Split('*'))
+        {
+            var found = line.AsSpan(at).IndexOf(text.AsSpan()[part], StringComparison.Ordinal);
+            if (found < 0)
+            {
+                return false;
+            }
+
+            at += found + (part.End.Value - part.Start.Value);
+        }
+
+        return true;
     }
 
     private static bool IsMeant(string line) => !Array.Exists(s_harmless, harmless => line.Contains(harmless, StringComparison.Ordinal));
