@@ -5,8 +5,11 @@ internal static class FormatVersion
 {
     public const int Current = 1;
 
-    /// <summary>Features beyond version 1 that this version knows. None yet.</summary>
-    private static readonly string[] s_known = [];
+    /// <summary>A manifest whose blocks are hashed with a seed: who takes them for unseeded finds every one of them damaged.</summary>
+    public const string BlockSeedFeature = "blockSeed";
+
+    /// <summary>Features beyond version 1 that this version knows.</summary>
+    private static readonly string[] s_known = [BlockSeedFeature];
 
     /// <summary>Throws when an object needs a newer Floe. <paramref name="what"/> begins the message.</summary>
     public static void Check(int version, IReadOnlyList<string>? requiredFeatures, string what)

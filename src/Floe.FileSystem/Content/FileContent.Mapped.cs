@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Hashing;
+using System.Security.Cryptography;
 
 namespace Floe.FileSystem.Content;
 
@@ -14,6 +15,9 @@ public sealed partial class FileContent
     private const int MaxHashingThreads = 8;
 
     private const int BlocksAtOnce = 16;
+
+    // Without a seed two blocks of one hash can be written down by hand. The hashes are this process's alone.
+    private static readonly long s_seed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
 
     private readonly SemaphoreSlim _noting = new(1);
     private bool _isMappable;
@@ -252,7 +256,7 @@ public sealed partial class FileContent
                 block = last;
             }
 
-            sent[i] = XxHash128.HashToUInt128(block[..BlockMap.BlockBytes]);
+            sent[i] = XxHash128.HashToUInt128(block[..BlockMap.BlockBytes], s_seed);
         }
 
         using (_fill.Take())
@@ -289,7 +293,7 @@ public sealed partial class FileContent
                 _local!.Read((long)first * BlockMap.BlockBytes, buffer.AsSpan(0, blocks * BlockMap.BlockBytes));
                 for (var i = 0; i < blocks; i++)
                 {
-                    hashes[first + i] = XxHash128.HashToUInt128(buffer.AsSpan(i * BlockMap.BlockBytes, BlockMap.BlockBytes));
+                    hashes[first + i] = XxHash128.HashToUInt128(buffer.AsSpan(i * BlockMap.BlockBytes, BlockMap.BlockBytes), s_seed);
                 }
             }
             finally

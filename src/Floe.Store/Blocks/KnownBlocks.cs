@@ -15,6 +15,7 @@ public sealed class KnownBlocks
     private readonly BlockShard[] _shards = new BlockShard[ShardCount];
     private readonly Lock _packsLock = new();
     private readonly List<PackRecord> _packs = [];
+    private BlockSeed _seed = BlockSeed.New();
     private long _nextFrame = 1;
     private bool _hasWriter;
     private long _writersBegun;
@@ -47,6 +48,9 @@ public sealed class KnownBlocks
 
     internal FrameTable Frames { get; } = new();
 
+    /// <summary>Of all its blocks: that of the snapshot it has learned, or a new one.</summary>
+    internal BlockSeed Seed => _seed;
+
     /// <summary>First frame id never given out.</summary>
     internal long NextFrame => Interlocked.Read(ref _nextFrame);
 
@@ -58,6 +62,12 @@ public sealed class KnownBlocks
     {
         lock (_packsLock)
         {
+            if (_seed != reader.Manifest.Seed && (_packs.Count > 0 || _writersBegun > 0))
+            {
+                throw new InvalidOperationException("blocks of another seed are known already; learn a snapshot before anything is written");
+            }
+
+            _seed = reader.Manifest.Seed;
             _nextFrame = Math.Max(_nextFrame, reader.Manifest.NextFrame);
         }
 
@@ -79,7 +89,7 @@ public sealed class KnownBlocks
     /// <summary>Whether a block of this content is stored or about to be: for pre-copy, which then need not send it. The block is borrowed.</summary>
     public bool Contains(ReadOnlySpan<byte> block)
     {
-        var id = BlockId.Of(block);
+        var id = BlockId.Of(block, _seed);
         var shard = Shard(id);
         lock (shard)
         {

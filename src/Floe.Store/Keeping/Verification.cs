@@ -17,7 +17,7 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
     private const int ParallelPacks = 4;
 
     private readonly List<SnapshotProblem> _problems = [];
-    private readonly Dictionary<string, (PackReference Reference, PackDirectory? Directory, string? Problem)> _packs = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (PackReference Reference, BlockSeed Seed, PackDirectory? Directory, string? Problem)> _packs = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
     private long _bytesRead;
 
@@ -52,7 +52,7 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
         var options = new ParallelOptions { MaxDegreeOfParallelism = ParallelPacks, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(manifest.Packs, options, async (pack, token) =>
         {
-            var (directory, problem) = await VerifyPackOnceAsync(pack, token).ConfigureAwait(false);
+            var (directory, problem) = await VerifyPackOnceAsync(pack, manifest.Seed, token).ConfigureAwait(false);
             if (problem is not null)
             {
                 lock (_lock)
@@ -68,7 +68,7 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
             Interlocked.Add(ref _bytesRead, manifest.Index.Size);
             if (manifest.Packs.Select(p => _packs[p.Name].Directory).OfType<PackDirectory>().ToArray() is var directories && directories.Length == manifest.Packs.Count)
             {
-                CheckRuns(reader, new FrameMap(task, manifest.Packs, directories));
+                CheckRuns(reader, new FrameMap(task, manifest, directories));
             }
         }
         catch (SnapshotDamagedException damage)
@@ -98,11 +98,11 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
         }
     }
 
-    private async Task<(PackDirectory? Directory, string? Problem)> VerifyPackOnceAsync(PackReference pack, CancellationToken cancellationToken)
+    private async Task<(PackDirectory? Directory, string? Problem)> VerifyPackOnceAsync(PackReference pack, BlockSeed seed, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
-            if (_packs.TryGetValue(pack.Name, out var known) && known.Reference == pack)
+            if (_packs.TryGetValue(pack.Name, out var known) && known.Reference == pack && known.Seed == seed)
             {
                 return (known.Directory, known.Problem);
             }
@@ -112,7 +112,7 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
         string? problem = null;
         try
         {
-            directory = await VerifyPackAsync(pack, d => directory = d, cancellationToken).ConfigureAwait(false);
+            directory = await VerifyPackAsync(pack, seed, d => directory = d, cancellationToken).ConfigureAwait(false);
         }
         catch (SnapshotDamagedException damage)
         {
@@ -121,13 +121,13 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
 
         lock (_lock)
         {
-            _packs[pack.Name] = (pack, directory, problem);
+            _packs[pack.Name] = (pack, seed, directory, problem);
         }
 
         return (directory, problem);
     }
 
-    private async Task<PackDirectory> VerifyPackAsync(PackReference pack, Action<PackDirectory> directoryRead, CancellationToken cancellationToken)
+    private async Task<PackDirectory> VerifyPackAsync(PackReference pack, BlockSeed seed, Action<PackDirectory> directoryRead, CancellationToken cancellationToken)
     {
         var key = StoreLayout.Pack(task, PackName.TryParse(pack.Name)!.Value);
         var head = await objects.HeadAsync(key, cancellationToken).ConfigureAwait(false) ?? throw new SnapshotDamagedException(key.Value, "it is missing");
@@ -142,7 +142,7 @@ internal sealed class Verification(IObjectStore objects, TaskKey task)
         using var zstd = new ZstdDecompressor();
         using var piece = new NativeBuffer(PieceBytes);
         var raw = new byte[BlockFormat.MaxFrameBytes];
-        var decoder = new FrameDecoder(objects, key, directory, zstd);
+        var decoder = new FrameDecoder(objects, key, directory, seed, zstd);
         for (var from = 0; from < directory.Frames.Length;)
         {
             var to = from + 1;

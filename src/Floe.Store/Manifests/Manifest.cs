@@ -35,6 +35,11 @@ public sealed record Manifest
     /// <summary>First frame id that no pack named here uses.</summary>
     public required long NextFrame { get; init; }
 
+    /// <summary>What the blocks of all packs named here are hashed with, 16 lower-case hex digits; null: 0.</summary>
+    public string? BlockSeed { get; init; }
+
+    internal Blocks.BlockSeed Seed => Blocks.BlockSeed.TryParse(BlockSeed) ?? throw new InvalidDataException("its block seed is none");
+
     public required IndexReference Index { get; init; }
 
     public required IReadOnlyList<PackReference> Packs { get; init; }

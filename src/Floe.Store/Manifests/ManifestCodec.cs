@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Floe.Store.Blocks;
 using Floe.Store.Indexes;
 using Floe.Store.Packs;
 
@@ -78,6 +79,9 @@ internal static class ManifestCodec
         Require(manifest.FormatVersion == FormatVersion.Current, $"format version {manifest.FormatVersion} is none");
         Require(manifest.Key == task.Value && manifest.Seq == seq, "it belongs to another place");
         Require(manifest.Generation > 0 && manifest.OldestKept > 0 && manifest.OldestKept <= seq, "its generation or history is impossible");
+        Require(
+            BlockSeed.TryParse(manifest.BlockSeed) is { } seed && (seed != default) == manifest.RequiredFeatures.Contains(FormatVersion.BlockSeedFeature),
+            "its block seed is none");
         Require(manifest.NextFrame is > 0 and <= 1L << 32, "its frame count is impossible");
         Require(
             IndexName.TryParse(manifest.Index.Name) is { } index && index.Seq == seq && IsSha256(manifest.Index.Sha256)

@@ -7,7 +7,7 @@ using Floe.Store.Packs;
 namespace Floe.Store.Reading;
 
 /// <summary>Decompresses frames of one pack and checks every block of them.</summary>
-internal sealed class FrameDecoder(IObjectStore objects, ObjectKey key, PackDirectory directory, ZstdDecompressor zstd)
+internal sealed class FrameDecoder(IObjectStore objects, ObjectKey key, PackDirectory directory, BlockSeed seed, ZstdDecompressor zstd)
 {
     /// <summary>Decodes a frame that was read; one that proves wrong is read again, into the same memory (<see cref="RepeatedRead"/>).</summary>
     /// <param name="stored">The frame as it lies in the pack.</param>
@@ -72,7 +72,7 @@ internal sealed class FrameDecoder(IObjectStore objects, ObjectKey key, PackDire
         for (var i = 0; i < entry.BlockCount; i++)
         {
             var expected = directory.Block(entry.FirstBlock + i);
-            if (BlockId.Of(raw.Slice(offset, expected.Length)) != expected)
+            if (BlockId.Of(raw.Slice(offset, expected.Length), seed) != expected)
             {
                 throw new SnapshotDamagedException(key.Value, $"block {i} of frame {entry.Frame} at byte {entry.Offset} is damaged");
             }

@@ -119,7 +119,7 @@ internal sealed class FrameFetcher(IObjectStore objects, FrameMap frames, ReadMe
             var stored = buffer.Memory;
             var (all, offsets) = Destinations(range, stored);
             await StoredObjects.ReadSteadyAsync(objects, key, start, all, cancellationToken).ConfigureAwait(false);
-            var decoder = new FrameDecoder(objects, key, frames.Directory(range[0].Frame), zstd);
+            var decoder = new FrameDecoder(objects, key, frames.Directory(range[0].Frame), frames.Seed, zstd);
             for (; filled < range.Count; filled++)
             {
                 cancellationToken.ThrowIfCancellationRequested();

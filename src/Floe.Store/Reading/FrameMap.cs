@@ -1,4 +1,5 @@
 using Floe.S3;
+using Floe.Store.Blocks;
 using Floe.Store.Packs;
 
 namespace Floe.Store.Reading;
@@ -10,9 +11,11 @@ internal sealed class FrameMap
     private readonly (int Pack, int Entry)[] _places;
     private readonly bool[] _whole;
 
-    public FrameMap(TaskKey task, IReadOnlyList<PackReference> packs, PackDirectory[] directories)
+    /// <param name="directories">Of the manifest's packs, in its order.</param>
+    public FrameMap(TaskKey task, Manifest manifest, PackDirectory[] directories)
     {
-        Keys = [.. packs.Select(p => StoreLayout.Pack(task, PackName.TryParse(p.Name)!.Value))];
+        Seed = manifest.Seed;
+        Keys = [.. manifest.Packs.Select(p => StoreLayout.Pack(task, PackName.TryParse(p.Name)!.Value))];
         Directories = directories;
         var count = directories.Sum(d => d.Frames.Length);
         _ids = new uint[count];
@@ -37,6 +40,8 @@ internal sealed class FrameMap
             }
         }
     }
+
+    public BlockSeed Seed { get; }
 
     public ObjectKey[] Keys { get; }
 

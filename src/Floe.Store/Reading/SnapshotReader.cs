@@ -115,7 +115,7 @@ public sealed class SnapshotReader : ISnapshotSource
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = DirectoriesAtOnce, CancellationToken = cancellationToken };
         await Parallel.ForAsync(0, directories.Length, parallel, async (i, token) =>
             directories[i] = await DirectoryReader.ReadAsync(_objects, _task, Manifest.Packs[i], token).ConfigureAwait(false)).ConfigureAwait(false);
-        var map = new FrameMap(_task, Manifest.Packs, directories);
+        var map = new FrameMap(_task, Manifest, directories);
         return Interlocked.CompareExchange(ref _map, map, null) ?? map;
     }
 

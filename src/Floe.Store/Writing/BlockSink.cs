@@ -71,7 +71,7 @@ internal sealed class BlockSink : IBlockSink
             return;
         }
 
-        var id = BlockId.Of(block);
+        var id = BlockId.Of(block, _known.Seed);
         var isKnown = _known.FindOrAdd(id, _frames.PlaceFor(block.Length), out var place, out var pack);
         if (!isKnown)
         {

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Floe.S3;
+using Floe.Store.Blocks;
 using Floe.Store.Coding;
 using Floe.Store.Indexes;
 using Floe.Store.Keeping;
@@ -16,6 +17,9 @@ internal sealed record SnapshotDraft
     public required IReadOnlyList<PackReference> Packs { get; init; }
 
     public required long NextFrame { get; init; }
+
+    /// <summary>Of the blocks in <see cref="Packs"/>.</summary>
+    public required BlockSeed Seed { get; init; }
 
     public required SnapshotTotals Totals { get; init; }
 
@@ -108,6 +112,7 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
         return new Manifest
         {
             FormatVersion = FormatVersion.Current,
+            RequiredFeatures = draft.Seed.Text is null ? [] : [FormatVersion.BlockSeedFeature],
             Key = lease.Key.Value,
             Seq = seq,
             Generation = lease.Generation,
@@ -115,6 +120,7 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
             CreatedAt = time.GetUtcNow(),
             OldestKept = older.Count > 0 ? older[0] : seq,
             NextFrame = draft.NextFrame,
+            BlockSeed = draft.Seed.Text,
             Index = index,
             Packs = draft.Packs,
             Totals = draft.Totals with { UploadedBytes = draft.Totals.UploadedBytes + index.Size },

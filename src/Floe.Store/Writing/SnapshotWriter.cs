@@ -115,6 +115,7 @@ public sealed class SnapshotWriter : ISnapshotContent, IAsyncDisposable
             Index = index,
             Packs = UsedPacks(),
             NextFrame = _known.NextFrame,
+            Seed = _known.Seed,
             Totals = new SnapshotTotals
             {
                 RawBytes = totals.Raw,

@@ -58,7 +58,7 @@ public sealed class BlockShardTests
     {
         Span<byte> block = stackalloc byte[16];
         BinaryPrimitives.WriteInt32LittleEndian(block, i);
-        return BlockId.Of(block);
+        return BlockId.Of(block, default);
     }
 
     private static BlockLocation Location(int i) => new((uint)(i / 1000) + 1, i % 1000);

@@ -31,6 +31,18 @@ public sealed class GoldenTests
         Assert.True((await store.VerifyAsync(Key, null, default)).IsSound);
     }
 
+    [Fact]
+    public async Task OpenSnapshotAsync_GoldenWithABlockSeed_ReadsBackEqual()
+    {
+        var objects = await GoldenStore.OpenAsync("v1-block-seed", WriteAsync);
+        var store = await SnapshotStore.OpenAsync(objects, new SnapshotStoreOptions(), create: false, default);
+        var listed = await store.ListSnapshotsAsync(Key, default);
+        Assert.All(listed, l => Assert.Equal(["blockSeed"], l.Manifest!.RequiredFeatures));
+        AssertEqual(s_second, await ReadAllAsync(await store.OpenSnapshotAsync(Key, 3, new SnapshotReaderOptions(), default)));
+        AssertEqual(s_first, await ReadAllAsync(await store.OpenSnapshotAsync(Key, 2, new SnapshotReaderOptions(), default)));
+        Assert.True((await store.VerifyAsync(Key, null, default)).IsSound);
+    }
+
     private static async Task WriteAsync(MemoryObjectStore objects)
     {
         var store = await SnapshotFixture.OpenAsync(objects);
