@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Floe.Linux;
 
@@ -53,8 +54,11 @@ public sealed class AgentDirectory
             return RootParent;
         }
 
-        return Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") ?? Path.Combine(Path.GetTempPath(), $"floe-{Interop.geteuid()}"), "floe");
+        return Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } runtime ? runtime : OwnInTemporary, "floe");
     }
+
+    /// <summary>A name that anybody may take first.</summary>
+    private static string OwnInTemporary => Path.Combine(Path.GetTempPath(), $"floe-{Interop.geteuid()}");
 
     /// <summary>Where agents may be that this user may ask: <see cref="DefaultParent"/>, and root's, which may run a task for this user.</summary>
     public static IReadOnlyList<string> Parents() => DefaultParent() is var own && (own == RootParent || Interop.geteuid() == 0) ? [own] : [own, RootParent];
@@ -76,11 +80,40 @@ public sealed class AgentDirectory
 
     private static AgentDirectory CreateIn(string parent, AgentRecord record, bool isForOtherUser)
     {
+        if (Path.GetDirectoryName(parent) is { } above && above == OwnInTemporary)
+        {
+            Directory.CreateDirectory(above, Owner);
+            RequireOwn(above, Interop.geteuid());
+        }
+
         Directory.CreateDirectory(parent, Owner | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
         var directory = new AgentDirectory(Path.Combine(parent, RandomNumberGenerator.GetHexString(Names.Length, lowercase: true)));
         Directory.CreateDirectory(directory.Root, Owner | (isForOtherUser ? UnixFileMode.GroupExecute | UnixFileMode.OtherExecute : UnixFileMode.None));
         File.WriteAllText(directory.Record, JsonSerializer.Serialize(record, ControlJson.Default.AgentRecord));
         return directory;
+    }
+
+    /// <summary>In a folder of somebody else's an agent's sockets could be replaced, and with them the word on which CRIU ends the task.</summary>
+    /// <exception cref="IOException">It is no folder, a link perhaps, or another user's, or others may write to it.</exception>
+    internal static unsafe void RequireOwn(string folder, uint user)
+    {
+        const uint FileType = 0xF000; // S_IFMT
+        const uint Folder = 0x4000; // S_IFDIR
+        const uint WritableByOthers = 0x12; // 022
+        Interop.StatxBuffer stat;
+        fixed (byte* name = Encoding.UTF8.GetBytes(folder + '\0'))
+        {
+            // SAFETY: zero-terminated and pinned for the call, which fills the buffer only.
+            if (Interop.statx(Interop.AT_FDCWD, name, Interop.AT_SYMLINK_NOFOLLOW, Interop.STATX_BASIC_STATS, &stat) != 0)
+            {
+                throw new IOException($"{folder}: {LinuxException.Last("statx").Message}");
+            }
+        }
+
+        if ((stat.stx_mode & FileType) != Folder || stat.stx_uid != user || (stat.stx_mode & WritableByOthers) != 0)
+        {
+            throw new IOException($"{folder} is not a folder that belongs to user {user} and that nobody else may write to");
+        }
     }
 
     /// <summary>All agents whose folders lie under <paramref name="parent"/>, dead ones included.</summary>

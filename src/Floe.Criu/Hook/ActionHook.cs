@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
+using Floe.Linux;
 
 namespace Floe.Criu.Hook;
 
@@ -21,6 +23,8 @@ public static class ActionHook
     internal const byte Proceed = (byte)'y';
     internal const byte Abort = (byte)'n';
     internal const int MaxMessageBytes = 64;
+
+    private const int SoPeerCred = 17;
 
     /// <summary>
     /// To be called before anything else in Main. Null: this is no hook run, go on. Otherwise the exit status to end with:
@@ -53,10 +57,24 @@ public static class ActionHook
         }
     }
 
+    /// <summary>Whether the other end runs, or began to listen, as this process's user.</summary>
+    internal static bool IsOwnUser(Socket connection)
+    {
+        // struct ucred {pid, uid, gid} of unix(7).
+        Span<byte> credentials = stackalloc byte[12];
+        return connection.GetRawSocketOption(Interop.SOL_SOCKET, SoPeerCred, credentials) == 12
+            && MemoryMarshal.Read<uint>(credentials[4..]) == Interop.geteuid();
+    }
+
     private static bool Ask(string path, string action, string? rootPid)
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         socket.Connect(new UnixDomainSocketEndPoint(path));
+        if (!IsOwnUser(socket))
+        {
+            throw new UnauthorizedAccessException($"{path} is another user's");
+        }
+
         var pid = int.Parse(rootPid ?? "0", NumberStyles.None, CultureInfo.InvariantCulture);
         socket.Send(Encoding.ASCII.GetBytes($"{action} {pid}\n"));
         var verdict = new byte[1];

@@ -1,15 +1,12 @@
 using System.Globalization;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Text;
-using Floe.Linux;
 
 namespace Floe.Criu.Hook;
 
 /// <summary>The agent's side: takes the hook's connections on a socket in a private folder.</summary>
 internal sealed class HookServer : IDisposable
 {
-    private const int SoPeerCred = 17;
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
 
     public HookServer(string workDirectory)
@@ -30,7 +27,7 @@ internal sealed class HookServer : IDisposable
             var connection = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                if (IsOwnUser(connection) && await ReadAsync(connection, cancellationToken).ConfigureAwait(false) is { } call)
+                if (ActionHook.IsOwnUser(connection) && await ReadAsync(connection, cancellationToken).ConfigureAwait(false) is { } call)
                 {
                     return call;
                 }
@@ -70,13 +67,6 @@ internal sealed class HookServer : IDisposable
         }
 
         return null;
-    }
-
-    private static bool IsOwnUser(Socket connection)
-    {
-        Span<byte> credentials = stackalloc byte[12];
-        return connection.GetRawSocketOption(Interop.SOL_SOCKET, SoPeerCred, credentials) == 12
-            && MemoryMarshal.Read<uint>(credentials[4..]) == Interop.geteuid();
     }
 }
 

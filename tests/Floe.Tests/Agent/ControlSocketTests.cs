@@ -1,5 +1,6 @@
 using Floe.Agent;
 using Floe.Agent.Control;
+using Floe.Linux;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -170,6 +171,27 @@ public sealed class ControlSocketTests : IDisposable
             new[] { own, waits, lives, other }.Select(d => d.Root).Order(StringComparer.Ordinal),
             Directory.GetDirectories(_folder).Order(StringComparer.Ordinal));
     }
+
+    [Fact]
+    public void RequireOwn_FolderOfThisUserAlone_IsTaken() => AgentDirectory.RequireOwn(Own("mine"), Interop.geteuid());
+
+    /// <summary>A name in /tmp that somebody else took first.</summary>
+    [Fact]
+    public void RequireOwn_AnothersOrALinkOrOpenToAll_IsRefused()
+    {
+        var own = Own("mine");
+        Assert.Throws<IOException>(() => AgentDirectory.RequireOwn(own, Interop.geteuid() + 1));
+
+        var link = Path.Combine(_folder, "link");
+        File.CreateSymbolicLink(link, own);
+        Assert.Throws<IOException>(() => AgentDirectory.RequireOwn(link, Interop.geteuid()));
+
+        File.SetUnixFileMode(own, File.GetUnixFileMode(own) | UnixFileMode.OtherWrite);
+        Assert.Throws<IOException>(() => AgentDirectory.RequireOwn(own, Interop.geteuid()));
+    }
+
+    private string Own(string name) =>
+        Directory.CreateDirectory(Path.Combine(_folder, name), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
 
     private static ControlServer Listen(AgentDirectory directory) =>
         new(directory.ControlSocket, (_, reply, _) => reply(new ControlReply { Event = "done" }), NullLogger.Instance);
