@@ -51,10 +51,21 @@ internal readonly record struct FileSignature
 
     /// <summary>
     /// Whether a change later than <paramref name="instant"/> could leave the change time as it is here: inodes are stamped with
-    /// the coarse clock, whose ticks are milliseconds apart.
+    /// the coarse clock, whose ticks are milliseconds apart, and many network file systems keep no fractions of a second, or a few digits of them.
     /// </summary>
-    public bool MayHideChangesAfter(in Interop.Timespec instant) =>
-        ChangedSeconds > instant.tv_sec || (ChangedSeconds == instant.tv_sec && ChangedNanoseconds >= instant.tv_nsec);
+    public bool MayHideChangesAfter(in Interop.Timespec instant)
+    {
+        const long second = 1_000_000_000;
+        var grain = 1L;
+        while (grain < second && ChangedNanoseconds % (grain * 10) == 0)
+        {
+            grain *= 10;
+        }
+
+        // Whole seconds may be even ones, as FAT has them.
+        var until = ((Int128)ChangedSeconds * second) + ChangedNanoseconds + (grain == second ? 2 * second : grain);
+        return until > ((Int128)instant.tv_sec * second) + instant.tv_nsec;
+    }
 
     public bool ChangedAfter(DateTimeOffset instant) =>
         ChangedSeconds > instant.ToUnixTimeSeconds()
