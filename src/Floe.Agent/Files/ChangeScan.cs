@@ -8,6 +8,7 @@ internal sealed class ChangeScan(ScopeTree scope, FileBaseline baseline, RecordB
     private readonly TreeWalker _walker = new(scope);
     private readonly BaselineReader _before = baseline.OpenReader();
     private byte[]? _goneDirectory;
+    private FileRecord? _last;
 
     public long RecordCount { get; private set; }
 
@@ -101,6 +102,12 @@ internal sealed class ChangeScan(ScopeTree scope, FileBaseline baseline, RecordB
 
     private void Write(FileRecord record)
     {
+        if (!FileList.MayFollow(record, _last))
+        {
+            throw new FileStateException($"{KernelPath.Display(record.Path)} came twice, or out of order, while the files were listed: a snapshot with that could not be read");
+        }
+
+        _last = record;
         FileRecordCodec.Write(writer, record);
         RecordCount++;
     }

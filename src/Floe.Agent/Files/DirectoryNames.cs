@@ -68,8 +68,24 @@ internal sealed unsafe class DirectoryNames
             }
         }
 
-        Array.Sort(_starts, 0, Count, Comparer<int>.Create(CompareAt));
+        Sort();
         return errno;
+    }
+
+    /// <summary>By their bytes, each name once: the kernel may give one twice that others replace while the directory is read.</summary>
+    public void Sort()
+    {
+        Array.Sort(_starts, 0, Count, Comparer<int>.Create(CompareAt));
+        var kept = 0;
+        for (var i = 0; i < Count; i++)
+        {
+            if (kept == 0 || !this[i].SequenceEqual(this[kept - 1]))
+            {
+                _starts[kept++] = _starts[i];
+            }
+        }
+
+        Count = kept;
     }
 
     public void Add(ReadOnlySpan<byte> name)

@@ -84,6 +84,13 @@ public sealed class FileList : IDisposable
         await copy.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>The order of the records. A capture that breaks it must fail: nobody could read the list.</summary>
+    internal static bool MayFollow(FileRecord record, FileRecord? previous)
+    {
+        var order = previous is null ? -1 : KernelPath.Compare(previous.Path, record.Path);
+        return order < 0 || (order == 0 && previous!.Kind == FileRecordKind.Deleted);
+    }
+
     /// <summary>Order, and that the contents fill the streams without gap or overlap.</summary>
     private void Check(ISnapshotSource source, IEnumerable<FileRecord> records, CancellationToken cancellationToken)
     {
@@ -92,8 +99,7 @@ public sealed class FileList : IDisposable
         foreach (var record in records)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var order = previous is null ? -1 : KernelPath.Compare(previous.Path, record.Path);
-            if (order > 0 || (order == 0 && previous!.Kind != FileRecordKind.Deleted))
+            if (!MayFollow(record, previous))
             {
                 throw Contradiction($"{KernelPath.Display(record.Path)} is out of order");
             }
