@@ -11,9 +11,6 @@ public sealed class FileScope
 {
     private static readonly string[] s_kernelPaths = ["/proc", "/sys", "/dev"];
 
-    /// <summary>On a plain host.</summary>
-    private static readonly string[] s_publicPaths = ["/tmp", "/dev/shm"];
-
     private readonly FileScopeOptions _options;
     private readonly List<byte[]> _roots;
     private readonly List<byte[]> _excluded;
@@ -26,7 +23,7 @@ public sealed class FileScope
         var roots = options.Mode switch
         {
             FileScopeMode.Root => ["/", "/tmp", "/var/tmp", "/dev/shm"],
-            FileScopeMode.Work => [.. WorkingDirectory(options), "/tmp", "/dev/shm"],
+            FileScopeMode.Work => [.. WorkingDirectory(options), .. options.PublicPaths],
             _ => (string[])[],
         };
         _roots = [.. roots.Concat(options.Include).Select(Canonical)];
@@ -100,13 +97,14 @@ public sealed class FileScope
             tree.MarkRoot(root);
         }
 
-        foreach (var path in WorkingDirectory(_options).Concat(Mode == FileScopeMode.Work ? s_publicPaths : []))
+        // Clusters have links there, to a local disk for example.
+        List<byte[]> everybodys = Mode == FileScopeMode.Work ? [.. _options.PublicPaths.Select(Canonical)] : [];
+        foreach (var root in WorkingDirectory(_options).Select(Canonical).Concat(everybodys))
         {
             // Who names a folder says that it is the task's alone.
-            var root = Canonical(path);
             if (!_options.Include.Any(include => KernelPath.IsAtOrBelow(root, Canonical(include))))
             {
-                tree.MarkShared(root, isPublic: Array.Exists(s_publicPaths, common => root.AsSpan().SequenceEqual(KernelPath.FromText(common))));
+                tree.MarkShared(root, isPublic: everybodys.Exists(common => root.AsSpan().SequenceEqual(common)));
             }
         }
 

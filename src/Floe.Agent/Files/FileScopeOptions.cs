@@ -20,6 +20,9 @@ public sealed record FileScopeOptions
     /// <summary>Where the task starts; matters in <see cref="FileScopeMode.Work"/>. The root directory itself is not taken.</summary>
     public string? WorkingDirectory { get; init; }
 
+    /// <summary>Directories of a plain host in which everybody writes; matters in <see cref="FileScopeMode.Work"/>.</summary>
+    internal IReadOnlyList<string> PublicPaths { get; init; } = ["/tmp", "/dev/shm"];
+
     /// <summary>Directories that belong to the task too, though they are separate mounts (bind mounts, volumes).</summary>
     public IReadOnlyList<string> Include { get; init; } = [];
 
