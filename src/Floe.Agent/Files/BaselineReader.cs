@@ -15,7 +15,7 @@ internal sealed class BaselineReader : IDisposable
 
     public BaselineReader(string path)
     {
-        _reader = new RecordReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0), $"the file listing {path}");
+        _reader = new RecordReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0), $"the file listing {path}", isSnapshots: false);
         if (_reader.UInt32() != FileBaseline.Magic || _reader.UInt32() != FileBaseline.Version)
         {
             _reader.Dispose();

@@ -175,7 +175,7 @@ public sealed class FileBaseline
         }
 
         long count;
-        using (var walker = new TreeWalker(scope.Resolve()) { TolerateUnreadable = true })
+        using (var walker = new TreeWalker(scope.Resolve()) { TolerateUnreadable = true, PassesOverTooLong = true })
         using (var writer = new BaselineWriter(stateFilePath + ".new", instant))
         {
             while (walker.MoveNext())

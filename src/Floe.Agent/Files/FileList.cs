@@ -52,7 +52,7 @@ public sealed class FileList : IDisposable
 
     private static IEnumerable<FileRecord> Records(Stream input)
     {
-        using var reader = new RecordReader(input, "the snapshot's file list");
+        using var reader = new RecordReader(input, "the snapshot's file list", isSnapshots: true);
         FileRecordCodec.ReadHeader(reader);
         for (long count = 0; FileRecordCodec.Read(reader, count) is { } record; count++)
         {

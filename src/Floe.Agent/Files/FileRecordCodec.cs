@@ -32,6 +32,11 @@ internal static class FileRecordCodec
             writer.Number(record.Gid);
             WriteTime(writer, record.Modified);
             WriteTime(writer, record.Accessed);
+            if (record.Attributes.Count > MaxAttributes)
+            {
+                throw new FileStateException($"{KernelPath.Display(record.Path)} has {record.Attributes.Count} extended attributes, and a snapshot holds {MaxAttributes}: remove some");
+            }
+
             writer.Number((ulong)record.Attributes.Count);
             foreach (var attribute in record.Attributes)
             {

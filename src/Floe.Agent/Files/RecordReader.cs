@@ -3,7 +3,8 @@ using System.Buffers.Binary;
 namespace Floe.Agent.Files;
 
 /// <summary>Reads what <see cref="RecordWriter"/> wrote; the bytes may come from a hostile store. <paramref name="what"/> names the input in messages.</summary>
-internal sealed class RecordReader(Stream input, string what) : IDisposable
+/// <param name="isSnapshots">Whether the input is part of a snapshot, which no machine can put back if it is damaged.</param>
+internal sealed class RecordReader(Stream input, string what, bool isSnapshots) : IDisposable
 {
     private readonly byte[] _buffer = new byte[64 * 1024];
     private int _position;
@@ -115,7 +116,7 @@ internal sealed class RecordReader(Stream input, string what) : IDisposable
         return _filled == 0;
     }
 
-    public FileStateException Damaged(string reason) => new($"{what} is damaged: {reason}") { IsDamage = true };
+    public FileStateException Damaged(string reason) => new($"{what} is damaged: {reason}") { IsDamage = isSnapshots };
 
     public void Dispose() => input.Dispose();
 }

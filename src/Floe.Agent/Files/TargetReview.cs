@@ -137,7 +137,7 @@ internal sealed class TargetReview(ScopeTree scope, FileBaseline baseline, FileL
 
     private void Merge(Extra extra, BeyondRepair beyondRepair, KeptDirectory keptDirectory)
     {
-        using var walker = new TreeWalker(scope) { TolerateUnreadable = true };
+        using var walker = new TreeWalker(scope) { TolerateUnreadable = true, PassesOverTooLong = true };
         using var before = baseline.OpenReader();
         using var records = list.Records().GetEnumerator();
         var hasNow = walker.MoveNext();

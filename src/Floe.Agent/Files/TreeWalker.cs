@@ -12,6 +12,9 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
 {
     private const uint WantedStat = Interop.STATX_BASIC_STATS | Interop.STATX_MNT_ID;
 
+    /// <summary>Of a path that is too long to be shown.</summary>
+    private const int MaxShownBytes = 200;
+
     private readonly List<Level> _levels = [];
     private byte[] _path = new byte[4096];
     private int _pathLength;
@@ -35,6 +38,9 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
 
     /// <summary>Whether a directory that may not be read is passed over at the next move instead of being an error.</summary>
     public bool TolerateUnreadable { get; set; }
+
+    /// <summary>Whether a path that is too long for a list is passed over, as in everybody's folders, instead of being an error.</summary>
+    public bool PassesOverTooLong { get; init; }
 
     private int _rootDescriptor = -1;
 
@@ -120,6 +126,18 @@ internal sealed unsafe class TreeWalker(ScopeTree scope) : IDisposable
                 }
 
                 continue;
+            }
+
+            if (_pathLength > KernelPath.MaxPathBytes)
+            {
+                // Nobody could read a list with it. What the task made must not be left out in silence.
+                if (PassesOverTooLong || scope.IsPublic(Path))
+                {
+                    continue;
+                }
+
+                throw new FileStateException(
+                    $"{KernelPath.Display(Path[..MaxShownBytes])}… leads to a path of more than {KernelPath.MaxPathBytes >> 10} KiB, which no snapshot holds: remove those folders, or leave them out with --exclude");
             }
 
             if (!TryStat(level.Descriptor, level.CurrentName))
