@@ -33,8 +33,11 @@ internal sealed class BaselineReader : IDisposable
 
     public ref readonly FileSignature Signature => ref _signature;
 
-    /// <summary>An earlier snapshot removed the path; this machine never had it.</summary>
+    /// <summary>This machine never had the path: an earlier snapshot removed it, or put it here.</summary>
     public bool IsAbsent => _signature.Mode == 0;
+
+    /// <summary>An earlier snapshot put the path here: if it is gone, the task removed it.</summary>
+    public bool IsPutBack => IsAbsent && !_signature.IsWithoutInode;
 
     /// <summary>Whether the entry may have changed without its signature showing it.</summary>
     public bool IsUncertain => _signature.MayHideChangesAfter(Instant);

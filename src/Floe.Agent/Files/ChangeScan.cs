@@ -57,13 +57,14 @@ internal sealed class ChangeScan(ScopeTree scope, FileBaseline baseline, RecordB
             return;
         }
 
-        if (known && _before.IsAbsent)
+        if (known && _before is { IsAbsent: true, IsPutBack: false })
         {
             // Removed by an earlier snapshot and made anew since: nothing of the image's may stay below it.
             Delete(_walker.Path);
         }
-        else if (known && _before.Signature.IsDirectory && !now.IsDirectory)
+        else if (known && !now.IsDirectory)
         {
+            // If it was a directory, what was below it needs no telling.
             _goneDirectory = _walker.Path.ToArray();
         }
 

@@ -3,6 +3,18 @@ using Floe.Linux;
 
 namespace Floe.Agent.Files;
 
+/// <summary>What a put-back did at a path.</summary>
+internal enum PutBackNote
+{
+    Removed,
+
+    /// <summary>It was put there.</summary>
+    Made,
+
+    /// <summary>What was there already is left as it is.</summary>
+    Found,
+}
+
 /// <summary>
 /// The listing of everything in scope at the start, before the task ran: a sorted file of paths and signatures in the agent's
 /// state directory. What differs from it later is what the task wrote; what is missing is what it removed.
@@ -44,67 +56,45 @@ public sealed class FileBaseline
     internal BaselineReader OpenReader() => new(StateFilePath);
 
     /// <summary>
-    /// Adds paths that a snapshot removed and that this machine never had. Without them a later snapshot, put back on a machine
-    /// that has them, would bring them back.
+    /// Learns what a put-back did, without which later snapshots would not tell all that they must: what it removed and put here, this machine never had, and a
+    /// machine that has it would keep it; what it found in place is the task's change all the same, not the image's, and shows again as all does that was put back.
     /// </summary>
-    internal void AddAbsent(IReadOnlyCollection<byte[]> sortedPaths)
+    /// <param name="sortedNotes">A path may come twice: removed first.</param>
+    internal void Note(IEnumerable<(byte[] Path, PutBackNote Note)> sortedNotes) => Rewrite((reader, writer) =>
     {
-        if (sortedPaths.Count == 0)
+        using var notes = sortedNotes.GetEnumerator();
+        var hasNote = notes.MoveNext();
+        var more = reader.MoveNext();
+        while (hasNote || more)
         {
-            return;
-        }
-
-        Rewrite((reader, writer) =>
-        {
-            var more = reader.MoveNext();
-            foreach (var path in sortedPaths)
-            {
-                while (more && KernelPath.Compare(reader.Path, path) < 0)
-                {
-                    writer.Write(reader.Path, reader.Signature);
-                    more = reader.MoveNext();
-                }
-
-                if (!more || !reader.Path.SequenceEqual(path))
-                {
-                    writer.Write(path, default);
-                }
-            }
-
-            for (; more; more = reader.MoveNext())
+            var order = !hasNote ? -1 : !more ? 1 : KernelPath.Compare(reader.Path, notes.Current.Path);
+            if (order < 0)
             {
                 writer.Write(reader.Path, reader.Signature);
+                more = reader.MoveNext();
+                continue;
             }
-        });
-    }
 
-    /// <summary>
-    /// What a snapshot holds and put-back found in place is the task's change all the same, not the image's: it shows again at the next snapshot,
-    /// as all does that was put back.
-    /// </summary>
-    internal void NoteFound(IReadOnlyCollection<byte[]> sortedPaths)
-    {
-        if (sortedPaths.Count == 0)
-        {
-            return;
-        }
-
-        Rewrite((reader, writer) =>
-        {
-            using var found = sortedPaths.GetEnumerator();
-            var hasFound = found.MoveNext();
-            while (reader.MoveNext())
+            var path = notes.Current.Path;
+            var (isRemoved, isFound) = (false, false);
+            for (; hasNote && notes.Current.Path.AsSpan().SequenceEqual(path); hasNote = notes.MoveNext())
             {
-                while (hasFound && KernelPath.Compare(found.Current, reader.Path) < 0)
-                {
-                    hasFound = found.MoveNext();
-                }
-
-                var isFound = hasFound && reader.Path.SequenceEqual(found.Current) && !reader.IsAbsent;
-                writer.Write(reader.Path, isFound ? reader.Signature.WithoutInode : reader.Signature);
+                isRemoved |= notes.Current.Note == PutBackNote.Removed;
+                isFound |= notes.Current.Note == PutBackNote.Found;
             }
-        });
-    }
+
+            if (order > 0 || reader.IsPutBack)
+            {
+                writer.Write(path, isRemoved ? default : FileSignature.OfPutBack);
+            }
+            else
+            {
+                writer.Write(path, isFound && !reader.IsAbsent ? reader.Signature.WithoutInode : reader.Signature);
+            }
+
+            more = order == 0 ? reader.MoveNext() : more;
+        }
+    });
 
     /// <summary>
     /// What was moved away and back again, at those paths and below, has another change time, and on an overlay perhaps another inode:

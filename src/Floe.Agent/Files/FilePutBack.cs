@@ -7,7 +7,7 @@ public sealed record PutBackOptions
     /// <summary>
     /// This machine's listing from before the task, or anything of it, was here. With it, files that appeared since and that
     /// the snapshot does not know are removed, which makes a second attempt, or going back in place, exact; and paths that the
-    /// snapshot removed are noted in it for later snapshots. Without it only the snapshot's own paths are brought to its state.
+    /// snapshot removed, or put here, are noted in it for later snapshots. Without it only the snapshot's own paths are brought to its state.
     /// </summary>
     public FileBaseline? Baseline { get; init; }
 
@@ -70,21 +70,27 @@ public static class FilePutBack
     public static async Task<FilesInPlace> BeginAsync(
         FileScope scope, ISnapshotSource source, PutBackOptions options, CancellationToken cancellationToken)
     {
-        using var list = await FileList.LoadAsync(source, cancellationToken).ConfigureAwait(false);
-        var tree = scope.Resolve();
-        var review = options.Baseline is { } baseline ? new TargetReview(tree, baseline, list) : null;
-        Check(list, tree);
-        review?.Check(cancellationToken);
+        var list = await FileList.LoadAsync(source, cancellationToken).ConfigureAwait(false);
+        ScopeTree tree;
+        TargetReview? review;
+        try
+        {
+            tree = scope.Resolve();
+            review = options.Baseline is { } baseline ? new TargetReview(tree, baseline, list) : null;
+            Check(list, tree);
+            review?.Check(cancellationToken);
+        }
+        catch
+        {
+            list.Dispose();
+            throw;
+        }
 
-        var deleted = review?.UnknownDeleted() ?? [];
         var staging = new StagingArea(tree, options.Owner);
         var aside = new SetAside(tree, staging);
         var others = new OthersFiles(tree, options);
-        var files = new FilesInPlace(staging, aside, options.Baseline, () =>
-        {
-            options.Baseline?.AddAbsent(deleted);
-            options.Baseline?.NoteFound(others.Found);
-        });
+        var passedOver = new HashSet<long>();
+        var files = new FilesInPlace(staging, aside, options.Baseline, list, () => options.Baseline?.Note(Notes(list, passedOver, others.Found)));
         try
         {
             await StageAsync(list, source, staging, cancellationToken).ConfigureAwait(false);
@@ -95,7 +101,12 @@ public static class FilePutBack
             long index = 0;
             foreach (var record in list.Records())
             {
-                applier.Apply(record, index++);
+                if (!applier.Apply(record, index))
+                {
+                    passedOver.Add(index);
+                }
+
+                index++;
             }
 
             applier.Finish();
@@ -124,6 +135,24 @@ public static class FilePutBack
             review.RemoveExtras();
         },
         cancellationToken);
+
+    private static IEnumerable<(byte[] Path, PutBackNote Note)> Notes(FileList list, HashSet<long> passedOver, IReadOnlyCollection<byte[]> found)
+    {
+        using var next = found.GetEnumerator();
+        var hasFound = next.MoveNext();
+        long index = 0;
+        foreach (var record in list.Records())
+        {
+            if (passedOver.Contains(index++))
+            {
+                continue;
+            }
+
+            var isFound = hasFound && next.Current.AsSpan().SequenceEqual(record.Path);
+            hasFound = isFound ? next.MoveNext() : hasFound;
+            yield return (record.Path, isFound ? PutBackNote.Found : record.Kind == FileRecordKind.Deleted ? PutBackNote.Removed : PutBackNote.Made);
+        }
+    }
 
     private static void Check(FileList list, ScopeTree tree)
     {

@@ -23,6 +23,9 @@ internal readonly record struct FileSignature
         Mode = stat.stx_mode;
     }
 
+    /// <summary>Of what a snapshot put here, and this machine did not have: nothing that is found compares equal.</summary>
+    public static FileSignature OfPutBack { get; } = new() { Inode = 1 };
+
     public ulong Inode { get; private init; }
 
     public ulong ByteCount { get; }

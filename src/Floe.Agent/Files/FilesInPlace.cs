@@ -9,14 +9,18 @@ public sealed class FilesInPlace : IDisposable
     private readonly StagingArea _staging;
     private readonly SetAside _aside;
     private readonly FileBaseline? _baseline;
+    private readonly FileList _list;
     private readonly Action _note;
     private bool _settled;
 
-    internal FilesInPlace(StagingArea staging, SetAside aside, FileBaseline? baseline, Action note)
+    /// <param name="list">Owned by this.</param>
+    /// <param name="note">Tells the baseline what was done.</param>
+    internal FilesInPlace(StagingArea staging, SetAside aside, FileBaseline? baseline, FileList list, Action note)
     {
         _staging = staging;
         _aside = aside;
         _baseline = baseline;
+        _list = list;
         _note = note;
     }
 
@@ -47,5 +51,6 @@ public sealed class FilesInPlace : IDisposable
         }
 
         _staging.Dispose();
+        _list.Dispose();
     }
 }

@@ -7,7 +7,8 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
 {
     private readonly DirectoryTrail _trail = new(scope, staging);
 
-    public void Apply(FileRecord record, long index)
+    /// <returns>False where it was passed over: the folder that others had it in is not here.</returns>
+    public bool Apply(FileRecord record, long index)
     {
         if (!scope.Contains(record.Path, out _, out var reason))
         {
@@ -16,7 +17,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
 
         if (record.Kind != FileRecordKind.Deleted && !scope.IsRoot(record.Path) && IsInFolderOfOthers(record))
         {
-            return;
+            return false;
         }
 
         switch (record.Kind)
@@ -31,12 +32,13 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
                 Clear(record.Path, _trail.Enter(KernelPath.Parent(record.Path)));
                 break;
             case FileRecordKind.HardLink:
-                Link(record);
-                break;
+                return Link(record);
             default:
                 Replace(record, index);
                 break;
         }
+
+        return true;
     }
 
     public void Finish() => _trail.Finish();
@@ -156,7 +158,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         _trail.Enter(record);
     }
 
-    private void Link(FileRecord record)
+    private bool Link(FileRecord record)
     {
         RefuseRoot(record);
         if (!scope.Contains(record.Target, out _, out var reason))
@@ -169,7 +171,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         if (directory < 0 && scope.IsShared(record.Target))
         {
             // In a folder of others that is not here.
-            return;
+            return false;
         }
 
         if (directory < 0)
@@ -181,7 +183,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         {
             if (others.HaveLink(record, parent, directory))
             {
-                return;
+                return true;
             }
 
             Clear(record.Path, parent);
@@ -189,6 +191,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
             aside.Makes(record.Path);
             var errno = NativeName.Link(directory, NativeName.Terminated(KernelPath.Name(record.Target)), parent, NativeName.Terminated(KernelPath.Name(record.Path)));
             NativeName.Check(errno, $"link to {KernelPath.Display(record.Target)} the name", record.Path);
+            return true;
         }
         finally
         {

@@ -110,25 +110,6 @@ internal sealed class TargetReview(ScopeTree scope, FileBaseline baseline, FileL
         return changed;
     }
 
-    /// <summary>What the snapshot removed and this machine never had; empty when the baseline has all of it.</summary>
-    public IReadOnlyList<byte[]> UnknownDeleted()
-    {
-        using var reader = baseline.OpenReader();
-        var more = reader.MoveNext();
-        var deleted = list.Records().Where(static record => record.Kind == FileRecordKind.Deleted).Select(static record => record.Path).ToList();
-        return deleted.Any(IsUnknown) ? deleted : [];
-
-        bool IsUnknown(byte[] path)
-        {
-            while (more && KernelPath.Compare(reader.Path, path) < 0)
-            {
-                more = reader.MoveNext();
-            }
-
-            return !more || !reader.Path.SequenceEqual(path);
-        }
-    }
-
     private delegate void Extra(ReadOnlySpan<byte> path, TreeWalker walker);
 
     private delegate void BeyondRepair(ReadOnlySpan<byte> path);
