@@ -26,7 +26,10 @@ public sealed class FilesInPlace : IDisposable
 
     public PutBackResult Result { get; internal set; } = new(0, 0, 0);
 
-    /// <summary>The task has these files now: what was there before them is removed.</summary>
+    /// <summary>After <see cref="Keep"/>: directories with what was there before that could not be removed.</summary>
+    public IReadOnlyList<string> LeftBehind => _staging.LeftBehind;
+
+    /// <summary>The task has these files now: what was there before them is removed, where it can be.</summary>
     public void Keep()
     {
         _note();

@@ -13,9 +13,13 @@ namespace Floe.Agent.Files;
 internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
 {
     private const int MaxAttempts = 100;
-    private readonly byte[] _name = NativeName.Terminated(Encoding.ASCII.GetBytes(owner));
     private readonly Dictionary<string, Place> _places = [];
     private readonly Lock _lock = new();
+    private readonly List<string> _leftBehind = [];
+    private bool _isFinished;
+
+    /// <summary>Directories that could not be removed, or not whole, by the last <see cref="Finish"/>.</summary>
+    public IReadOnlyList<string> LeftBehind => _leftBehind;
 
     public static byte[] NameOf(long recordIndex) => NativeName.Terminated(Encoding.ASCII.GetBytes(recordIndex.ToString(CultureInfo.InvariantCulture)));
 
@@ -58,22 +62,27 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
         }
     }
 
-    /// <summary>Removes the staging directories and gives the roots their metadata.</summary>
+    /// <summary>
+    /// Removes the staging directories and gives the roots their metadata. The files are in place by now: what cannot be removed (a file that another program has
+    /// open on NFS, an immutable one) is left behind.
+    /// </summary>
     public void Finish()
     {
         lock (_lock)
         {
+            _isFinished = true;
             foreach (var place in _places.Values)
             {
-                RemoveStaging(place);
-                if (place.Record is { } record)
+                try
                 {
-                    InodeMetadata.Apply(place.Root, NativeName.Self, record);
+                    RemoveStaging(place);
                 }
-                else
+                catch (FileStateException)
                 {
-                    InodeMetadata.RestoreModified(place.Root, place.Modified, place.Path);
+                    _leftBehind.Add(KernelPath.Display(TreeRemoval.Join(TreeRemoval.Join(place.Path, ScopeTree.StagingName), place.Name.AsSpan()[..^1])));
                 }
+
+                GiveMetadata(place, isKept: true);
             }
         }
     }
@@ -87,7 +96,7 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
             {
                 if (RemoveStaging(place))
                 {
-                    InodeMetadata.RestoreModified(place.Root, place.Modified, place.Path);
+                    GiveMetadata(place, _isFinished);
                 }
             }
             catch (FileStateException)
@@ -102,14 +111,27 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
         _places.Clear();
     }
 
+    /// <summary>That of the root's record is for files that stay.</summary>
+    private static void GiveMetadata(Place place, bool isKept)
+    {
+        if (isKept && place.Record is { } record)
+        {
+            InodeMetadata.Apply(place.Root, NativeName.Self, record);
+        }
+        else
+        {
+            InodeMetadata.RestoreModified(place.Root, place.Modified, place.Path);
+        }
+    }
+
     private Place Create(ReadOnlySpan<byte> root)
     {
         var descriptor = DirectoryPath.Open(root, create: true);
         try
         {
             NativeName.Check(NativeName.Stat(descriptor, NativeName.Self, out var stat), "look at", root);
-            var staging = OpenOwn(descriptor, root);
-            return new Place(root.ToArray(), descriptor, staging, new FileTime(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec));
+            var staging = OpenOwn(descriptor, root, out var name);
+            return new Place(root.ToArray(), name, descriptor, staging, new FileTime(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec));
         }
         catch
         {
@@ -118,16 +140,26 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
         }
     }
 
-    private int OpenOwn(int root, ReadOnlySpan<byte> path)
+    private int OpenOwn(int root, ReadOnlySpan<byte> path, out byte[] name)
     {
+        name = NativeName.Terminated(Encoding.ASCII.GetBytes(owner));
         for (var attempt = 0; ; attempt++)
         {
             var common = OpenCommon(root, path);
             try
             {
-                // Left by an attempt that was killed.
-                TreeRemoval.Remove(common, _name, TreeRemoval.Join(path, ScopeTree.StagingName), null);
-                var errno = NativeName.MakeDirectory(common, _name, 0x1C0);
+                try
+                {
+                    // Left by an attempt that was killed.
+                    TreeRemoval.Remove(common, name, TreeRemoval.Join(path, ScopeTree.StagingName), null);
+                }
+                catch (FileStateException) when (attempt < MaxAttempts)
+                {
+                    name = NativeName.Terminated(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{owner}-{attempt + 1}")));
+                    continue;
+                }
+
+                var errno = NativeName.MakeDirectory(common, name, 0x1C0);
                 if (errno == Errno.ENOENT && attempt < MaxAttempts)
                 {
                     // The task that used it last has just removed it.
@@ -135,7 +167,7 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
                 }
 
                 NativeName.Check(errno, "make a directory in", path);
-                var staging = NativeName.Open(common, _name, Interop.O_RDONLY | Interop.O_DIRECTORY);
+                var staging = NativeName.Open(common, name, Interop.O_RDONLY | Interop.O_DIRECTORY);
                 NativeName.Check(Math.Min(staging, 0) * -1, "open a directory in", path);
                 return staging;
             }
@@ -183,7 +215,8 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
     }
 
     /// <returns>Whether it was still there.</returns>
-    private bool RemoveStaging(Place place)
+    /// <exception cref="FileStateException">Something in it cannot be removed; all else is.</exception>
+    private static bool RemoveStaging(Place place)
     {
         var common = NativeName.Open(place.Root, NativeName.Terminated(ScopeTree.StagingName), Interop.O_RDONLY | Interop.O_DIRECTORY);
         if (common < 0)
@@ -191,17 +224,53 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
             return false;
         }
 
-        var wasThere = TreeRemoval.Remove(common, _name, TreeRemoval.Join(place.Path, ScopeTree.StagingName), null);
-        _ = Interop.close(common);
+        try
+        {
+            RemoveEach(place);
+            return TreeRemoval.Remove(common, place.Name, TreeRemoval.Join(place.Path, ScopeTree.StagingName), null);
+        }
+        finally
+        {
+            _ = Interop.close(common);
 
-        // Not while another task has a directory in it.
-        _ = NativeName.Unlink(place.Root, NativeName.Terminated(ScopeTree.StagingName), isDirectory: true);
-        return wasThere;
+            // Not while another task has a directory in it.
+            _ = NativeName.Unlink(place.Root, NativeName.Terminated(ScopeTree.StagingName), isDirectory: true);
+        }
     }
 
-    private sealed class Place(byte[] path, int root, int staging, FileTime modified)
+    /// <summary>One that stays must not keep the others, which may be large.</summary>
+    private static void RemoveEach(Place place)
+    {
+        // A descriptor of its own, which reads from the start.
+        var directory = NativeName.Open(place.Staging, NativeName.Self, Interop.O_RDONLY | Interop.O_DIRECTORY);
+        if (directory < 0)
+        {
+            return;
+        }
+
+        var names = new DirectoryNames();
+        _ = names.TryRead(directory);
+        for (var i = 0; i < names.Count; i++)
+        {
+            try
+            {
+                TreeRemoval.Remove(directory, names.Terminated(i), TreeRemoval.Join(place.Path, ScopeTree.StagingName), null);
+            }
+            catch (FileStateException)
+            {
+                // The removal of the directory itself says so.
+            }
+        }
+
+        _ = Interop.close(directory);
+    }
+
+    private sealed class Place(byte[] path, byte[] name, int root, int staging, FileTime modified)
     {
         public byte[] Path => path;
+
+        /// <summary>Of the staging directory in the one of all tasks, zero-terminated.</summary>
+        public byte[] Name => name;
 
         public int Root => root;
 

@@ -198,6 +198,11 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 LogReplaced(string.Join(", ", files.Result.Replaced));
             }
 
+            if (files.LeftBehind.Count > 0)
+            {
+                LogLeftBehind(string.Join(", ", files.LeftBehind));
+            }
+
             // Of this snapshot alone: nothing that one which failed has in the store may be counted on.
             var known = new KnownBlocks();
             known.Learn(reader);
@@ -228,6 +233,10 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     [LoggerMessage(EventId = 4506, Level = LogLevel.Warning,
         Message = "Files that others wrote on this machine since the snapshot gave way to the task's own of the same names: {Files}. Tasks that may meet on a machine need names of their own there")]
     private partial void LogReplaced(string files);
+
+    [LoggerMessage(EventId = 4507, Level = LogLevel.Warning,
+        Message = "The task runs; what its files replaced could not be removed, because another program has it open or it is protected. It is of no use any more, and can be removed: {Directories}")]
+    private partial void LogLeftBehind(string directories);
 
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]
     private partial void LogDamaged(long sequence, string reason);
