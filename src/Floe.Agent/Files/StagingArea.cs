@@ -13,6 +13,10 @@ namespace Floe.Agent.Files;
 internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
 {
     private const int MaxAttempts = 100;
+
+    /// <summary>What a mode says of the group and of all others.</summary>
+    private const int OthersBits = 0x3F;
+
     private readonly Dictionary<string, Place> _places = [];
     private readonly Lock _lock = new();
     private readonly List<string> _leftBehind = [];
@@ -194,7 +198,7 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
             if (common >= 0)
             {
                 NativeName.Check(NativeName.Stat(common, NativeName.Self, out var stat), "look at", path);
-                if (stat.stx_uid == Interop.geteuid() && (stat.stx_mode & 0x3F) == 0)
+                if ((stat.stx_uid == Interop.geteuid() && (stat.stx_mode & OthersBits) == 0) || IsAsMadeHere(root, stat))
                 {
                     return common;
                 }
@@ -202,9 +206,14 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
                 _ = Interop.close(common);
             }
 
-            if (attempt == MaxAttempts || (common < 0 && common is not (-Errno.ENOENT or -Errno.ENOTDIR or -Errno.ELOOP)))
+            if (common < 0 && (attempt == MaxAttempts || common is not (-Errno.ENOENT or -Errno.ENOTDIR or -Errno.ELOOP)))
             {
-                NativeName.Check(Math.Max(-common, Errno.EEXIST), "open a directory in", path);
+                throw KernelPath.Failure("open a directory in", path, -common);
+            }
+
+            if (attempt == MaxAttempts)
+            {
+                throw new FileStateException($"{KernelPath.Display(TreeRemoval.Join(path, ScopeTree.StagingName))} is another user's each time it is made: something else uses that name");
             }
 
             if (common != -Errno.ENOENT)
@@ -212,6 +221,23 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
                 TreeRemoval.Remove(root, name, TreeRemoval.Join(path, ScopeTree.StagingName), null);
             }
         }
+    }
+
+    /// <summary>
+    /// Whether a directory is as one that we make here. Where a server takes root for nobody, or a file system has one owner and mode for all, what we make is
+    /// not our user's, or open to others, and none is more so. The name is one that nobody can have made before.
+    /// </summary>
+    private static bool IsAsMadeHere(int root, in Interop.StatxBuffer stat)
+    {
+        var name = NativeName.Terminated(Encoding.ASCII.GetBytes($"{Encoding.ASCII.GetString(ScopeTree.StagingName)}-{Guid.NewGuid():n}"));
+        if (NativeName.MakeDirectory(root, name, 0x1C0) != 0)
+        {
+            return false;
+        }
+
+        var errno = NativeName.Stat(root, name, out var made);
+        _ = NativeName.Unlink(root, name, isDirectory: true);
+        return errno == 0 && made.stx_uid == stat.stx_uid && (made.stx_mode & OthersBits) == (stat.stx_mode & OthersBits);
     }
 
     /// <returns>Whether it was still there.</returns>

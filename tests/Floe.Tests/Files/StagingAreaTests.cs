@@ -1,11 +1,14 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using Floe.Agent.Files;
+using Floe.Linux;
+using Floe.Linux.Processes;
 using Floe.Testing;
 using Xunit;
 
 namespace Floe.Tests.Files;
 
-public sealed class StagingAreaTests : IDisposable
+public sealed partial class StagingAreaTests : IDisposable
 {
     private readonly ScratchFolder _scratch = new();
     private readonly string _root;
@@ -80,6 +83,75 @@ public sealed class StagingAreaTests : IDisposable
         })));
         Assert.Empty(Directory.GetFileSystemEntries(_root));
     }
+
+    /// <summary>A file that another program has open on NFS stays as .nfs…, and the folder with it.</summary>
+    [Fact]
+    public async Task Finish_WhatWasSetAsideCannotBeRemoved_IsLeftAndNamedAndTheNextAttemptHasAnotherPlace()
+    {
+        using (var area = new StagingArea(Tree(), "a"))
+        {
+            area.DirectoryFor(_path);
+            await File.WriteAllTextAsync(In("a/was-0"), "stays", TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(In("a/was-1"), "goes", TestContext.Current.CancellationToken);
+            Assert.SkipUnless(await ChangeAttributeAsync("+i", In("a/was-0")), "this file system has no files that cannot be removed");
+            try
+            {
+                area.Finish();
+                Assert.Equal([In("a/was-0")], Directory.EnumerateFileSystemEntries(In("a")));
+                Assert.Equal([In("a")], area.LeftBehind);
+
+                using var next = new StagingArea(Tree(), "a");
+                next.DirectoryFor(_path);
+                Assert.Equal(2, Directory.GetDirectories(In("")).Length);
+                next.Finish();
+                Assert.Single(Directory.GetDirectories(In("")));
+            }
+            finally
+            {
+                await ChangeAttributeAsync("-i", In("a/was-0"));
+            }
+        }
+
+        Assert.Empty(Directory.GetFileSystemEntries(_root));
+    }
+
+    /// <summary>A server that takes root for nobody gives nobody what root makes.</summary>
+    [Fact]
+    public void DirectoryFor_FolderIsOfWhomTheServerTakesUsFor_IsUsed()
+    {
+        Assert.SkipUnless(Interop.geteuid() == 0, "only root can make files as somebody else");
+        File.SetUnixFileMode(_scratch.Path, (UnixFileMode)0x1ED);
+        Assert.Equal(0, NativeName.ChangeOwner(Interop.AT_FDCWD, NativeName.Terminated(Encoding.UTF8.GetBytes(_root)), 65534, 65534));
+        var tree = Tree();
+        using var area = new StagingArea(tree, "a");
+        using var other = new StagingArea(tree, "b");
+        _ = setfsuid(65534);
+        try
+        {
+            area.DirectoryFor(_path);
+            other.DirectoryFor(_path);
+            area.Finish();
+            other.Finish();
+        }
+        finally
+        {
+            _ = setfsuid(0);
+        }
+
+        Assert.Empty(Directory.GetFileSystemEntries(_root));
+    }
+
+    private static async Task<bool> ChangeAttributeAsync(string change, string path)
+    {
+        List<byte[]> words = [.. ((string[])["chattr", change, path]).Select(Encoding.UTF8.GetBytes)];
+        return File.Exists("/usr/bin/chattr")
+            && (await ChildProcess.Start(new ChildProcessOptions { Path = "/usr/bin/chattr"u8.ToArray(), Arguments = words }).Exited).Success;
+    }
+
+    private string In(string name) => Path.Combine(_root, ".floe-putback", name);
+
+    [LibraryImport("libc")]
+    private static partial int setfsuid(uint uid);
 
     private ScopeTree Tree() => FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Included, Include = [_root] }).Resolve();
 }
