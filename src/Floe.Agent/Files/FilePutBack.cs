@@ -97,7 +97,7 @@ public static class FilePutBack
 
             // From here on the target changes.
             var extras = review?.RemoveExtras() ?? 0;
-            using var applier = new RecordApplier(tree, staging, aside, others);
+            using var applier = new RecordApplier(tree, staging, aside, others, new LinkedFiles(list));
             long index = 0;
             foreach (var record in list.Records())
             {

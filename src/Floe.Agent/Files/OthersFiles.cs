@@ -3,6 +3,19 @@ using Floe.Linux;
 
 namespace Floe.Agent.Files;
 
+/// <summary>What is to be done with a file that is at a record's path.</summary>
+internal enum TargetFile
+{
+    /// <summary>It goes, if there is one, and the snapshot's takes its place.</summary>
+    GivesWay,
+
+    /// <summary>It stays: it is the snapshot's.</summary>
+    IsSame,
+
+    /// <summary>It stays: it is newer, and not the task's.</summary>
+    IsTheirs,
+}
+
 /// <summary>
 /// Where other programs and machines write too: which of the target's files are left to them. A snapshot holds all that changed there since the
 /// task started, others' files among it, and they have gone on since. What is newer than the snapshot is theirs: the task itself stood
@@ -15,8 +28,8 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
     private readonly List<string> _replaced = [];
     private readonly List<byte[]> _found = [];
 
-    // Few: names with a second one.
-    private readonly HashSet<string> _leftLinked = [];
+    // Few: of files with several names.
+    private readonly HashSet<(uint Major, uint Minor, ulong Inode)> _touched = [];
 
     /// <summary>The first few files that were left and may be the task's.</summary>
     public IReadOnlyList<string> Unclear => _unclear;
@@ -28,32 +41,48 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
     public IReadOnlyCollection<byte[]> Found => _found;
 
     /// <summary>Whether what is at the record's path stays as it is.</summary>
-    public bool Have(FileRecord record, int parent)
+    /// <param name="record">Of another name of a file: the one that brings it, with that path.</param>
+    public TargetFile Have(FileRecord record, int parent)
     {
-        if (options.Taken is not { } taken || record is { Claim: FileClaim.Held } or { Kind: FileRecordKind.Socket or FileRecordKind.HardLink } || !scope.IsShared(record.Path)
+        if (options.Taken is null || record is { Claim: FileClaim.Held } or { Kind: FileRecordKind.Socket } || !scope.IsShared(record.Path)
             || NativeName.Stat(parent, NativeName.Terminated(KernelPath.Name(record.Path)), out var stat) != 0)
         {
-            return false;
+            return TargetFile.GivesWay;
         }
 
-        var now = new FileSignature(stat);
-        if (record.HasMetadata && IsUntouched(record, now))
+        if (record.HasMetadata && IsUntouched(record, new FileSignature(stat)))
         {
             if (MayHideChanges(record, parent))
             {
-                return false;
+                return TargetFile.GivesWay;
             }
 
             Learn(record, parent);
-            Left(record, stat);
-            return true;
+            _found.Add(record.Path);
+            return TargetFile.IsSame;
         }
 
-        return (now.ChangedAfter(taken) || (record.HasMetadata && IsLater(now, record.Modified))) && AreTheirs(record, stat);
+        return IsNewer(record, stat) && AreTheirs(record) ? TargetFile.IsTheirs : TargetFile.GivesWay;
+    }
+
+    private bool IsNewer(FileRecord record, in Interop.StatxBuffer stat) =>
+        IsChangedSince(stat) || (record.HasMetadata && IsLater(new FileSignature(stat), record.Modified));
+
+    /// <summary>Whether something else than this put-back changed a file since the snapshot.</summary>
+    public bool IsChangedSince(in Interop.StatxBuffer stat) =>
+        options.Taken is { } taken && new FileSignature(stat).ChangedAfter(taken) && !_touched.Contains((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+
+    /// <summary>To be told before a name is taken away: the kernel stamps the file, and its other names have that change time too.</summary>
+    public void TakesAway(in Interop.StatxBuffer stat)
+    {
+        if (stat.stx_nlink > 1 && (stat.stx_mode & Interop.S_IFMT) != Interop.S_IFDIR)
+        {
+            _touched.Add((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+        }
     }
 
     /// <summary>Whether a file stays that was changed since: all do but those of the task, where it may have gone on itself, or cannot have brought them here.</summary>
-    private bool AreTheirs(FileRecord record, in Interop.StatxBuffer stat)
+    private bool AreTheirs(FileRecord record)
     {
         if (record.Claim == FileClaim.Written && options.IsOtherMachine && scope.IsPublic(record.Path))
         {
@@ -79,7 +108,7 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
             }
         }
 
-        Left(record, stat);
+        _found.Add(record.Path);
         return true;
     }
 
@@ -89,42 +118,55 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
     /// One in memory that is not, and that the task has not open, was changed since, as if its times said so.
     /// </summary>
     /// <param name="staged">The file as the snapshot has it.</param>
-    public bool HaveSame(FileRecord record, int parent, int stagedParent, ReadOnlySpan<byte> staged)
+    public TargetFile HaveSame(FileRecord record, int parent, int stagedParent, ReadOnlySpan<byte> staged)
     {
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
         if (options.Taken is null || record is not { Kind: FileRecordKind.Regular, HasMetadata: true } || !scope.IsShared(record.Path)
             || NativeName.Stat(parent, name, out var stat) != 0 || !IsUntouched(record, new FileSignature(stat))
             || (record.Claim != FileClaim.Held && !MayHideChanges(record, parent)))
         {
-            return false;
+            return TargetFile.GivesWay;
         }
 
         if (!FileComparison.AreSame(parent, name, stagedParent, staged))
         {
             // No other machine's programs write to this one's memory: the task itself wrote the file, here, before it went on elsewhere.
             var isOwnOlder = record.Claim == FileClaim.Written && options.IsOtherMachine;
-            return record.Claim != FileClaim.Held && !isOwnOlder && AreTheirs(record, stat);
+            return record.Claim != FileClaim.Held && !isOwnOlder && AreTheirs(record) ? TargetFile.IsTheirs : TargetFile.GivesWay;
         }
 
         Learn(record, parent);
-        Left(record, stat);
-        return true;
+        _found.Add(record.Path);
+        return TargetFile.IsSame;
     }
 
-    /// <summary>Whether another name of a file stays as it is: it is one already, or the file was left to others.</summary>
-    public bool HaveLink(FileRecord link, int parent, int targetParent)
+    /// <summary>Whether what is at another name of a file stays: it is that file, or one of others that is newer.</summary>
+    /// <param name="record">The one that brings the file, with the path of this name.</param>
+    /// <param name="filePlace">A name of the file, zero-terminated, in <paramref name="fileParent"/>.</param>
+    public bool HaveLink(FileRecord record, int parent, int fileParent, ReadOnlySpan<byte> filePlace)
     {
-        var have = options.Taken is not null && scope.IsShared(link.Path)
-            && NativeName.Stat(parent, NativeName.Terminated(KernelPath.Name(link.Path)), out var now) == 0
-            && (_leftLinked.Contains(Encoding.Latin1.GetString(link.Target))
-                || (NativeName.Stat(targetParent, NativeName.Terminated(KernelPath.Name(link.Target)), out var target) == 0
-                    && (now.stx_ino, now.stx_dev_major, now.stx_dev_minor) == (target.stx_ino, target.stx_dev_major, target.stx_dev_minor)));
-        if (have)
+        var name = NativeName.Terminated(KernelPath.Name(record.Path));
+        if (options.Taken is null || !scope.IsShared(record.Path) || NativeName.Stat(parent, name, out var now) != 0)
         {
-            _found.Add(link.Path);
+            return false;
         }
 
-        return have;
+        if (NativeName.Stat(fileParent, filePlace, out var file) == 0
+            && (now.stx_ino, now.stx_dev_major, now.stx_dev_minor) == (file.stx_ino, file.stx_dev_major, file.stx_dev_minor))
+        {
+            _found.Add(record.Path);
+            return true;
+        }
+
+        if (record.Claim == FileClaim.Held || !record.HasMetadata)
+        {
+            return false;
+        }
+
+        // As it was, but another file: the link takes its place, and nothing is lost.
+        return IsUntouched(record, new FileSignature(now))
+            ? HaveSame(record, parent, fileParent, filePlace) == TargetFile.IsTheirs
+            : IsNewer(record, now) && AreTheirs(record);
     }
 
     /// <summary>A file of the task is one here too, for the snapshots to come.</summary>
@@ -133,15 +175,6 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
         if (record.Claim != FileClaim.None)
         {
             options.Written?.Add(parent, NativeName.Terminated(KernelPath.Name(record.Path)));
-        }
-    }
-
-    private void Left(FileRecord record, in Interop.StatxBuffer stat)
-    {
-        _found.Add(record.Path);
-        if (record.Kind != FileRecordKind.Directory && stat.stx_nlink > 1)
-        {
-            _leftLinked.Add(Encoding.Latin1.GetString(record.Path));
         }
     }
 

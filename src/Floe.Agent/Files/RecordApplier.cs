@@ -3,7 +3,7 @@ using Floe.Linux;
 namespace Floe.Agent.Files;
 
 /// <summary>Brings the target to what the records say, in list order. New inodes are made in the staging area and moved into place; an existing file is set aside and never written into.</summary>
-internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAside aside, OthersFiles others) : IDisposable
+internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAside aside, OthersFiles others, LinkedFiles linked) : IDisposable
 {
     private readonly DirectoryTrail _trail = new(scope, staging);
 
@@ -13,6 +13,12 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         if (!scope.Contains(record.Path, out _, out var reason))
         {
             throw new FileStateException($"cannot put back {KernelPath.Display(record.Path)}: {reason}");
+        }
+
+        var file = record is { HasMetadata: true, Kind: not FileRecordKind.Directory } ? linked.Find(record.Path) : null;
+        if (file is not null)
+        {
+            (file.Record, file.Index, file.Path) = (record, index, null);
         }
 
         if (record.Kind != FileRecordKind.Deleted && !scope.IsRoot(record.Path) && IsInFolderOfOthers(record))
@@ -32,9 +38,14 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
                 Clear(record.Path, _trail.Enter(KernelPath.Parent(record.Path)));
                 break;
             case FileRecordKind.HardLink:
-                return Link(record);
+                Link(record, linked.Find(record.Target)!);
+                break;
             default:
-                Replace(record, index);
+                if (Replace(record, index, record.Path) && file is not null)
+                {
+                    file.Path = record.Path;
+                }
+
                 break;
         }
 
@@ -62,7 +73,8 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
             return false;
         }
 
-        if (record.Claim == FileClaim.None)
+        var bringing = record.Kind == FileRecordKind.HardLink ? linked.Find(record.Target)?.Record : record;
+        if (bringing is null or { Claim: FileClaim.None })
         {
             return true;
         }
@@ -89,7 +101,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         var parent = _trail.TryEnter(KernelPath.Parent(record.Path));
         if (parent >= 0)
         {
-            if (!others.Have(record, parent))
+            if (others.Have(record, parent) == TargetFile.GivesWay)
             {
                 Clear(record.Path, parent);
             }
@@ -137,7 +149,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
 
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
-        if (others.Have(record, parent))
+        if (others.Have(record, parent) != TargetFile.GivesWay)
         {
             return;
         }
@@ -158,7 +170,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         _trail.Enter(record);
     }
 
-    private bool Link(FileRecord record)
+    private void Link(FileRecord record, LinkedFile file)
     {
         RefuseRoot(record);
         if (!scope.Contains(record.Target, out _, out var reason))
@@ -166,32 +178,28 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
             throw new FileStateException($"cannot link {KernelPath.Display(record.Path)} to {KernelPath.Display(record.Target)}: {reason}");
         }
 
+        if (file is { Path: null, Record: { } bringing })
+        {
+            // The other names are others' files by now, or in a folder of theirs that is not here.
+            file.Path = Replace(bringing with { Path = record.Path }, file.Index, bringing.Path) ? record.Path : null;
+            return;
+        }
+
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
-        var directory = DirectoryPath.TryOpen(KernelPath.Parent(record.Target));
-        if (directory < 0 && scope.IsShared(record.Target))
-        {
-            // In a folder of others that is not here.
-            return false;
-        }
-
-        if (directory < 0)
-        {
-            throw DirectoryPath.Failure(KernelPath.Parent(record.Target), -directory);
-        }
-
+        var place = NativeName.Terminated(KernelPath.Name(file.Path));
+        var directory = DirectoryPath.Open(KernelPath.Parent(file.Path), create: false);
         try
         {
-            if (others.HaveLink(record, parent, directory))
+            if (others.HaveLink((file.Record ?? record) with { Path = record.Path }, parent, directory, place))
             {
-                return true;
+                return;
             }
 
             Clear(record.Path, parent);
             _trail.AboutToChange();
             aside.Makes(record.Path);
-            var errno = NativeName.Link(directory, NativeName.Terminated(KernelPath.Name(record.Target)), parent, NativeName.Terminated(KernelPath.Name(record.Path)));
-            NativeName.Check(errno, $"link to {KernelPath.Display(record.Target)} the name", record.Path);
-            return true;
+            NativeName.Check(
+                NativeName.Link(directory, place, parent, NativeName.Terminated(KernelPath.Name(record.Path))), $"link to {KernelPath.Display(file.Path)} the name", record.Path);
         }
         finally
         {
@@ -199,16 +207,18 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         }
     }
 
-    private void Replace(FileRecord record, long index)
+    /// <param name="stagedFor">The path that the content was fetched for, of another name of the file.</param>
+    /// <returns>Whether the snapshot's file is there now; if not, a newer one of others is.</returns>
+    private bool Replace(FileRecord record, long index, ReadOnlySpan<byte> stagedFor)
     {
         RefuseRoot(record);
         var parent = _trail.Enter(KernelPath.Parent(record.Path));
-        if (others.Have(record, parent))
+        if (others.Have(record, parent) is var have and not TargetFile.GivesWay)
         {
-            return;
+            return have == TargetFile.IsSame;
         }
 
-        var directory = staging.DirectoryFor(record.Path);
+        var directory = staging.DirectoryFor(stagedFor);
         var staged = StagingArea.NameOf(index);
         if (record is not { Kind: FileRecordKind.Regular, ByteCount: > 0 })
         {
@@ -216,10 +226,15 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
             InodeMetadata.Apply(directory, staged, record);
         }
 
-        if (others.HaveSame(record, parent, directory, staged))
+        have = others.HaveSame(record, parent, directory, staged);
+        if (have == TargetFile.IsSame)
         {
             NativeName.Check(NativeName.Unlink(directory, staged, isDirectory: false), "remove the copy of", record.Path);
-            return;
+        }
+
+        if (have != TargetFile.GivesWay)
+        {
+            return have == TargetFile.IsSame;
         }
 
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
@@ -228,6 +243,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         aside.Makes(record.Path);
         NativeName.Check(NativeName.Rename(directory, staged, parent, name), "put into place", record.Path);
         others.Learn(record, parent);
+        return true;
     }
 
     private static int Create(int directory, byte[] name, FileRecord record) => record.Kind switch
@@ -243,8 +259,9 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
     private void Clear(ReadOnlySpan<byte> path, int parent)
     {
         var name = NativeName.Terminated(KernelPath.Name(path));
-        if (NativeName.Stat(parent, name, out _) == 0)
+        if (NativeName.Stat(parent, name, out var stat) == 0)
         {
+            others.TakesAway(stat);
             _trail.AboutToChange();
             aside.Take(parent, name, path);
         }
