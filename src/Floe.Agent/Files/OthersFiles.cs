@@ -37,6 +37,9 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
     /// <summary>The first few files of others that gave way, in a folder of this machine alone, to files of the same names that the task wrote elsewhere.</summary>
     public IReadOnlyList<string> Replaced => _replaced;
 
+    /// <summary>Whether anything is left to others; if not, all of the target is brought to the snapshot's state.</summary>
+    public bool Stay => options.Taken is not null;
+
     /// <summary>What the snapshot holds and was left as it is, in the order of the records.</summary>
     public IReadOnlyCollection<byte[]> Found => _found;
 
@@ -110,6 +113,17 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 
         _found.Add(record.Path);
         return true;
+    }
+
+    /// <summary>A folder with newer files of others stays, though the snapshot removed it or has a file in its place.</summary>
+    public void LeaveFolder(FileRecord record)
+    {
+        if (options.MayHaveGoneOn && _unclear.Count < TargetReview.MaxNamed && !scope.IsPublic(record.Path))
+        {
+            _unclear.Add(KernelPath.Display(record.Path));
+        }
+
+        _found.Add(record.Path);
     }
 
     /// <summary>

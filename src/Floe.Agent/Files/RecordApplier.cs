@@ -6,6 +6,7 @@ namespace Floe.Agent.Files;
 internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAside aside, OthersFiles others, LinkedFiles linked) : IDisposable
 {
     private readonly DirectoryTrail _trail = new(scope, staging);
+    private readonly SharedFolder _folders = new(scope, others, aside);
 
     /// <returns>False where it was passed over: the folder that others had it in is not here.</returns>
     public bool Apply(FileRecord record, long index)
@@ -101,7 +102,7 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         var parent = _trail.TryEnter(KernelPath.Parent(record.Path));
         if (parent >= 0)
         {
-            if (others.Have(record, parent) == TargetFile.GivesWay)
+            if (others.Have(record, parent) == TargetFile.GivesWay && !IsFolderOfOthers(record, parent))
             {
                 Clear(record.Path, parent);
             }
@@ -190,7 +191,8 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         var directory = DirectoryPath.Open(KernelPath.Parent(file.Path), create: false);
         try
         {
-            if (others.HaveLink((file.Record ?? record) with { Path = record.Path }, parent, directory, place))
+            var named = (file.Record ?? record) with { Path = record.Path };
+            if (others.HaveLink(named, parent, directory, place) || IsFolderOfOthers(named, parent))
             {
                 return;
             }
@@ -216,6 +218,11 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         if (others.Have(record, parent) is var have and not TargetFile.GivesWay)
         {
             return have == TargetFile.IsSame;
+        }
+
+        if (IsFolderOfOthers(record, parent))
+        {
+            return false;
         }
 
         var directory = staging.DirectoryFor(stagedFor);
@@ -254,6 +261,26 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         FileRecordKind.CharacterDevice => NativeName.MakeNode(directory, name, Interop.S_IFCHR | 0x180, Interop.makedev(record.DeviceMajor, record.DeviceMinor)),
         _ => NativeName.MakeNode(directory, name, Interop.S_IFBLK | 0x180, Interop.makedev(record.DeviceMajor, record.DeviceMinor)),
     };
+
+    /// <summary>Whether the path is a folder that stays, because others have newer files in it. What it had of the snapshot's time is taken away if the snapshot removed it.</summary>
+    private bool IsFolderOfOthers(FileRecord record, int parent)
+    {
+        var name = NativeName.Terminated(KernelPath.Name(record.Path));
+        if (!others.Stay || record.Claim == FileClaim.Held || !scope.IsShared(record.Path) || NativeName.Stat(parent, name, out var stat) != 0
+            || (stat.stx_mode & Interop.S_IFMT) != Interop.S_IFDIR || !_folders.HasOthers(parent, name, record.Path))
+        {
+            return false;
+        }
+
+        if (record.Kind == FileRecordKind.Deleted)
+        {
+            _trail.AboutToChange();
+            _folders.Clear(parent, name, record.Path);
+        }
+
+        others.LeaveFolder(record);
+        return true;
+    }
 
     /// <summary>Removes what is at the path, if anything. The trail must be in its directory.</summary>
     private void Clear(ReadOnlySpan<byte> path, int parent)
