@@ -15,6 +15,9 @@ internal sealed class ContentSegment(StreamId stream, int ordinal, int maxFiles)
     /// <summary>Part of a large file: small enough that the readers share the file, large enough that segments stay few.</summary>
     public const long MaxBytes = 32L * 1024 * 1024;
 
+    /// <summary>Its parts are counted in 31 bits.</summary>
+    public const ulong MaxFileBytes = (ulong)MaxBytes * int.MaxValue;
+
     /// <summary>Files up to this length share segments, which are full once they hold as much.</summary>
     public const long SmallFileBytes = 4L * 1024 * 1024;
 

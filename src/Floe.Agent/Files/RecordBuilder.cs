@@ -82,7 +82,12 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
 
     private FileRecord WithContent(FileRecord record, TreeWalker walker, byte[] path)
     {
-        var byteCount = checked((long)walker.Stat.stx_size);
+        if (walker.Stat.stx_size > ContentSegment.MaxFileBytes)
+        {
+            throw new FileStateException($"{KernelPath.Display(path)} is {walker.Stat.stx_size >> 50} PiB long, holes included, and a snapshot holds files of up to {ContentSegment.MaxFileBytes >> 50}: make it shorter, or leave it out with --exclude");
+        }
+
+        var byteCount = (long)walker.Stat.stx_size;
         progress.Found(byteCount);
         var (stream, offset) = scheduler.Add(byteCount, users => OpenedFile.Open(walker.Directory, walker.Name, path, walker.Stat, users, scope.IsShared(path)));
         return record with { ByteCount = byteCount, ContentStream = stream, ContentOffset = offset };

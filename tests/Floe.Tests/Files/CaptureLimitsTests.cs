@@ -63,6 +63,29 @@ public sealed class CaptureLimitsTests : IDisposable
         Assert.Equal(301, list.RecordCount);
     }
 
+    /// <summary>In memory a file may have nearly any length.</summary>
+    [Fact]
+    public async Task Capture_FileLongerThanASnapshotHolds_FailsAndNamesIt()
+    {
+        var folder = Directory.CreateDirectory($"/dev/shm/floe-test-{Environment.ProcessId}-{Guid.NewGuid():n}").FullName;
+        try
+        {
+            var scope = FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Included, Include = [folder] });
+            var baseline = await FileBaseline.TakeAsync(scope, _scratch["baseline"], CancellationToken.None);
+            using (var file = File.OpenHandle($"{folder}/long", FileMode.CreateNew, FileAccess.Write))
+            {
+                RandomAccess.SetLength(file, 1L << 60);
+            }
+
+            var e = await Assert.ThrowsAsync<FileStateException>(() => FileCapture.RunAsync(scope, baseline, new MemorySnapshot(), CancellationToken.None));
+            Assert.Contains($"{folder}/long is 1024 PiB long", e.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public async Task Start_WithAnotherLimit_ChildHasItAndThisProcessDoesNot()
     {
