@@ -34,11 +34,23 @@ public sealed class FileScope
 
     public FileScopeMode Mode => _options.Mode;
 
-    /// <summary>Mounts that are visible now and out of scope: what the task writes there stays behind. For a preflight report.</summary>
-    public IReadOnlyList<string> MountsOutOfScope()
+    /// <summary>
+    /// The working directory, if it is on a FUSE mount: its files cannot be captured, so what the task writes there does not travel. Null where somebody said
+    /// what is to be with it: it is the agent's own mount, or excluded. For a warning.
+    /// </summary>
+    public string? WorkingDirectoryOnFuse() => WorkingDirectoryOnFuse(MountTable.ReadSelf());
+
+    internal string? WorkingDirectoryOnFuse(IReadOnlyList<VisibleMount> mounts)
     {
-        var tree = Resolve();
-        return [.. MountTable.ReadSelf().Where(mount => !tree.Contains(mount.Path, out _, out _)).Select(mount => KernelPath.Display(mount.Path))];
+        if (Mode == FileScopeMode.Included || _options.WorkingDirectory is not { } text)
+        {
+            return null;
+        }
+
+        // In a container links are not followed: that could ask the server of a mount, which may be this process.
+        var path = Mode == FileScopeMode.Work && WorkingDirectory(_options).Any() ? _roots[0] : KernelPath.FromText(Path.GetFullPath(text));
+        var isToBeSo = _excluded.Concat(_agentPaths).Any(said => KernelPath.IsAtOrBelow(path, said));
+        return !isToBeSo && IsOnFuse(mounts, path) ? KernelPath.Display(path) : null;
     }
 
     /// <exception cref="FileStateException">An included directory cannot be taken.</exception>

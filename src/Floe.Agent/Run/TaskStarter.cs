@@ -52,6 +52,11 @@ internal sealed partial class TaskStarter(ILogger logger)
             copy = await mount.OpenOutputCopyAsync(goesOn: false, cancellationToken).ConfigureAwait(false);
         }
 
+        if (context.Scope.WorkingDirectoryOnFuse() is { } directory)
+        {
+            LogStaysBehind(directory);
+        }
+
         context.Signals.TaskBegins();
         return RunningTask.Start(
             new TaskStart(Encoding.UTF8.GetBytes(bundle.InitPath), options.Command, OwnEnvironment(context), Encoding.UTF8.GetBytes(options.WorkingDirectory), options.User),
@@ -91,6 +96,10 @@ internal sealed partial class TaskStarter(ILogger logger)
         var own = ProcessStrings.Environment(withThoseWithheld: context.Options.User is not null).Where(entry => !entry.AsSpan().StartsWith(inner)).ToList();
         return TaskEnvironment.Compose(own, context.CpuBaseline is { } name ? CpuBaseline.TryParse(name, out _) : null);
     }
+
+    [LoggerMessage(EventId = 4609, Level = LogLevel.Warning,
+        Message = "The working directory {Directory} is on a FUSE mount (sshfs, JuiceFS and the like), whose files do not travel: what the task writes there is as it left it only where the same mount is on the next machine. Start it in a local folder, or on --mount")]
+    private partial void LogStaysBehind(string directory);
 
     [LoggerMessage(EventId = 4601, Level = LogLevel.Warning, Message = "None of the {Count} snapshots can be restored here: the command starts from the beginning")]
     private partial void LogCleanStart(int count);
