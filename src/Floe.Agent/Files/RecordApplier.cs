@@ -160,8 +160,8 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         {
             Clear(record.Path, parent);
             _trail.AboutToChange();
-            aside.Makes(record.Path);
             NativeName.Check(NativeName.MakeDirectory(parent, name, 0x1C0), "make the directory", record.Path);
+            aside.Made(parent, name, record.Path);
         }
         else
         {
@@ -199,9 +199,9 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
 
             Clear(record.Path, parent);
             _trail.AboutToChange();
-            aside.Makes(record.Path);
-            NativeName.Check(
-                NativeName.Link(directory, place, parent, NativeName.Terminated(KernelPath.Name(record.Path))), $"link to {KernelPath.Display(file.Path)} the name", record.Path);
+            var name = NativeName.Terminated(KernelPath.Name(record.Path));
+            NativeName.Check(NativeName.Link(directory, place, parent, name), $"link to {KernelPath.Display(file.Path)} the name", record.Path);
+            aside.Made(parent, name, record.Path);
         }
         finally
         {
@@ -247,8 +247,8 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
         Clear(record.Path, parent);
         _trail.AboutToChange();
-        aside.Makes(record.Path);
         NativeName.Check(NativeName.Rename(directory, staged, parent, name), "put into place", record.Path);
+        aside.Made(parent, name, record.Path);
         others.Learn(record, parent);
         return true;
     }

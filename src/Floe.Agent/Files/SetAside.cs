@@ -44,12 +44,13 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
     public void Changes(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path) =>
         _steps.Add(new Step(path.ToArray(), null, InodeMetadata.OfDirectory(directory, name, path)));
 
-    /// <summary>Something is made where there was nothing. Only where a review leaves alone what it does not know does it have to be removed here.</summary>
-    public void Makes(ReadOnlySpan<byte> path)
+    /// <summary>Something was made where there was nothing. Only where a review leaves alone what it does not know does it have to be removed here.</summary>
+    public void Made(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path)
     {
         if (scope.IsShared(path))
         {
-            _steps.Add(new Step(path.ToArray(), null, null));
+            NativeName.Check(NativeName.Stat(directory, name, out var stat), "look at", path);
+            _steps.Add(new Step(path.ToArray(), null, null) { Inode = stat.stx_ino });
         }
     }
 
@@ -63,8 +64,7 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
             var step = _steps[^1];
             try
             {
-                Undo(step);
-                if (step.Kept is not null)
+                if (Undo(step))
                 {
                     back.Add(step.Path);
                 }
@@ -79,7 +79,8 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
         return back;
     }
 
-    private void Undo(Step step)
+    /// <returns>Whether what was set aside is back in its place.</returns>
+    private bool Undo(Step step)
     {
         var directory = DirectoryPath.Open(step.Metadata is null ? KernelPath.Parent(step.Path) : step.Path, create: false);
         try
@@ -87,19 +88,42 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
             if (step.Metadata is { } metadata)
             {
                 InodeMetadata.Apply(directory, NativeName.Self, metadata);
-                return;
+                return false;
             }
 
             var name = NativeName.Terminated(KernelPath.Name(step.Path));
-            TreeRemoval.Remove(directory, name, step.Path, scope.Find(step.Path));
-            if (step.Kept is { } kept)
+            if (step.Kept is not { } kept)
             {
-                NativeName.Check(NativeName.Rename(staging.DirectoryFor(step.Path), kept, directory, name), "bring back", step.Path);
+                RemoveMade(directory, name, step);
+                return false;
             }
+
+            if (!scope.IsShared(step.Path))
+            {
+                TreeRemoval.Remove(directory, name, step.Path, scope.Find(step.Path));
+            }
+            else if (NativeName.Stat(directory, name, out _) == 0)
+            {
+                // What was made here is removed by now: others have written there meanwhile, and theirs is newer.
+                return false;
+            }
+
+            NativeName.Check(NativeName.Rename(staging.DirectoryFor(step.Path), kept, directory, name), "bring back", step.Path);
+            return true;
         }
         finally
         {
             _ = Interop.close(directory);
+        }
+    }
+
+    /// <summary>Unless others have replaced it since, or have files in it.</summary>
+    private static void RemoveMade(int directory, ReadOnlySpan<byte> name, Step step)
+    {
+        if (NativeName.Stat(directory, name, out var stat) == 0 && stat.stx_ino == step.Inode)
+        {
+            var errno = NativeName.Unlink(directory, name, (stat.stx_mode & Interop.S_IFMT) == Interop.S_IFDIR);
+            NativeName.Check(errno == Errno.ENOTEMPTY ? 0 : errno, "remove", step.Path);
         }
     }
 
@@ -192,5 +216,9 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
 
     /// <param name="Kept">Its name in the staging area; null when nothing was at the path.</param>
     /// <param name="Metadata">Of a directory that stayed.</param>
-    private readonly record struct Step(byte[] Path, byte[]? Kept, FileRecord? Metadata);
+    private readonly record struct Step(byte[] Path, byte[]? Kept, FileRecord? Metadata)
+    {
+        /// <summary>Of what was made.</summary>
+        public ulong Inode { get; init; }
+    }
 }
