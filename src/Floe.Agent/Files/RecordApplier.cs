@@ -80,8 +80,30 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
             return true;
         }
 
-        _ = Interop.close(DirectoryPath.Open(parent, create: true));
+        MakeMissing(parent);
         return false;
+    }
+
+    /// <summary>How they were nobody knows: who has the folder that they are in has them too.</summary>
+    private void MakeMissing(ReadOnlySpan<byte> path)
+    {
+        for (var end = 0; end < path.Length;)
+        {
+            var slash = path[(end + 1)..].IndexOf((byte)'/');
+            end = slash < 0 ? path.Length : end + 1 + slash;
+            var parent = scope.IsShared(path[..end]) && !scope.IsRoot(path[..end]) ? _trail.Enter(KernelPath.Parent(path[..end])) : -1;
+            var name = NativeName.Terminated(KernelPath.Name(path[..end]));
+            if (parent < 0 || NativeName.Stat(parent, name, out _) != Errno.ENOENT)
+            {
+                continue;
+            }
+
+            NativeName.Check(NativeName.Stat(parent, NativeName.Self, out var outer), "look at", KernelPath.Parent(path[..end]));
+            _trail.AboutToChange();
+            NativeName.Check(NativeName.MakeDirectory(parent, name, 0x1ED), "make the directory", path[..end]);
+            aside.Made(parent, name, path[..end]);
+            NativeName.Check(NativeName.ChangeOwner(parent, name, outer.stx_uid, outer.stx_gid), "set the owner of", path[..end]);
+        }
     }
 
     private void Delete(FileRecord record)
