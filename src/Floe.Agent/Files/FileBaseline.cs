@@ -24,6 +24,8 @@ public sealed class FileBaseline
     internal const uint Magic = 0x42464C46;
     internal const uint Version = 1;
 
+    private readonly Dictionary<(uint Major, uint Minor, ulong Inode), (FileSignature Now, FileSignature Was)> _back = [];
+
     private FileBaseline(string stateFilePath, long entryCount)
     {
         StateFilePath = stateFilePath;
@@ -123,6 +125,19 @@ public sealed class FileBaseline
             }
         });
     }
+
+    /// <summary>A file was moved away and back again, which the kernel stamped as a change.</summary>
+    internal void IsBack(in Interop.StatxBuffer now, in FileSignature was)
+    {
+        var before = _back.TryGetValue(Key(now), out var earlier) && earlier.Now == was ? earlier.Was : was;
+        _back[Key(now)] = (new FileSignature(now), before);
+    }
+
+    /// <summary>A file's signature, but for changes that were none.</summary>
+    internal FileSignature AsFound(in Interop.StatxBuffer stat) =>
+        new FileSignature(stat) is var now && _back.TryGetValue(Key(stat), out var back) && back.Now == now ? back.Was : now;
+
+    private static (uint Major, uint Minor, ulong Inode) Key(in Interop.StatxBuffer stat) => (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
 
     private static FileSignature Now(ReadOnlySpan<byte> path, in FileSignature before)
     {

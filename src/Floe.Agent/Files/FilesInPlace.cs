@@ -44,7 +44,7 @@ public sealed class FilesInPlace : IDisposable
             _settled = true;
             try
             {
-                var back = _aside.BringBack();
+                var back = _aside.BringBack(_baseline);
                 _baseline?.Recognize(back);
             }
             catch (Exception e) when (e is IOException or FileStateException)

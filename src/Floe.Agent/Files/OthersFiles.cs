@@ -73,7 +73,7 @@ internal sealed class OthersFiles(ScopeTree scope, PutBackOptions options)
 
     /// <summary>Whether something else than this put-back changed a file since the snapshot.</summary>
     public bool IsChangedSince(in Interop.StatxBuffer stat) =>
-        options.Taken is { } taken && new FileSignature(stat).ChangedAfter(taken) && !_touched.Contains((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
+        options.Taken is { } taken && (options.Baseline?.AsFound(stat) ?? new FileSignature(stat)).ChangedAfter(taken) && !_touched.Contains((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino));
 
     /// <summary>To be told before a name is taken away: the kernel stamps the file, and its other names have that change time too.</summary>
     public void TakesAway(in Interop.StatxBuffer stat)

@@ -30,7 +30,7 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
             var kept = NameOf(_steps.Count);
             if (TryMove(directory, name, path, stat, staging.DirectoryFor(path), kept))
             {
-                _steps.Add(new Step(path.ToArray(), kept, null));
+                _steps.Add(new Step(path.ToArray(), kept, null) { Was = new FileSignature(stat) });
                 return;
             }
 
@@ -56,7 +56,8 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
 
     /// <summary>Undoes all of it that can be undone, last step first.</summary>
     /// <returns>The paths that are back in their places, sorted.</returns>
-    public IReadOnlyList<byte[]> BringBack()
+    /// <param name="baseline">Learns which change times are of this.</param>
+    public IReadOnlyList<byte[]> BringBack(FileBaseline? baseline)
     {
         var back = new List<byte[]>();
         for (; _steps.Count > 0; _steps.RemoveAt(_steps.Count - 1))
@@ -64,7 +65,7 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
             var step = _steps[^1];
             try
             {
-                if (Undo(step))
+                if (Undo(step, baseline))
                 {
                     back.Add(step.Path);
                 }
@@ -80,7 +81,7 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
     }
 
     /// <returns>Whether what was set aside is back in its place.</returns>
-    private bool Undo(Step step)
+    private bool Undo(Step step, FileBaseline? baseline)
     {
         var directory = DirectoryPath.Open(step.Metadata is null ? KernelPath.Parent(step.Path) : step.Path, create: false);
         try
@@ -109,6 +110,11 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
             }
 
             NativeName.Check(NativeName.Rename(staging.DirectoryFor(step.Path), kept, directory, name), "bring back", step.Path);
+            if (scope.IsShared(step.Path) && NativeName.Stat(directory, name, out var stat) == 0)
+            {
+                baseline?.IsBack(stat, step.Was);
+            }
+
             return true;
         }
         finally
@@ -218,6 +224,9 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
     /// <param name="Metadata">Of a directory that stayed.</param>
     private readonly record struct Step(byte[] Path, byte[]? Kept, FileRecord? Metadata)
     {
+        /// <summary>Of what was set aside.</summary>
+        public FileSignature Was { get; init; }
+
         /// <summary>Of what was made.</summary>
         public ulong Inode { get; init; }
     }
