@@ -284,17 +284,22 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         _ => NativeName.MakeNode(directory, name, Interop.S_IFBLK | 0x180, Interop.makedev(record.DeviceMajor, record.DeviceMinor)),
     };
 
-    /// <summary>Whether the path is a folder that stays, because others have newer files in it. What it had of the snapshot's time is taken away if the snapshot removed it.</summary>
+    /// <summary>
+    /// Whether the path is a folder that stays, because others have newer files in it or, where the snapshot removed it, what is no part of the task. What else it
+    /// had of the snapshot's time is taken away if the snapshot removed it.
+    /// </summary>
     private bool IsFolderOfOthers(FileRecord record, int parent)
     {
         var name = NativeName.Terminated(KernelPath.Name(record.Path));
-        if (!others.Stay || record.Claim == FileClaim.Held || !scope.IsShared(record.Path) || NativeName.Stat(parent, name, out var stat) != 0
+        var isRemoved = record.Kind == FileRecordKind.Deleted;
+        var mayStay = (others.Stay && scope.IsShared(record.Path)) || (isRemoved && scope.Find(record.Path) is not null);
+        if (!mayStay || record.Claim == FileClaim.Held || NativeName.Stat(parent, name, out var stat) != 0
             || (stat.stx_mode & Interop.S_IFMT) != Interop.S_IFDIR || !_folders.HasOthers(parent, name, record.Path))
         {
             return false;
         }
 
-        if (record.Kind == FileRecordKind.Deleted)
+        if (isRemoved)
         {
             _trail.AboutToChange();
             _folders.Clear(parent, name, record.Path);

@@ -43,7 +43,7 @@ internal sealed class TargetReview(ScopeTree scope, FileBaseline baseline, FileL
             (path, walker) =>
             {
                 LeaveUntilAbove(path);
-                if (TreeRemoval.Remove(walker.Directory, walker.Name, path, scope.Find(path)))
+                if (TreeRemoval.RemoveAllBut(walker.Directory, walker.Name, path, scope.Find(path), out _))
                 {
                     removed++;
                     if (directories.TryPop(out var parent))

@@ -34,6 +34,37 @@ internal static class TreeRemoval
         return true;
     }
 
+    /// <summary>As <see cref="Remove"/>, but what is excluded stays, with the directories that lead to it.</summary>
+    /// <returns>Whether anything was removed.</returns>
+    public static bool RemoveAllBut(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path, ScopeNode? node, out bool stays)
+    {
+        stays = node is { Mark: ScopeMark.Excluded };
+        var descriptor = node is null || stays ? -1 : NativeName.Open(directory, name, Interop.O_RDONLY | Interop.O_DIRECTORY);
+        if (descriptor < 0)
+        {
+            return !stays && Remove(directory, name, path, node);
+        }
+
+        var isRemoved = false;
+        try
+        {
+            RefuseMount(directory, name, path);
+            var names = new DirectoryNames();
+            names.Read(descriptor, path);
+            for (var i = 0; i < names.Count; i++)
+            {
+                isRemoved |= RemoveAllBut(descriptor, names.Terminated(i), Join(path, names[i]), node!.Find(names[i]), out var staysBelow);
+                stays |= staysBelow;
+            }
+        }
+        finally
+        {
+            _ = Interop.close(descriptor);
+        }
+
+        return stays ? isRemoved : Remove(directory, name, path, node);
+    }
+
     /// <summary>Removes what is in a directory, but not the staging directory of a root.</summary>
     public static void Empty(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path, ScopeNode? node, int errnoIfNoDirectory = Errno.ENOTDIR)
     {

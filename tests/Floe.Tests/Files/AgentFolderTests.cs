@@ -93,7 +93,7 @@ public sealed class AgentFolderTests : IDisposable
 
     /// <summary>A snapshot of a machine where the folder was the task's alone, which the task has removed.</summary>
     [Fact]
-    public async Task PutBack_TheFolderIsGoneInTheSnapshot_RefusesAndLeavesTheAgents()
+    public async Task PutBack_TheFolderIsGoneInTheSnapshot_RemovesTheRestAndLeavesTheAgents()
     {
         Directory.Delete(In("shared"));
         var bytes = new MemoryStream();
@@ -104,12 +104,34 @@ public sealed class AgentFolderTests : IDisposable
         writer.Flush();
 
         FreshMachine();
+        Directory.CreateDirectory(In("shared/image"));
+        File.WriteAllText(In("shared/image/file"), "x");
         var baseline = await ListAsync();
         MakeOwn(Own);
 
-        await Assert.ThrowsAsync<FileStateException>(() => PutBackAsync(new MemorySnapshot().With(FileStreams.ListName, bytes.ToArray()), baseline));
+        await PutBackAsync(new MemorySnapshot().With(FileStreams.ListName, bytes.ToArray()), baseline);
 
         Assert.True(File.Exists(In($"shared/{Own}/blocks")));
+        Assert.Equal([In($"shared/{Own}")], Directory.EnumerateFileSystemEntries(In("shared")));
+    }
+
+    /// <summary>A folder that came with the task, in which somebody said that a part is not the task's.</summary>
+    [Fact]
+    public async Task PutBack_OlderSnapshotAndExcludedPartOfALaterFolder_LeavesThatPart()
+    {
+        var scope = FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Included, Include = [_root], Exclude = [In("later/excluded"), In("gone/excluded")] });
+        await Task.Delay(TimeSpan.FromMilliseconds(12), TestContext.Current.CancellationToken);
+        var baseline = await FileBaseline.TakeAsync(scope, _scratch["excluding"], CancellationToken.None);
+        var older = new MemorySnapshot();
+        await FileCapture.RunAsync(scope, baseline, older, CancellationToken.None);
+        Directory.CreateDirectory(In("later/excluded"));
+        Directory.CreateDirectory(In("later/other"));
+        Directory.CreateDirectory(In("gone/other"));
+
+        await FilePutBack.RunAsync(scope, older, new PutBackOptions { Baseline = baseline }, CancellationToken.None);
+
+        Assert.Equal([In("later/excluded")], Directory.EnumerateFileSystemEntries(In("later")));
+        Assert.False(Path.Exists(In("gone")));
     }
 
     private FileCaptureResult _captured = null!;
