@@ -43,8 +43,8 @@ internal static class MountCommand
         var command = new Command("mount", """
             Mount buckets as a file system.
 
-            Runs until it is unmounted (umount, fusermount3 -u) or gets SIGINT or SIGTERM; what was written is in the bucket then.
-            A second signal ends it at once. docs/semantics.md says what the mount promises.
+            Runs until it is unmounted (umount, fusermount3 -u) or gets SIGINT, SIGTERM, SIGQUIT or SIGHUP (its terminal is gone); what was written is
+            in the bucket then. A second signal ends it at once, but SIGHUP. docs/semantics.md says what the mount promises.
 
             Exit status: 0; 174 it cannot be mounted (no /dev/fuse, no CAP_SYS_ADMIN), or something could not be brought to the bucket (its bytes are
             kept and named); 2 wrong usage.
@@ -95,8 +95,6 @@ internal static class MountCommand
         string directory, IBucketService buckets, FileSystemOptions options, ContentStoreOptions contents, ILoggerFactory log, CancellationToken cancellationToken)
     {
         using var signals = new Signals();
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signals.Take);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signals.Take);
         await using var mount = Start(directory, buckets, options, contents, log);
         Daemon.Ready();
         await Task.WhenAny(mount.Ended, signals.First).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -198,19 +196,30 @@ internal static class MountCommand
     /// <summary>The first signal asks for the end, the second for an end at once.</summary>
     private sealed class Signals : IDisposable
     {
+        // One that was ignored before, as nohup has it with SIGHUP, stays so: the runtime sees to that.
+        private static readonly PosixSignal[] s_ending = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
+
         private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly CancellationTokenSource _second = new();
+        private readonly PosixSignalRegistration[] _registrations;
+
+        public Signals() => _registrations = [.. s_ending.Select(signal => PosixSignalRegistration.Create(signal, Take))];
 
         public Task First => _first.Task;
 
         public CancellationToken Second => _second.Token;
 
-        public void Dispose() => _second.Dispose();
+        public void Dispose()
+        {
+            Array.ForEach(_registrations, r => r.Dispose());
+            _second.Dispose();
+        }
 
-        public void Take(PosixSignalContext context)
+        private void Take(PosixSignalContext context)
         {
             context.Cancel = true;
-            if (!_first.TrySetResult())
+            // Of a terminal that goes both the kernel and the shell tell: nobody asks for haste.
+            if (!_first.TrySetResult() && context.Signal != PosixSignal.SIGHUP)
             {
                 _second.Cancel();
             }

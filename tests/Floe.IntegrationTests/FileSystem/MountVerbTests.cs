@@ -18,6 +18,8 @@ public sealed class MountVerbTests
     [InlineData("fusermount3 -u " + Folder)]
     [InlineData("pkill -TERM -x floe")]
     [InlineData("pkill -INT -x floe")]
+    [InlineData("pkill -QUIT -x floe")]
+    [InlineData("pkill -HUP -x floe; pkill -HUP -x floe || true")]
     public async Task Mount_Unmounted_EverythingIsInTheBucket(string end)
     {
         await using var server = await S3Double.StartAsync();
