@@ -23,6 +23,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     private readonly SemaphoreSlim _slots;
     private readonly SafeFileHandle _stop;
     private readonly SafeFileHandle _refused = NewSignal();
+    private readonly (uint Major, uint Minor)? _device;
     private readonly List<FuseChannel> _channels = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _threads;
@@ -33,6 +34,7 @@ public sealed partial class FuseServer : IAsyncDisposable
         SafeFileHandle stop)
     {
         Directory = directory;
+        _device = FuseMountPoint.DeviceAt(directory);
         _files = files;
         _options = options;
         _logger = logger;
@@ -49,6 +51,9 @@ public sealed partial class FuseServer : IAsyncDisposable
 
     /// <summary>Ends when the mount is gone and every request is answered.</summary>
     public Task Ended => _ended.Task;
+
+    /// <summary>Whether it is what can be seen at its path: it may have been unmounted here and not elsewhere, or another be mounted over it.</summary>
+    public bool IsSeen => !_ended.Task.IsCompleted && FuseMountPoint.DeviceAt(Directory) == _device;
 
     /// <summary>Whether files that are open for direct I/O can be mapped shared all the same (Linux 6.6).</summary>
     public bool MayMapDirectIo => _settled.MayMapDirectIo;
@@ -107,12 +112,13 @@ public sealed partial class FuseServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Takes the mount away. False: files in it are open or somebody's working directory lies in it, and it stays. A lazy unmount always
-    /// succeeds: the mount vanishes from the tree at once, and is served until the last file is closed.
+    /// Takes the mount away, where it is seen. False: files in it are open or somebody's working directory lies in it, and it stays. A lazy unmount always
+    /// succeeds: the mount vanishes from the tree at once, and is served until the last file is closed. It goes on for those who have a copy of it, in
+    /// another mount namespace.
     /// </summary>
     public bool TryUnmount(bool isLazy)
     {
-        if (_ended.Task.IsCompleted)
+        if (!IsSeen)
         {
             return true;
         }
@@ -178,7 +184,11 @@ public sealed partial class FuseServer : IAsyncDisposable
         var refusing = Task.CompletedTask;
         if (!_ended.Task.IsCompleted)
         {
-            FuseMountPoint.Unmount(Directory, isLazy: true);
+            if (IsSeen)
+            {
+                FuseMountPoint.Unmount(Directory, isLazy: true);
+            }
+
             Signal(_stop);
             _pending.CancelAll();
             refusing = Task.Factory.StartNew(Refuse, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);

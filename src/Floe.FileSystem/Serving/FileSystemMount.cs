@@ -12,6 +12,9 @@ namespace Floe.FileSystem.Serving;
 /// </summary>
 public sealed class FileSystemMount : IAsyncDisposable
 {
+    /// <summary>A mount that is gone ends at once, unless others have copies of it: those may be there for ever.</summary>
+    private static readonly TimeSpan s_copyPatience = TimeSpan.FromSeconds(1);
+
     private readonly FuseServer _server;
 
     private FileSystemMount(FuseServer server, ObjectFileSystem files, ContentStore contents)
@@ -80,15 +83,12 @@ public sealed class FileSystemMount : IAsyncDisposable
     /// </summary>
     public async Task<IReadOnlyList<ContentFailure>> UnmountAsync(CancellationToken cancellationToken)
     {
-        if (_server.TryUnmount(isLazy: false))
-        {
-            await _server.Ended.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-        else
+        if (_server.IsSeen)
         {
             try
             {
-                // What fills the cache goes up afterwards: until then the pages have their room past its limit.
+                // First: pages that a copy of the mount has, in another mount namespace, cannot be asked for when it is not seen here any more.
+                // What fills the cache goes up afterwards: until then they have their room past its limit.
                 Contents.IsBeingFrozen = true;
                 await SyncPagesAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -100,10 +100,15 @@ public sealed class FileSystemMount : IAsyncDisposable
             {
                 Contents.IsBeingFrozen = false;
             }
-
-            await _server.DisposeAsync().ConfigureAwait(false);
         }
 
+        if (_server.TryUnmount(isLazy: false))
+        {
+            await _server.Ended.WaitAsync(s_copyPatience, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
+        await _server.DisposeAsync().ConfigureAwait(false);
         return await Files.DrainAsync(includingOpen: true, cancellationToken).ConfigureAwait(false);
     }
 

@@ -81,6 +81,17 @@ internal static unsafe class FuseMountPoint
         }
     }
 
+    /// <summary>The device number of what can be seen at a path: a mount's own as long as it lives. Asks no file system. Null: there is nothing.</summary>
+    public static (uint Major, uint Minor)? DeviceAt(string directory)
+    {
+        Interop.StatxBuffer buffer;
+        // SAFETY: zero-terminated and pinned for the call.
+        fixed (byte* path = Encoding.UTF8.GetBytes(directory + '\0'))
+        {
+            return Interop.statx(Interop.AT_FDCWD, path, Interop.AT_STATX_DONT_SYNC, 0, &buffer) == 0 ? (buffer.stx_dev_major, buffer.stx_dev_minor) : null;
+        }
+    }
+
     private static bool IsDead(string directory)
     {
         Interop.StatxBuffer buffer;

@@ -11,6 +11,9 @@ public static unsafe partial class Interop
 
     /// <summary>A network file system asks its server.</summary>
     public const int AT_STATX_FORCE_SYNC = 0x2000;
+
+    /// <summary>Nobody is asked: what the kernel knows has to do.</summary>
+    public const int AT_STATX_DONT_SYNC = 0x4000;
     public const uint STATX_BASIC_STATS = 0x7FF;
 
     /// <summary>stx_mnt_id; kernels before 5.8 leave the bit clear in stx_mask.</summary>

@@ -120,8 +120,44 @@ public sealed class BusyUnmountTests : IAsyncLifetime
         await reading;
     }
 
+    [Fact]
+    public async Task Unmount_AnotherNamespaceHasACopy_EndsWithItsBytesInTheBucket()
+    {
+        var writing = StartAsync("""
+            import mmap
+            f = open('f', 'w+b', buffering=0)
+            f.write(b'-' * 10000)
+            m = mmap.mmap(f.fileno(), 0)
+            m[5000:5006] = b'MAPPED'
+            note('ready')
+            until('end')
+            os._exit(0)
+            """, "unshare --mount --propagation private ");
+        await UntilAsync("ready");
+        Assert.Empty(await _mount.Mount.UnmountAsync(Token));
+        Assert.True(_mount.Mount.Ended.IsCompleted);
+        await File.WriteAllTextAsync(_scratch["end"], "", Token);
+        await writing;
+        Assert.Equal("MAPPED", Bucket.Text("f")[5000..5006]);
+    }
+
+    [Fact]
+    public async Task Unmount_AnotherIsMountedOverIt_LeavesThat()
+    {
+        Bucket.Put("f", "text");
+        await using var other = TestMount.Start(_scratch, _buckets);
+        Assert.Empty(await _mount.Mount.UnmountAsync(Token));
+        var (isOk, output) = await Scripts.ShellAsync(_scratch, $"cat {other["f"]}");
+        Assert.True(isOk && output == "text", output);
+        await other.UnmountAsync();
+        // What was below is there again: nobody could take it away, and nobody serves it.
+        (isOk, output) = await Scripts.ShellAsync(_scratch, $"umount {_mount.Path}");
+        Assert.True(isOk, output);
+    }
+
     /// <summary>A program in the mount that leaves notes in the scratch folder, and waits for ours.</summary>
-    private async Task StartAsync(string script)
+    /// <param name="within">A program that runs it.</param>
+    private async Task StartAsync(string script, string within = "")
     {
         var begin = $"""
             import os, time
@@ -131,7 +167,7 @@ public sealed class BusyUnmountTests : IAsyncLifetime
 
             """;
         await File.WriteAllTextAsync(_scratch["script.py"], begin + script, new UTF8Encoding(false), Token);
-        var (isOk, output) = await Scripts.ShellAsync(_scratch, $"cd {_mount.Path} && exec /usr/bin/python3 -I {_scratch["script.py"]}");
+        var (isOk, output) = await Scripts.ShellAsync(_scratch, $"cd {_mount.Path} && exec {within}/usr/bin/python3 -I {_scratch["script.py"]}");
         Assert.True(isOk, output);
     }
 
