@@ -160,11 +160,6 @@ internal sealed partial class S3Client : IDisposable
         {
             var path = address.PathOf(request.Key);
             using var message = new HttpRequestMessage(request.Method, address.UriOf(path, request.Query)) { Version = HttpVersion.Version11 };
-            foreach (var (name, value) in request.Headers)
-            {
-                message.Headers.TryAddWithoutValidation(name, value);
-            }
-
             if (request.Body is { } body)
             {
                 message.Content = new MemoryContent(body, watch.Touch);
@@ -172,6 +167,15 @@ internal sealed partial class S3Client : IDisposable
             else if (request.FileBody is { } range)
             {
                 message.Content = new FileRangeContent(range, watch.Touch, request.Stop);
+            }
+
+            foreach (var (name, value) in request.Headers)
+            {
+                // Those that describe the body (Content-MD5, Content-Type, Expires) belong to it, and to nothing else.
+                if (!message.Headers.TryAddWithoutValidation(name, value) && message.Content?.Headers.TryAddWithoutValidation(name, value) != true)
+                {
+                    throw new InvalidOperationException($"{request.Action}: the header {name} cannot be sent");
+                }
             }
 
             _signer.Sign(message, address.Authority, path, request.Query, request.PayloadHash, keys, address.Region, signedAt);

@@ -11,6 +11,9 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
     private const int MaxListed = 1000;
     private const string GetAction = "s3:GetObject (and s3:ListBucket, to tell absence)";
 
+    // One for all calls: what it finds out about the service it has to find out once.
+    private readonly S3Deletion _deletion = new(client, url);
+
     public string Bucket => url.Container;
 
     public int MaxConnections => options.MaxConnections;
@@ -121,7 +124,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
     }
 
     public async Task DeleteAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken) =>
-        await new S3Deletion(client, url).DeleteAsync([.. keys.Select(Check)], cancellationToken).ConfigureAwait(false);
+        await _deletion.DeleteAsync([.. keys.Select(Check)], cancellationToken).ConfigureAwait(false);
 
     public Task<IReadOnlyList<KeyValuePair<string, string>>> GetTagsAsync(string key, CancellationToken cancellationToken) => client.SendAsync(
         new S3Request(HttpMethod.Get, Check(key), "s3:GetObjectTagging") { Query = S3Request.QueryOf(("tagging", "")) },

@@ -50,6 +50,26 @@ public sealed class BucketRequestTests
         Assert.Equal([("a", expected), ("b", expected)], server.Calls.Where(c => c.Headers.ContainsKey("x-amz-tagging")).Select(c => (c.Key, c.Headers["x-amz-tagging"])));
     }
 
+    [Fact]
+    public async Task DeleteAsync_ManyKeys_IsOneRequest()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var buckets = server.OpenBuckets();
+        await buckets.Open(S3Double.Bucket).DeleteAsync(["a", "b", "c"], Token);
+        Assert.Equal(("POST", "?delete="), Assert.Single(server.Calls.Select(c => (c.Method, c.Query))));
+    }
+
+    [Fact]
+    public async Task DeleteAsync_ServiceWithoutBatches_IsAskedForOneOnce()
+    {
+        await using var server = await S3Double.StartAsync(new() { HasBatchDelete = false });
+        await using var buckets = server.OpenBuckets();
+        await buckets.Open(S3Double.Bucket).DeleteAsync(["a", "b"], Token);
+        await buckets.Open(S3Double.Bucket).DeleteAsync(["c", "d"], Token);
+        Assert.Single(server.Calls, c => c.Method == "POST");
+        Assert.Equal(["a", "b", "c", "d"], server.Calls.Where(c => c.Method == "DELETE").Select(c => c.Key).Order());
+    }
+
     private static (string?, string?) Encryption(S3DoubleCall call) => (
         call.Headers.GetValueOrDefault("x-amz-server-side-encryption"), call.Headers.GetValueOrDefault("x-amz-server-side-encryption-aws-kms-key-id"));
 

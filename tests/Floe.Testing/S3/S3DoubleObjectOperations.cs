@@ -33,6 +33,9 @@ internal static class S3DoubleObjectOperations
                         ? new S3DoubleAnswer(200) { Headers = { ("ETag", partTag) } }
                         : S3DoubleAnswer.Error(404, "NoSuchUpload");
 
+            case "PUT" when query.ContainsKey("tagging") && !call.Headers.ContainsKey("Content-MD5"):
+                return S3DoubleAnswer.Error(400, "InvalidRequest");
+
             case "PUT" when query.ContainsKey("tagging"):
                 return state.SetTags(call.Key, ReadTags(body ?? [])) ? new S3DoubleAnswer(200) : S3DoubleAnswer.Error(404, "NoSuchKey");
 
