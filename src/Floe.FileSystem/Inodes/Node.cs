@@ -84,6 +84,11 @@ internal sealed class Node(ulong ino, NodeKind kind)
     /// <summary>Mode and owner are the object's metadata's (HEAD), not the defaults of a listing.</summary>
     public bool HasStoredAttributes { get; set; }
 
+    /// <summary>
+    /// The kernel has mode and owner of a listing, which are none of the object's, and lets by them whoever asks; see <see cref="HasStoredAttributes"/>.
+    /// </summary>
+    public bool IsShownByDefaults { get; set; }
+
     /// <summary>Its object was written by a life of the task that was lost after the snapshot that this mount goes on from: it can be replaced, not used.</summary>
     public bool IsOfLostLife { get; set; }
 

@@ -19,7 +19,7 @@ public sealed partial class ObjectFileSystem
         lock (Gate)
         {
             node.Uses--;
-            var reply = new FuseAttributesReply(node.Attributes, ValidFor(node));
+            var reply = new FuseAttributesReply(Shown(node), ValidFor(node));
             _inodes.Release(node);
             return reply;
         }
@@ -30,6 +30,7 @@ public sealed partial class ObjectFileSystem
         var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
         try
         {
+            RequireShown(node);
             if (change.Size is { } size)
             {
                 await ResizeAsync(node, change.Handle, Length(size), cancellationToken).ConfigureAwait(false);
@@ -39,7 +40,7 @@ public sealed partial class ObjectFileSystem
             lock (Gate)
             {
                 Change(node, change, caller);
-                return new FuseAttributesReply(node.Attributes, ValidFor(node));
+                return new FuseAttributesReply(Shown(node), ValidFor(node));
             }
         }
         finally

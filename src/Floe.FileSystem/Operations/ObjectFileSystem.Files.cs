@@ -13,6 +13,7 @@ public sealed partial class ObjectFileSystem
     private const uint O_ACCMODE = 3;
     private const uint O_WRONLY = 1;
     private const int EOVERFLOW = 75;
+    private const int ESTALE = 116;
 
     /// <param name="flags">Of open(2); O_TRUNC counts, O_CREAT and O_EXCL do not.</param>
     public async ValueTask<OpenedFile> OpenAsync(ulong ino, uint flags, CancellationToken cancellationToken)
@@ -20,6 +21,7 @@ public sealed partial class ObjectFileSystem
         var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
         try
         {
+            RequireShown(node);
             return await OpenAsync(node, flags, cancellationToken).ConfigureAwait(false);
         }
         finally
@@ -219,11 +221,26 @@ public sealed partial class ObjectFileSystem
     private static FuseException NotWritten(ContentException e) =>
         new(e.Kind == ContentErrorKind.NoSpace ? Errno.ENOSPC : Errno.EIO, e.Message);
 
+    /// <summary>
+    /// Whoever asks was let by the attributes that the kernel has (default_permissions). Where those are a listing's, and the object's are others, the kernel
+    /// shall look the name up, and ask itself, once more.
+    /// </summary>
+    /// <exception cref="FuseException">ESTALE.</exception>
+    private void RequireShown(Node node)
+    {
+        lock (Gate)
+        {
+            if (node.IsShownByDefaults && (node.Mode, node.Uid, node.Gid) != (DefaultMode(node.Kind), _options.Uid, _options.Gid))
+            {
+                throw new FuseException(ESTALE, $"{node.Name} is not as the listing had it");
+            }
+        }
+    }
+
     /// <summary>The node, used, after the bucket was asked whether it is still the same, unless that is known.</summary>
     /// <exception cref="FuseException">ESTALE: it is not; the kernel looks its name up again.</exception>
     private async ValueTask<Node> FreshAsync(ulong ino, CancellationToken cancellationToken)
     {
-        const int ESTALE = 116;
         var node = _inodes.Get(ino);
         Node? parent;
         string name;

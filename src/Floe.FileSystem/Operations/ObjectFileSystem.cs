@@ -140,7 +140,14 @@ public sealed partial class ObjectFileSystem
     private FuseEntry EntryOf(Node node)
     {
         node.Lookups++;
-        return new FuseEntry(node.Ino, 0, node.Attributes, ValidFor(node), ValidFor(node));
+        return new FuseEntry(node.Ino, 0, Shown(node), ValidFor(node), ValidFor(node));
+    }
+
+    /// <summary>Attributes that the kernel goes by from now on. The lock is held.</summary>
+    private static FuseAttributes Shown(Node node)
+    {
+        node.IsShownByDefaults = node is { Kind: NodeKind.File, HasStoredAttributes: false };
+        return node.Attributes;
     }
 
     /// <summary>How long the kernel need not ask again. The lock is held.</summary>

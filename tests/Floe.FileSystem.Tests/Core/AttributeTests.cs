@@ -59,6 +59,27 @@ public sealed class AttributeTests : CoreTests
         Tree.Files.Forget(entry.Node, 1);
     }
 
+    /// <summary>The kernel has let the caller by what the listing had, and asks itself anew.</summary>
+    [Fact]
+    public async Task Open_ListedAndOfOtherPermissions_IsStaleUntilTheKernelHasThose()
+    {
+        const int ESTALE = 116;
+        Bucket.Put("private", "text", new ObjectHeaders { Metadata = PosixMetadata.Encode(Interop.S_IFREG | 0x180, 7, 8, null) });
+        Bucket.Put("public", "text", new ObjectHeaders { Metadata = PosixMetadata.Encode(Interop.S_IFREG | 0x1ED, 0, 0, null) });
+        var handle = Tree.Files.OpenFolder(1);
+        var listed = new Tree.ListBuffer(int.MaxValue, takesEntries: true);
+        await Tree.Files.ReadFolderAsync(handle, 0, listed, default);
+        Tree.Files.ReleaseFolder(handle);
+        var nodes = listed.Entries.ToDictionary(e => e.Name, e => e.Node);
+        await FailsAsync(ESTALE, () => Tree.Files.SetAttributesAsync(nodes["private"], new FuseSetAttributes { Size = 0 }, Tree.Caller, default).AsTask());
+        await FailsAsync(ESTALE, () => Tree.Files.OpenAsync(nodes["private"], Tree.ReadOnly, default).AsTask());
+        Assert.Equal(7u, (await Tree.Files.LookupAsync(1, "private", default)).Attributes.Uid);
+        Tree.Files.Release((await Tree.Files.OpenAsync(nodes["private"], Tree.ReadOnly, default)).Handle);
+        Tree.Files.Release((await Tree.Files.OpenAsync(nodes["public"], Tree.ReadOnly, default)).Handle);
+        Tree.Files.Forget(nodes["private"], 2);
+        Tree.Files.Forget(nodes["public"], 1);
+    }
+
     [Fact]
     public async Task SetAttributes_BeforeTheUpload_IsInTheMetadata()
     {
