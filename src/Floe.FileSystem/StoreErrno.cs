@@ -33,6 +33,7 @@ internal static class StoreErrno
     private static int OfStore(ObjectStoreException error) => error.Kind switch
     {
         ObjectStoreErrorKind.NotFound => Errno.ENOENT,
+        ObjectStoreErrorKind.Credentials when error.IsSourceAway => EREMOTEIO,
         ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Credentials => Errno.EACCES,
         ObjectStoreErrorKind.Busy => Errno.EBUSY,
         ObjectStoreErrorKind.PreconditionFailed => ESTALE,

@@ -1,3 +1,4 @@
+using System.Net;
 using Amazon.Runtime;
 using Amazon.Runtime.Credentials;
 using Amazon.RuntimeDependencies;
@@ -16,6 +17,14 @@ internal sealed class AwsCredentialChain : ICredentialSource
     private readonly Lock _lock = new();
     private Task<AWSCredentials>? _source;
     private volatile AccessKeys? _refused;
+
+    /// <summary>To any store of this process: one that is opened again asks the same source.</summary>
+    private static volatile bool s_hasGivenKeys;
+
+    /// <summary>A container's endpoint, or a service that gives keys for a token.</summary>
+    private static readonly bool s_namesSource =
+        ((string[])["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE"])
+        .Any(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 });
 
     static AwsCredentialChain() => AssumedRole.RegisterWebIdentity();
 
@@ -37,18 +46,25 @@ internal sealed class AwsCredentialChain : ICredentialSource
                 keys = await ReadAsync(Source(), cancellationToken).ConfigureAwait(false);
             }
 
+            s_hasGivenKeys = true;
             return keys;
         }
         catch (Exception e) when (e is AmazonClientException or AmazonServiceException or InvalidOperationException or HttpRequestException
-            or IOException or ArgumentException)
+            or IOException or ArgumentException or TimeoutException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw new ObjectStoreException(
                 ObjectStoreErrorKind.Credentials, $"no AWS credentials: {Reason(e)}; {Advice}", e)
             {
-                MayBeOutOfReach = !IsRefusal(e),
+                IsSourceAway = IsSourceAway(e, hasSource: s_hasGivenKeys || s_namesSource),
             };
         }
     }
+
+    /// <summary>
+    /// Whether it may be another time. A machine without any source fails in the same way as one whose instance metadata do not answer: there it counts only
+    /// if keys came before, or the environment says from where they come.
+    /// </summary>
+    internal static bool IsSourceAway(Exception failure, bool hasSource) => hasSource && !IsRefusal(failure);
 
     public bool Invalidate(AccessKeys refused)
     {
@@ -94,9 +110,13 @@ internal sealed class AwsCredentialChain : ICredentialSource
     internal static bool IsRefusal(Exception e) => e switch
     {
         MissingRuntimeDependencyException or ArgumentException or InvalidOperationException => true,
-        AmazonServiceException { StatusCode: not 0 and < System.Net.HttpStatusCode.InternalServerError and not System.Net.HttpStatusCode.TooManyRequests } => true,
+        AmazonServiceException { StatusCode: not 0 } said => IsRefusal(said.StatusCode) && said.Retryable is null,
+        HttpRequestException { StatusCode: { } status } => IsRefusal(status),
         _ => e.InnerException is { } cause && IsRefusal(cause),
     };
+
+    private static bool IsRefusal(HttpStatusCode status) =>
+        status is < HttpStatusCode.InternalServerError and not (HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout);
 
     private static string Reason(Exception e) => e switch
     {

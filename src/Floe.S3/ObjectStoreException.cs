@@ -44,8 +44,11 @@ public sealed class ObjectStoreException : Exception
     /// </summary>
     public Task? StillRunning { get; init; }
 
-    /// <summary>Of credentials: whoever gives them has not said no, as far as is known; a metadata or container endpoint may be out of reach for a while.</summary>
-    public bool MayBeOutOfReach { get; init; }
+    /// <summary>
+    /// Of <see cref="ObjectStoreErrorKind.Credentials"/>: who gives them out (STS, instance metadata, a container's endpoint) did not answer, or failed. Any
+    /// other fault of credentials stays until somebody does something about it.
+    /// </summary>
+    public bool IsSourceAway { get; init; }
 
     /// <summary>The service's error code ("NoSuchUpload"); empty where there was none.</summary>
     public string Code => (InnerException as S3Fault)?.Code ?? "";

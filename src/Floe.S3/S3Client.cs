@@ -19,6 +19,9 @@ internal sealed partial class S3Client : IDisposable
     /// <summary>A process may have 1024 descriptors where nobody said otherwise.</summary>
     private const int MaxSmallCalls = 256;
 
+    /// <summary>Temporary keys last a quarter of an hour at least.</summary>
+    private static readonly TimeSpan s_mayExpireAfter = TimeSpan.FromMinutes(5);
+
     private const int MaxErrorBytes = 64 << 10;
 
     private readonly StoreUrl _store;
@@ -35,6 +38,9 @@ internal sealed partial class S3Client : IDisposable
     private volatile S3Address? _address;
     private long _clockOffsetTicks;
     private long _failingSince;
+    private readonly Lock _knownKeysGate = new();
+    private AccessKeys? _knownKeys;
+    private long _knownSince;
 
     public S3Client(StoreUrl store, ObjectStoreOptions options, ICredentialSource credentials, TimeProvider time, ILogger logger)
     {
@@ -95,7 +101,18 @@ internal sealed partial class S3Client : IDisposable
         {
             var request = next();
             var address = await AddressAsync(cancellationToken).ConfigureAwait(false);
-            var keys = await _credentials.GetAsync(cancellationToken).ConfigureAwait(false);
+            AccessKeys keys;
+            try
+            {
+                keys = await _credentials.GetAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (ObjectStoreException e) when (e.IsSourceAway && attempt < _options.MaxAttempts)
+            {
+                await PauseAsync(request, e.Message, attempt, retryAfter: null, cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            Know(keys);
             var signedAt = _time.GetUtcNow() + TimeSpan.FromTicks(Interlocked.Read(ref _clockOffsetTicks));
             S3Fault fault;
             try
@@ -115,7 +132,7 @@ internal sealed partial class S3Client : IDisposable
                 fault = new S3Fault("it was stopped", e) { IsForGood = true };
             }
 
-            var remedy = fault.Remedy(signedAt);
+            var remedy = RemedyOf(fault, address, keys, signedAt);
             if (remedy != S3Remedy.Retry)
             {
                 Interlocked.Exchange(ref _failingSince, 0);
@@ -141,13 +158,59 @@ internal sealed partial class S3Client : IDisposable
                     continue;
 
                 case S3Remedy.Retry when attempt < _options.MaxAttempts && !fault.IsForGood && !request.IsSentOnce:
-                    var pause = Pause(attempt, fault.RetryAfter);
-                    LogRetry(request.Action, request.Key, S3Errors.Reason(fault), attempt + 1, _options.MaxAttempts, (long)pause.TotalMilliseconds);
-                    await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
+                    await PauseAsync(request, S3Errors.Reason(fault), attempt, fault.RetryAfter, cancellationToken).ConfigureAwait(false);
                     continue;
 
                 default:
                     throw S3Errors.Map(fault, address, _store, request.Action, request.Key, attempt);
+            }
+        }
+    }
+
+    private async Task PauseAsync(S3Request request, string reason, int attempt, TimeSpan? retryAfter, CancellationToken cancellationToken)
+    {
+        var pause = Pause(attempt, retryAfter);
+        LogRetry(request.Action, request.Key, reason, attempt + 1, _options.MaxAttempts, (long)pause.TotalMilliseconds);
+        await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
+    }
+
+    private S3Remedy RemedyOf(S3Fault fault, S3Address address, AccessKeys keys, DateTimeOffset signedAt)
+    {
+        var remedy = fault.Remedy(signedAt);
+        if (remedy == S3Remedy.ChangeRegion && fault.IsHead && fault.Region == address.Region)
+        {
+            // It names the bucket's region with every answer; what is wrong it cannot say without a body.
+            remedy = S3Remedy.RenewKeys;
+        }
+
+        return remedy == S3Remedy.RenewKeys && fault is { IsHead: true, Status: HttpStatusCode.Forbidden } && !MayHaveExpired(keys) ? S3Remedy.GiveUp : remedy;
+    }
+
+    /// <summary>
+    /// A HEAD is refused with the same status for want of a right, which new keys do not give: they are asked for when those are not new, and at most once in a
+    /// while, for whoever has to do with keys that nobody may read would else ask for them all the time.
+    /// </summary>
+    private bool MayHaveExpired(AccessKeys keys)
+    {
+        lock (_knownKeysGate)
+        {
+            if (keys == _knownKeys && _time.GetElapsedTime(_knownSince) < s_mayExpireAfter)
+            {
+                return false;
+            }
+
+            _knownSince = _time.GetTimestamp();
+            return true;
+        }
+    }
+
+    private void Know(AccessKeys keys)
+    {
+        lock (_knownKeysGate)
+        {
+            if (keys != _knownKeys)
+            {
+                (_knownKeys, _knownSince) = (keys, _time.GetTimestamp());
             }
         }
     }

@@ -12,6 +12,7 @@ internal static class ContentErrors
         {
             ObjectStoreErrorKind.PreconditionFailed or ObjectStoreErrorKind.NotFound or ObjectStoreErrorKind.Truncated when isRead => ContentErrorKind.Stale,
             ObjectStoreErrorKind.PreconditionFailed => ContentErrorKind.Conflict,
+            ObjectStoreErrorKind.Credentials when e.IsSourceAway => ContentErrorKind.Remote,
             ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Credentials => ContentErrorKind.AccessDenied,
             ObjectStoreErrorKind.Busy => ContentErrorKind.Busy,
             ObjectStoreErrorKind.NoSpace => ContentErrorKind.NoSpace,

@@ -14,8 +14,8 @@ public sealed class StoreFaultsTests
     [InlineData(ObjectStoreErrorKind.AccessDenied, false, false)]
     [InlineData(ObjectStoreErrorKind.Credentials, false, false)]
     [InlineData(ObjectStoreErrorKind.Credentials, true, true)]
-    public void MayPass_FaultOfAStore_IsOneThatHasNotRefused(ObjectStoreErrorKind kind, bool mayBeOutOfReach, bool expected) =>
-        Assert.Equal(expected, StoreFaults.MayPass(new ObjectStoreException(kind, "it failed") { MayBeOutOfReach = mayBeOutOfReach }));
+    public void MayPass_FaultOfAStore_IsOneThatHasNotRefused(ObjectStoreErrorKind kind, bool isSourceAway, bool expected) =>
+        Assert.Equal(expected, StoreFaults.MayPass(new ObjectStoreException(kind, "it failed") { IsSourceAway = isSourceAway }));
 
     /// <summary>As the SDK tells an endpoint of containers that it does not reach, and STS that says no.</summary>
     [Fact]
