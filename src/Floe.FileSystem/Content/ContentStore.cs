@@ -37,7 +37,7 @@ public sealed partial class ContentStore : IAsyncDisposable
         Options = options;
         Time = timeProvider ?? TimeProvider.System;
         _folder = OwnFolder.Make(options.CacheFolder);
-        LocalFiles = new LocalFiles(_folder, options.MaxOpenLocalFiles ?? LocalFiles.MaxOpen);
+        LocalFiles = LocalFiles.In(_folder, options.MaxOpenLocalFiles ?? LocalFiles.MaxOpen);
         Space = new CacheSpace(options.MaxCacheBytes ?? new DriveInfo(options.CacheFolder).AvailableFreeSpace / 5 * 4, Time)
         {
             Evict = bytes => Evict(bytes, waits: false),

@@ -57,8 +57,16 @@ public sealed partial class FileContent
             if (run > block)
             {
                 var count = (run - block) * BlockMap.BlockBytes;
-                _local!.Punch(block * BlockMap.BlockBytes, count);
-                _store.Space.Release(count);
+                try
+                {
+                    _local!.Punch(block * BlockMap.BlockBytes, count);
+                }
+                finally
+                {
+                    // What the disk does not give back is not the cache's any more either: the next that fills the blocks counts them again.
+                    _store.Space.Release(count);
+                }
+
                 freed += count;
                 block = run;
             }

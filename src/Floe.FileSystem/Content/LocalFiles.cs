@@ -12,6 +12,7 @@ namespace Floe.FileSystem.Content;
 internal sealed class LocalFiles
 {
     private const int MostOpen = 1024;
+    private const int EOPNOTSUPP = 95;
 
     private readonly OwnFolder _folder;
     private readonly int _maxOpen;
@@ -44,6 +45,32 @@ internal sealed class LocalFiles
         var file = new LocalFile(this, path, Open(path, Interop.O_CREAT | Interop.O_EXCL));
         NoteOpened(file);
         return file;
+    }
+
+    /// <summary>Those in a folder, which is given up where parts of a file cannot be given back: there a full cache would make no room.</summary>
+    /// <exception cref="ContentException">They cannot (NFS before 4.2, vfat).</exception>
+    public static LocalFiles In(OwnFolder folder, int maxOpen)
+    {
+        var files = new LocalFiles(folder, maxOpen);
+        try
+        {
+            using var file = files.Create();
+            file.Punch(0, BlockMap.BlockBytes);
+        }
+        catch (ContentException e) when (e.InnerException is LinuxException { Errno: EOPNOTSUPP or Errno.ENOSYS })
+        {
+            folder.Dispose();
+            throw new ContentException(
+                ContentErrorKind.LocalDisk,
+                $"the file system of {folder.CacheFolder} cannot give back parts of a file, as a cache has to; name a folder on ext4, XFS, Btrfs or tmpfs by --cache-folder (floe run: --mount-cache)",
+                e);
+        }
+        catch (ContentException)
+        {
+            // A disk that is full may have room later.
+        }
+
+        return files;
     }
 
     /// <summary>A file without a name, for as long as it is open. Null: the disk has none to give.</summary>

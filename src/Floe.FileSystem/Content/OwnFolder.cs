@@ -55,6 +55,8 @@ internal sealed class OwnFolder : IDisposable
 
     public static void MakeCacheFolder(string path) => Directory.CreateDirectory(path, OwnerOnly);
 
+    public string CacheFolder => Path.GetDirectoryName(_path)!;
+
     /// <summary>The folder itself: it can be reached by this whatever is mounted over its path.</summary>
     public SafeFileHandle Handle => _lock;
 

@@ -1,6 +1,8 @@
 using Floe.FileSystem.Content;
+using Floe.FileSystem.Tests.Mounts;
 using Floe.Linux;
 using Floe.Linux.Processes;
+using Floe.Testing;
 using Xunit;
 using static Floe.FileSystem.Tests.Content.ContentFixture;
 
@@ -42,6 +44,27 @@ public sealed class LocalFilesTests
         }
 
         Assert.InRange(OpenFiles(fixture), 1, MaxOpen);
+    }
+
+    /// <summary>ramfs, as NFS before 4.2 and vfat, cannot give back parts of a file.</summary>
+    [Fact]
+    public async Task Open_FolderWhereNothingCanBeGivenBack_IsRefusedAndLeavesNothing()
+    {
+        using var scratch = new ScratchFolder();
+        var disk = scratch.Folder("disk");
+        var (isOk, output) = await Scripts.ShellAsync(scratch, $"mount -t ramfs none {disk}");
+        Assert.True(isOk, output);
+        try
+        {
+            var error = await Assert.ThrowsAsync<ContentException>(() => StartAsync(o => o with { CacheFolder = disk }));
+            Assert.Equal(ContentErrorKind.LocalDisk, error.Kind);
+            Assert.Contains("--cache-folder", error.Message, StringComparison.Ordinal);
+            Assert.Empty(Directory.EnumerateFileSystemEntries(disk));
+        }
+        finally
+        {
+            _ = Interop.umount2(disk, 0);
+        }
     }
 
     private static int OpenFiles(ContentFixture fixture) => Directory.EnumerateFileSystemEntries("/proc/self/fd")
