@@ -64,7 +64,9 @@ internal sealed class AwsCredentialChain : ICredentialSource
     /// Whether it may be another time. A machine without any source fails in the same way as one whose instance metadata do not answer: there it counts only
     /// if keys came before, or the environment says from where they come.
     /// </summary>
-    internal static bool IsSourceAway(Exception failure, bool hasSource) => hasSource && !IsRefusal(failure);
+    internal static bool IsSourceAway(Exception failure, bool hasSource) => (hasSource || IsAnswer(failure)) && !IsRefusal(failure);
+
+    private static bool IsAnswer(Exception e) => e is AmazonServiceException { StatusCode: not 0 } || (e.InnerException is { } cause && IsAnswer(cause));
 
     public bool Invalidate(AccessKeys refused)
     {

@@ -141,9 +141,20 @@ public sealed partial class ObjectFileSystem
 
     private async ValueTask<ReadPage> EnterAsync(FolderReader reader, FolderReader.Start start, CancellationToken cancellationToken)
     {
-        var fetch = reader.Next is { } next && next.Start == start ? next.Page : FetchAsync(reader, start, cancellationToken);
+        var ahead = reader.Next is { } next && next.Start == start ? reader.Next : null;
         reader.Next = null;
-        var page = await fetch.ConfigureAwait(false);
+        ReadPage page;
+        try
+        {
+            page = await (ahead is { Page: var fetched } ? fetched.WaitAsync(cancellationToken) : FetchAsync(reader, start, cancellationToken)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // It goes on, for whoever reads next.
+            reader.Next = ahead;
+            throw;
+        }
+
         reader.Enter(page);
         if (page.Next is { } following)
         {

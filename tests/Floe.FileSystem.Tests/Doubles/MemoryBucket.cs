@@ -27,6 +27,9 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     /// <summary>Called with the call's name and key before it takes effect; what it throws is the call's failure.</summary>
     public Action<string, string>? Before { get; set; }
 
+    /// <summary>What listings wait for.</summary>
+    public Task Listing { get; set; } = Task.CompletedTask;
+
     /// <summary>Called when a listing's answer is made and still on its way.</summary>
     public Action? Listed { get; set; }
 
@@ -110,10 +113,11 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
             : Task.FromResult(found is null ? null : new SmallObject(found.Content, found.ETag, found.Time));
     }
 
-    public Task<BucketPage> ListAsync(
+    public async Task<BucketPage> ListAsync(
         string prefix, string? delimiter, string? token, int maxEntries, CancellationToken cancellationToken, string? startAfter = null)
     {
         Call("List", prefix);
+        await Listing.WaitAsync(cancellationToken);
         var (objects, prefixes) = (new List<ListedObject>(), new List<string>());
         var after = token ?? startAfter ?? "";
         string? last = null;
@@ -135,7 +139,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
 
                 if (objects.Count + prefixes.Count == maxEntries)
                 {
-                    return Task.FromResult(new BucketPage(objects, prefixes, last));
+                    return new BucketPage(objects, prefixes, last);
                 }
 
                 if (folder is null)
@@ -153,7 +157,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
         }
 
         Listed?.Invoke();
-        return Task.FromResult(new BucketPage(objects, prefixes, null));
+        return new BucketPage(objects, prefixes, null);
     }
 
     public Task<ETag> PutAsync(string key, ReadOnlyMemory<byte> content, ObjectHeaders headers, PutCondition condition, CancellationToken cancellationToken)

@@ -83,7 +83,7 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         Assert.True(AwsCredentialChain.IsSourceAway(new AmazonClientException("x", new HttpRequestException("no route")), hasSource: true));
         Assert.False(AwsCredentialChain.IsSourceAway(new AmazonClientException("x", new HttpRequestException("no route")), hasSource: false));
         Assert.True(AwsCredentialChain.IsSourceAway(new AmazonClientException("x", new TaskCanceledException()), hasSource: true));
-        Assert.True(AwsCredentialChain.IsSourceAway(new AmazonServiceException("x") { StatusCode = System.Net.HttpStatusCode.ServiceUnavailable }, hasSource: true));
+        Assert.True(AwsCredentialChain.IsSourceAway(new AmazonServiceException("x") { StatusCode = System.Net.HttpStatusCode.ServiceUnavailable }, hasSource: false));
         Assert.False(AwsCredentialChain.IsSourceAway(new AmazonServiceException("x") { StatusCode = System.Net.HttpStatusCode.Forbidden }, hasSource: true));
     }
 
