@@ -56,6 +56,9 @@ public sealed record FileSystemOptions
 
     public long CopyPartBytes { get; init; } = 512L << 20;
 
+    /// <summary>S3 copies no more in one request.</summary>
+    public long MaxCopyBytes { get; init; } = 5L << 30;
+
     /// <summary>Copies and deletions at the same time when a folder is renamed.</summary>
     public int MaxParallelCopies { get; init; } = 16;
 }

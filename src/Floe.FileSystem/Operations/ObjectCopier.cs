@@ -1,16 +1,17 @@
 using System.Collections.Concurrent;
 using Floe.S3;
 using Floe.S3.Buckets;
+using Microsoft.Extensions.Logging;
 
 namespace Floe.FileSystem.Operations;
 
 /// <summary>Copies objects within the service: in one request while that is answered soon, in parts above.</summary>
-internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions options)
+internal sealed partial class ObjectCopier(IBucketService buckets, FileSystemOptions options, ILogger logger)
 {
     private const int MaxParts = 10_000;
 
-    /// <summary>S3 copies no more in one request.</summary>
-    private const long MaxCopyBytes = 5L << 30;
+    // Of all mounts of this process.
+    private static int s_lostTagsTold;
 
     private readonly ConcurrentQueue<Attempt> _failed = new();
 
@@ -41,11 +42,21 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
                 var tags = await buckets.Open(source.Bucket).GetTagsAsync(source.Key, cancellationToken).ConfigureAwait(false);
                 written = written with { Tags = tags, KeepsTags = false };
             }
-            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Unsupported && source.Size <= MaxCopyBytes)
+            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Unsupported && source.Size <= options.MaxCopyBytes)
             {
                 // Whoever may not read them, or whose service has none, has them copied along by one request.
                 inParts = false;
                 written = headers is null ? null : written;
+            }
+            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Unsupported)
+            {
+                // No request copies more at once: the bytes count for more than tags that, most likely, it does not have.
+                if (Interlocked.Exchange(ref s_lostTagsTold, 1) == 0)
+                {
+                    LogLostTags(source.Bucket, source.Key, e.Message);
+                }
+
+                written = written with { KeepsTags = false };
             }
         }
 
@@ -184,6 +195,9 @@ internal sealed class ObjectCopier(IBucketService buckets, FileSystemOptions opt
 
         return writeId is not null && found.WriteId == writeId ? found.ETag : null;
     }
+
+    [LoggerMessage(3120, LogLevel.Warning, "s3://{Bucket}/{Key} is copied without the tags that it may have, as are others above 5 GiB: {Reason}")]
+    private partial void LogLostTags(string bucket, string key, string reason);
 
     private static async Task AbortAsync(IBucketClient bucket, UploadTicket upload)
     {

@@ -213,7 +213,7 @@ public sealed partial class ObjectFileSystem
             ObjectVersion copy;
             try
             {
-                copy = await new ObjectCopier(_buckets, _options).CopyAsync(
+                copy = await new ObjectCopier(_buckets, _options, _logger).CopyAsync(
                     version, newBucket, newKey, isTaggedAlike && !node.HasOwnAttributes ? null : () => place.Headers() with { KeepsTags = isTaggedAlike },
                     replaced is null ? PutCondition.IfAbsent : PutCondition.IfMatch(replaced.ETag), cancellationToken).ConfigureAwait(false);
             }

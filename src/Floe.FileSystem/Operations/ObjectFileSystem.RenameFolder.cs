@@ -60,7 +60,7 @@ public sealed partial class ObjectFileSystem
         using var holds = new Holds();
         await HoldAllAsync(contents, holds, newPrefix, cancellationToken).ConfigureAwait(false);
         using var moved = new MovedObjects(KnownBelow(node, prefix), prefix, newPrefix, _contents.OpenUnnamed());
-        var copier = new ObjectCopier(_buckets, _options);
+        var copier = new ObjectCopier(_buckets, _options, _logger);
         var marker = MarkerHeadersOf(node, newName) with { WriteId = ObjectHeaders.NewWriteId() };
         (long Copied, long Others) left;
         try
