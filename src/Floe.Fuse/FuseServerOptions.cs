@@ -14,12 +14,15 @@ public sealed record FuseServerOptions
     /// <summary>Requests that may be under way at the same time.</summary>
     public int MaxRequests { get; init; } = 512;
 
-    /// <summary>Memory for the bodies of requests and answers that are under way.</summary>
+    /// <summary>
+    /// Memory for the bodies of requests and answers that are under way. Of waiting writes that <see cref="OpenSpill"/> does not take there may be more, up to
+    /// <see cref="MaxRequests"/> × <see cref="MaxTransferBytes"/>.
+    /// </summary>
     public long MaxBufferBytes { get; init; } = 40 << 20;
 
     /// <summary>
     /// Gives a file without a name, owned by the server from then on, for the data of more waiting writes than memory holds: at most
-    /// <see cref="MaxRequests"/> × <see cref="MaxTransferBytes"/>. Null, or none given: no requests are taken while there are more.
+    /// <see cref="MaxRequests"/> × <see cref="MaxTransferBytes"/>. Null, or none given: it stays in memory.
     /// </summary>
     public Func<SafeFileHandle?>? OpenSpill { get; init; }
 

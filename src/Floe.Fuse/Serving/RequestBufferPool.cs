@@ -6,9 +6,10 @@ namespace Floe.Fuse.Serving;
 /// Buffers of three sizes within one budget of memory, and nobody waits for one: whoever takes requests must go on, since the next may be the one that
 /// ends the others' waiting. Half of the budget is buffers that were used and are used again; where they are all out a new one is given,
 /// which takes no memory before it is filled, and it goes when it comes back. The rest is for data of requests that wait (WRITE): more of it
-/// leaves memory for a file.
+/// leaves memory for a file, and stays in memory, past the budget, where there is none or its disk is full: the same disk is likely to be what the
+/// requests wait for, and what makes room there comes by the threads that would wait.
 /// </summary>
-/// <param name="openSpill">Gives that file; null, or none given: who would need it waits until others' requests have ended.</param>
+/// <param name="openSpill">Gives that file; null, or none given: nothing leaves memory.</param>
 internal sealed class RequestBufferPool(long maxBytes, int largestBytes, Func<SafeFileHandle?>? openSpill) : IDisposable
 {
     private const int PageBytes = 4096;
@@ -17,7 +18,7 @@ internal sealed class RequestBufferPool(long maxBytes, int largestBytes, Func<Sa
     private readonly Stack<RequestBuffer>[] _free = [new(), new(), new()];
     private readonly SpillFile _spill = new(openSpill, largestBytes);
     private readonly long _maxHeld = maxBytes / 2;
-    private readonly object _gate = new();
+    private readonly Lock _gate = new();
     private long _freeBytes;
     private long _out;
     private long _held;
@@ -61,8 +62,10 @@ internal sealed class RequestBufferPool(long maxBytes, int largestBytes, Func<Sa
             _out -= buffer.Length;
             // The first few are likely to be soon back.
             buffer.Held = _held + buffer.Length <= _maxHeld / 2 ? buffer.Length : pages;
-            if (TryCount(buffer))
+            // One alone always has room.
+            if (_held == 0 || _held + buffer.Held <= _maxHeld || _isClosed)
             {
+                Count(buffer);
                 return;
             }
         }
@@ -75,10 +78,7 @@ internal sealed class RequestBufferPool(long maxBytes, int largestBytes, Func<Sa
 
         lock (_gate)
         {
-            while (!TryCount(buffer))
-            {
-                Monitor.Wait(_gate);
-            }
+            Count(buffer);
         }
     }
 
@@ -91,7 +91,6 @@ internal sealed class RequestBufferPool(long maxBytes, int largestBytes, Func<Sa
             {
                 _held -= held;
                 buffer.Held = null;
-                Monitor.PulseAll(_gate);
             }
             else
             {
@@ -129,7 +128,6 @@ internal sealed class RequestBufferPool(long maxBytes, int largestBytes, Func<Sa
             _isClosed = true;
             free = [.. _free.SelectMany(f => f)];
             Array.ForEach(_free, f => f.Clear());
-            Monitor.PulseAll(_gate);
         }
 
         free.ForEach(b => b.Free());
@@ -138,21 +136,14 @@ internal sealed class RequestBufferPool(long maxBytes, int largestBytes, Func<Sa
 
     private bool IsOver => _freeBytes + _out > maxBytes - _maxHeld;
 
-    /// <summary>One alone always has room.</summary>
-    private bool TryCount(RequestBuffer buffer)
+    /// <summary>The lock is held.</summary>
+    private void Count(RequestBuffer buffer)
     {
         var held = buffer.Held!.Value;
-        if (_held > 0 && _held + held > _maxHeld && !_isClosed)
-        {
-            return false;
-        }
-
         _held += held;
         if (held < buffer.Length)
         {
             buffer.Trim(held);
         }
-
-        return true;
     }
 }
