@@ -37,9 +37,17 @@ internal sealed class SharedLock
             }
             catch (OperationCanceledException)
             {
-                // A turn that comes all the same is handed on.
-                if (!turn.TrySetCanceled(cancellationToken))
+                if (turn.TrySetCanceled(cancellationToken))
                 {
+                    // Those behind it may have waited for it alone.
+                    lock (_gate)
+                    {
+                        Wake();
+                    }
+                }
+                else
+                {
+                    // A turn that comes all the same is handed on.
                     Leave(isAlone);
                 }
 
@@ -77,14 +85,20 @@ internal sealed class SharedLock
                 _sharers--;
             }
 
-            while (_waiting.TryPeek(out var next) && (next.Turn.Task.IsCompleted || IsFree(next.IsAlone)))
+            Wake();
+        }
+    }
+
+    /// <summary>Lets in whoever may come next. The lock is held.</summary>
+    private void Wake()
+    {
+        while (_waiting.TryPeek(out var next) && (next.Turn.Task.IsCompleted || IsFree(next.IsAlone)))
+        {
+            _waiting.Dequeue();
+            // False: it was cancelled while it waited.
+            if (next.Turn.TrySetResult())
             {
-                _waiting.Dequeue();
-                // False: it was cancelled while it waited.
-                if (next.Turn.TrySetResult())
-                {
-                    Take(next.IsAlone);
-                }
+                Take(next.IsAlone);
             }
         }
     }
