@@ -111,6 +111,9 @@ public sealed partial class FuseServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether something is mounted on a folder (absolute path), also what nobody serves any more.</summary>
+    public static bool IsMountPoint(string directory) => MountTable.DeviceOn(directory) is not null;
+
     /// <summary>
     /// Takes the mount away, where it is seen. False: files in it are open or somebody's working directory lies in it, and it stays. A lazy unmount always
     /// succeeds: the mount vanishes from the tree at once, and is served until the last file is closed. It goes on for those who have a copy of it, in

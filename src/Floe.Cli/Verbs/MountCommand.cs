@@ -129,12 +129,10 @@ internal static class MountCommand
     {
         var directory = Path.GetFullPath(text);
         // A folder whose server was killed is there too, though it says ENOTCONN.
-        return directory == "/" || File.Exists(directory) || (!Directory.Exists(directory) && !IsMountPoint(directory))
+        return directory == "/" || File.Exists(directory) || (!Directory.Exists(directory) && !FuseServer.IsMountPoint(directory))
             ? throw new FloeException(ExitCodes.Usage, $"'{text}' is no folder to mount on; make it first: mkdir -p {text}")
             : directory;
     }
-
-    private static bool IsMountPoint(string directory) => File.ReadLines("/proc/self/mountinfo").Any(line => line.Split(' ') is { Length: > 4 } fields && fields[4] == directory);
 
     private static FileSystemOptions Options(ParseResult parsed)
     {

@@ -1,6 +1,7 @@
 using System.Text;
 using Floe.FileSystem.Tests.Core;
 using Floe.FileSystem.Tests.Doubles;
+using Floe.Fuse;
 using Floe.Testing;
 using Xunit;
 
@@ -152,6 +153,18 @@ public sealed class BusyUnmountTests : IAsyncLifetime
         await other.UnmountAsync();
         // What was below is there again: nobody could take it away, and nobody serves it.
         (isOk, output) = await Scripts.ShellAsync(_scratch, $"umount {_mount.Path}");
+        Assert.True(isOk, output);
+    }
+
+    [Fact]
+    public async Task IsMountPoint_NameThatTheTableWritesInDigits_IsFound()
+    {
+        var folder = _scratch.Folder("a b\\c");
+        Assert.False(FuseServer.IsMountPoint(folder));
+        var (isOk, output) = await Scripts.ShellAsync(_scratch, $"mount -t tmpfs none '{folder}'");
+        Assert.True(isOk, output);
+        Assert.True(FuseServer.IsMountPoint(folder));
+        (isOk, output) = await Scripts.ShellAsync(_scratch, $"umount '{folder}'");
         Assert.True(isOk, output);
     }
 
