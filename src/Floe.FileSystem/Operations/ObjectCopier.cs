@@ -22,7 +22,7 @@ internal sealed partial class ObjectCopier(IBucketService buckets, FileSystemOpt
     /// Copies an object. Nothing interrupts a request that makes the copy, which the service carries out all the same, and a copy that was made though
     /// no answer came is found: what this throws means that, as far as is known, there is none.
     /// </summary>
-    /// <param name="headers">Metadata and tags of the copy (see <see cref="ObjectHeaders.KeepsTags"/>); other metadata of the source stay. Null: those of the source.</param>
+    /// <param name="headers">Metadata and tags of the copy (see <see cref="ObjectHeaders.KeepsTags"/>); other metadata of the source stay, as its type and the like. Null: those of the source.</param>
     /// <param name="condition">
     /// Of a copy in parts. Where one request does, services that take a condition are few, and an own copy whose answer was lost could not be told
     /// from another's: there it is the caller who looked before.
@@ -115,7 +115,7 @@ internal sealed partial class ObjectCopier(IBucketService buckets, FileSystemOpt
             metadata[name] = value;
         }
 
-        return change with { Metadata = metadata };
+        return change with { Metadata = metadata, Standard = head.Standard };
     }
 
     /// <summary>Whoever is interrupted waits for the requests that are under way: what they make would be left in the bucket.</summary>

@@ -9,6 +9,9 @@ public sealed record BucketInfo(string Name, DateTimeOffset Created);
 public sealed record BucketObject(
     string Key, long Size, ETag ETag, DateTimeOffset LastModified, IReadOnlyDictionary<string, string> Metadata)
 {
+    /// <summary>See <see cref="ObjectHeaders.Standard"/>.</summary>
+    public IReadOnlyDictionary<string, string> Standard { get; init; } = new Dictionary<string, string>();
+
     /// <summary>The <see cref="ObjectHeaders.WriteId"/> of the call that made it; null: it was not made by Floe.</summary>
     public string? WriteId => Metadata.GetValueOrDefault(ObjectHeaders.WriteIdName);
 }
@@ -28,6 +31,9 @@ public sealed record ObjectHeaders
 {
     internal const string WriteIdName = "floe-write-id";
 
+    internal static readonly string[] StandardNames =
+        ["Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires", "x-amz-website-redirect-location"];
+
     public static ObjectHeaders Empty { get; } = new();
 
     /// <summary>
@@ -37,6 +43,9 @@ public sealed record ObjectHeaders
 
     /// <summary>User metadata, names without "x-amz-meta-". Values outside printable ASCII are refused.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>What the service keeps with an object and gives to browsers: those of <see cref="StandardNames"/> that it has.</summary>
+    public IReadOnlyDictionary<string, string> Standard { get; init; } = new Dictionary<string, string>();
 
     /// <summary>At most 10 on S3.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Tags { get; init; } = [];

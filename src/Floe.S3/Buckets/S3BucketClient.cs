@@ -43,7 +43,7 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
                 var modified = DateTimeOffset.TryParse(answer.ContentHeader("Last-Modified"), CultureInfo.InvariantCulture, out var time)
                     ? time : DateTimeOffset.UnixEpoch;
                 return Task.FromResult(new BucketObject(
-                    key, size, S3ObjectStore.Need(answer.ETag), modified, answer.HeadersBelow(MetadataPrefix)));
+                    key, size, S3ObjectStore.Need(answer.ETag), modified, answer.HeadersBelow(MetadataPrefix)) { Standard = StandardOf(answer) });
             }, cancellationToken).ConfigureAwait(false);
         }
         catch (ObjectStoreException e) when (IsAbsent(e))
@@ -167,6 +167,11 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
             : S3Xml.ReadField(body, "ETag") is { Length: > 0 } etag ? new ETag(etag) : throw new S3Fault("the answer has no ETag");
     }
 
+    private static Dictionary<string, string> StandardOf(S3Answer answer) => ObjectHeaders.StandardNames
+        .Select(name => (Name: name, Value: answer.Header(name) ?? answer.ContentHeader(name)))
+        .Where(h => h.Value is { Length: > 0 } && !h.Value.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        .ToDictionary(h => h.Name, h => h.Value!);
+
     private static IEnumerable<(string, string)> SourceHeaders(ObjectVersion source) =>
     [
         ("x-amz-copy-source", $"/{source.Bucket}/{SigV4.Encode(source.Key, keepSlash: true)}"),
@@ -184,6 +189,11 @@ internal sealed partial class S3BucketClient(StoreUrl url, ObjectStoreOptions op
             }
 
             yield return (MetadataPrefix + name, value);
+        }
+
+        foreach (var (name, value) in headers.Standard)
+        {
+            yield return (name, value);
         }
 
         yield return (MetadataPrefix + ObjectHeaders.WriteIdName, writeId);

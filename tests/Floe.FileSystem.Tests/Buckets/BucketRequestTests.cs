@@ -70,6 +70,28 @@ public sealed class BucketRequestTests
         Assert.Equal(["a", "b", "c", "d"], server.Calls.Where(c => c.Method == "DELETE").Select(c => c.Key).Order());
     }
 
+    [Fact]
+    public async Task AnyWrite_TypeAndTheLike_AreThereAgain()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var buckets = server.OpenBuckets();
+        var bucket = buckets.Open(S3Double.Bucket);
+        var standard = new Dictionary<string, string>
+        {
+            ["Cache-Control"] = "no-cache", ["Content-Disposition"] = "attachment", ["Content-Encoding"] = "gzip", ["Content-Language"] = "de",
+            ["Content-Type"] = "text/html", ["Expires"] = "Thu, 01 Dec 2033 16:00:00 GMT",
+        };
+        var headers = new ObjectHeaders { Standard = standard };
+        var source = new ObjectVersion(bucket.Bucket, "a", await bucket.PutAsync("a", ContentBytes(10), headers, PutCondition.None, Token), 10);
+        await bucket.CopyAsync(source, "b", headers, PutCondition.None, Token);
+        var upload = await bucket.CreateUploadAsync("c", headers, Token);
+        await bucket.CompleteUploadAsync(upload, [await bucket.UploadPartAsync(upload, 1, ContentBytes(10), Token)], PutCondition.None, Token);
+        foreach (var key in (string[])["a", "b", "c"])
+        {
+            Assert.Equal(standard, (await bucket.HeadAsync(key, Token))!.Standard);
+        }
+    }
+
     private static (string?, string?) Encryption(S3DoubleCall call) => (
         call.Headers.GetValueOrDefault("x-amz-server-side-encryption"), call.Headers.GetValueOrDefault("x-amz-server-side-encryption-aws-kms-key-id"));
 

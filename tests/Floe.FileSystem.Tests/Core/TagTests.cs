@@ -52,5 +52,19 @@ public sealed class TagTests : CoreTests
         Assert.Equal("0100700", Bucket.Headers("b").Metadata["file-permissions"]);
     }
 
+    [Theory]
+    [InlineData(5 << 20)]
+    [InlineData(1)]
+    public async Task Rename_ChangedAttributesOrInParts_KeepsTheObjectsTypeAndTheLike(int maxSingleCopyBytes)
+    {
+        await using var tree = new Tree(Service, Options with { MaxSingleCopyBytes = maxSingleCopyBytes, CopyPartBytes = 8 });
+        Bucket.MaxUnrangedCopySource = 0;
+        var standard = new Dictionary<string, string> { ["Content-Type"] = "text/html", ["Cache-Control"] = "no-cache" };
+        Bucket.Put("a", "text", new ObjectHeaders { Standard = standard });
+        await tree.ChangeAsync("a", new FuseSetAttributes { Mode = 0x1C0 });
+        await tree.RenameAsync("a", "b");
+        Assert.Equal(standard, Bucket.Headers("b").Standard);
+    }
+
     private string Kind(string key) => Bucket.Headers(key).Tags.Single(t => t.Key == "kind").Value;
 }

@@ -86,7 +86,7 @@ internal sealed class MemoryBucket(MemoryBuckets service, string name) : IBucket
     public Task<BucketObject?> HeadAsync(string key, CancellationToken cancellationToken)
     {
         Call("Head", key);
-        return Task.FromResult(Find(key) is { } found ? new BucketObject(key, found.Content.Length, found.ETag, found.Time, found.Headers.Metadata) : null);
+        return Task.FromResult(Find(key) is { } found ? new BucketObject(key, found.Content.Length, found.ETag, found.Time, found.Headers.Metadata) { Standard = found.Headers.Standard } : null);
     }
 
     public Task ReadRangeAsync(ObjectVersion version, long offset, Memory<byte> destination, Action<int>? filled, CancellationToken cancellationToken)

@@ -175,7 +175,8 @@ internal static class S3DoubleObjectOperations
 
     private static Dictionary<string, string> Metadata(S3DoubleCall call) => call.Headers
         .Where(h => h.Key.StartsWith("x-amz-meta-", StringComparison.OrdinalIgnoreCase)
-            || h.Key.StartsWith("x-amz-server-side-encryption", StringComparison.OrdinalIgnoreCase))
+            || h.Key.StartsWith("x-amz-server-side-encryption", StringComparison.OrdinalIgnoreCase)
+            || h.Key is "Cache-Control" or "Content-Disposition" or "Content-Encoding" or "Content-Language" or "Content-Type" or "Expires")
         .ToDictionary(h => h.Key, h => h.Value, StringComparer.OrdinalIgnoreCase);
 
     private static S3DoubleAnswer Complete(S3DoubleState state, S3DoubleCall call, string uploadId, byte[] body)
