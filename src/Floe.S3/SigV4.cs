@@ -57,7 +57,7 @@ internal sealed class SigV4(string service = "s3")
         var canonical = new StringBuilder(1024).Append(method).Append('\n').Append(path).Append('\n').Append(query).Append('\n');
         foreach (var (name, value) in signed)
         {
-            canonical.Append(name).Append(':').Append(value.Trim()).Append('\n');
+            canonical.Append(name).Append(':').Append(Canonical(value)).Append('\n');
         }
 
         var names = string.Join(';', signed.Keys);
@@ -69,6 +69,13 @@ internal sealed class SigV4(string service = "s3")
         var toSign = $"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{canonicalHash}";
         var signature = Convert.ToHexStringLower(HMACSHA256.HashData(Key(keys.SecretAccessKey, date, region), Encoding.UTF8.GetBytes(toSign)));
         return $"AWS4-HMAC-SHA256 Credential={keys.AccessKeyId}/{scope},SignedHeaders={names},Signature={signature}";
+    }
+
+    /// <summary>Without blanks at the ends, and with one for each row of them in between.</summary>
+    private static string Canonical(string value)
+    {
+        var trimmed = value.Trim();
+        return trimmed.Contains("  ", StringComparison.Ordinal) ? string.Join(' ', trimmed.Split(' ', StringSplitOptions.RemoveEmptyEntries)) : trimmed;
     }
 
     /// <summary>Percent-encodes UTF-8 bytes other than RFC 3986's unreserved characters; in a path the slashes stay.</summary>

@@ -92,6 +92,16 @@ public sealed class BucketRequestTests
         }
     }
 
+    [Fact]
+    public async Task PutAsync_MetadataWithManyBlanks_IsSignedAsTheServiceReadsThem()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var buckets = server.OpenBuckets();
+        var metadata = new Dictionary<string, string> { ["note"] = "a   b  c" };
+        await buckets.Open(S3Double.Bucket).PutAsync("a", ContentBytes(10), new ObjectHeaders { Metadata = metadata }, PutCondition.None, Token);
+        Assert.Equal("a   b  c", server.Calls.Single().Headers["x-amz-meta-note"]);
+    }
+
     private static (string?, string?) Encryption(S3DoubleCall call) => (
         call.Headers.GetValueOrDefault("x-amz-server-side-encryption"), call.Headers.GetValueOrDefault("x-amz-server-side-encryption-aws-kms-key-id"));
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
 
 namespace Floe.Testing.S3;
@@ -75,7 +76,7 @@ internal static class SignatureVerifier
             .Select(p => $"{p.Name}={p.Value}")).Append('\n');
         foreach (var name in names)
         {
-            canonical.Append(name).Append(':').Append(request.Headers[name].ToString().Trim()).Append('\n');
+            canonical.Append(name).Append(':').Append(Regex.Replace(request.Headers[name].ToString().Trim(), " +", " ")).Append('\n');
         }
 
         canonical.Append('\n').Append(fields["SignedHeaders"]).Append('\n').Append(request.Headers["x-amz-content-sha256"].ToString());
