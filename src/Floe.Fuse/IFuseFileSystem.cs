@@ -43,11 +43,13 @@ public interface IFuseFileSystem
     ValueTask<FuseEntry> LinkAsync(ulong node, ulong parent, ReadOnlyMemory<byte> name, CancellationToken cancellationToken);
 
     /// <param name="flags">Of open(2), O_TRUNC included, without O_CREAT and O_EXCL.</param>
-    ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, CancellationToken cancellationToken);
+    /// <param name="killsPrivileges">Whether O_TRUNC takes off set-user-id and set-group-id.</param>
+    ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, bool killsPrivileges, CancellationToken cancellationToken);
 
+    /// <param name="killsPrivileges">As for <see cref="OpenAsync"/>, of a file that is there.</param>
     /// <param name="released">As for <see cref="WriteAsync"/>.</param>
     ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateAsync(
-        ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken released, CancellationToken cancellationToken);
+        ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, bool killsPrivileges, FuseCaller caller, CancellationToken released, CancellationToken cancellationToken);
 
     /// <summary>A file without a name (O_TMPFILE).</summary>
     ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateUnnamedAsync(ulong parent, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken);

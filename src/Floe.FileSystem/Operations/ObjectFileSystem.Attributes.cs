@@ -166,6 +166,22 @@ public sealed partial class ObjectFileSystem
         }
     }
 
+    /// <summary>
+    /// Whoever asks was let by the attributes that the kernel has (default_permissions). Where those are a listing's, and the object's are others, the kernel
+    /// shall look the name up, and ask itself, once more.
+    /// </summary>
+    /// <exception cref="FuseException">ESTALE.</exception>
+    private void RequireShown(Node node)
+    {
+        lock (Gate)
+        {
+            if (node.IsShownByDefaults && (node.Mode, node.Uid, node.Gid) != (DefaultMode(node.Kind), _options.Uid, _options.Gid))
+            {
+                throw new FuseException(ESTALE, $"{node.Name} is not as the listing had it");
+            }
+        }
+    }
+
     private async ValueTask ResizeAsync(Node node, ulong? handle, long size, CancellationToken cancellationToken)
     {
         if (node.Kind == NodeKind.Folder)

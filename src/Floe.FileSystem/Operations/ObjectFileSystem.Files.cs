@@ -16,13 +16,16 @@ public sealed partial class ObjectFileSystem
     private const int ESTALE = 116;
 
     /// <param name="flags">Of open(2); O_TRUNC counts, O_CREAT and O_EXCL do not.</param>
-    public async ValueTask<OpenedFile> OpenAsync(ulong ino, uint flags, CancellationToken cancellationToken)
+    public ValueTask<OpenedFile> OpenAsync(ulong ino, uint flags, CancellationToken cancellationToken) => OpenAsync(ino, flags, killsPrivileges: false, cancellationToken);
+
+    /// <param name="killsPrivileges">O_TRUNC takes off set-user-id and set-group-id.</param>
+    public async ValueTask<OpenedFile> OpenAsync(ulong ino, uint flags, bool killsPrivileges, CancellationToken cancellationToken)
     {
         var node = await FreshAsync(ino, cancellationToken).ConfigureAwait(false);
         try
         {
             RequireShown(node);
-            return await OpenAsync(node, flags, cancellationToken).ConfigureAwait(false);
+            return await OpenAsync(node, flags, killsPrivileges, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -37,8 +40,13 @@ public sealed partial class ObjectFileSystem
     public Task HoldUpAsync(CancellationToken released, CancellationToken cancellationToken) => _contents.HoldUpAsync(released, cancellationToken);
 
     /// <summary>Makes a file and opens it; opens the one that is there, unless O_EXCL says otherwise. Counts as a lookup.</summary>
+    public ValueTask<(FuseEntry Entry, OpenedFile Opened)> CreateAsync(
+        ulong parent, string name, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken) =>
+        CreateAsync(parent, name, mode, flags, killsPrivileges: false, caller, cancellationToken);
+
+    /// <param name="killsPrivileges">As for <see cref="OpenAsync(ulong, uint, bool, CancellationToken)"/>, of a file that is there.</param>
     public async ValueTask<(FuseEntry Entry, OpenedFile Opened)> CreateAsync(
-        ulong parent, string name, uint mode, uint flags, FuseCaller caller, CancellationToken cancellationToken)
+        ulong parent, string name, uint mode, uint flags, bool killsPrivileges, FuseCaller caller, CancellationToken cancellationToken)
     {
         var folder = _inodes.GetFolder(parent);
         using var changing = await ChangeAsync(folder, cancellationToken).ConfigureAwait(false);
@@ -53,7 +61,7 @@ public sealed partial class ObjectFileSystem
                     throw new FuseException(Errno.EEXIST, $"{name} exists");
                 }
 
-                opened = await OpenAsync(node, flags, cancellationToken).ConfigureAwait(false);
+                opened = await OpenAsync(node, flags, killsPrivileges, cancellationToken).ConfigureAwait(false);
             }
             else
             {
@@ -221,22 +229,6 @@ public sealed partial class ObjectFileSystem
     private static FuseException NotWritten(ContentException e) =>
         new(e.Kind == ContentErrorKind.NoSpace ? Errno.ENOSPC : Errno.EIO, e.Message);
 
-    /// <summary>
-    /// Whoever asks was let by the attributes that the kernel has (default_permissions). Where those are a listing's, and the object's are others, the kernel
-    /// shall look the name up, and ask itself, once more.
-    /// </summary>
-    /// <exception cref="FuseException">ESTALE.</exception>
-    private void RequireShown(Node node)
-    {
-        lock (Gate)
-        {
-            if (node.IsShownByDefaults && (node.Mode, node.Uid, node.Gid) != (DefaultMode(node.Kind), _options.Uid, _options.Gid))
-            {
-                throw new FuseException(ESTALE, $"{node.Name} is not as the listing had it");
-            }
-        }
-    }
-
     /// <summary>The node, used, after the bucket was asked whether it is still the same, unless that is known.</summary>
     /// <exception cref="FuseException">ESTALE: it is not; the kernel looks its name up again.</exception>
     private async ValueTask<Node> FreshAsync(ulong ino, CancellationToken cancellationToken)
@@ -265,7 +257,7 @@ public sealed partial class ObjectFileSystem
         throw new FuseException(ESTALE, $"{name} is another file by now");
     }
 
-    private async ValueTask<OpenedFile> OpenAsync(Node node, uint flags, CancellationToken cancellationToken)
+    private async ValueTask<OpenedFile> OpenAsync(Node node, uint flags, bool killsPrivileges, CancellationToken cancellationToken)
     {
         if (node.Kind == NodeKind.Folder)
         {
@@ -291,7 +283,7 @@ public sealed partial class ObjectFileSystem
             {
                 await content.TruncateAsync(0, cancellationToken).ConfigureAwait(false);
                 node.IsOfLostLife = false;
-                Wrote(node, killsPrivileges: false);
+                Wrote(node, killsPrivileges);
             }
             catch
             {

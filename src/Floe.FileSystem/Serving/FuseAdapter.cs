@@ -59,14 +59,14 @@ internal sealed class FuseAdapter(ObjectFileSystem files, TimeProvider time) : I
         CancellationToken cancellationToken) =>
         files.RenameAsync(parent, Changed(name), newParent, Changed(newName), flags, released, cancellationToken);
 
-    public async ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, CancellationToken cancellationToken) =>
-        await OpenedAsync(node, await files.OpenAsync(node, flags, cancellationToken).ConfigureAwait(false), flags).ConfigureAwait(false);
+    public async ValueTask<FuseOpened> OpenAsync(ulong node, uint flags, bool killsPrivileges, CancellationToken cancellationToken) =>
+        await OpenedAsync(node, await files.OpenAsync(node, flags, killsPrivileges, cancellationToken).ConfigureAwait(false), flags).ConfigureAwait(false);
 
     public async ValueTask<(FuseEntry Entry, FuseOpened Opened)> CreateAsync(
-        ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, FuseCaller caller, CancellationToken released, CancellationToken cancellationToken)
+        ulong parent, ReadOnlyMemory<byte> name, uint mode, uint flags, bool killsPrivileges, FuseCaller caller, CancellationToken released, CancellationToken cancellationToken)
     {
         await files.HoldUpAsync(released, cancellationToken).ConfigureAwait(false);
-        var (entry, opened) = await files.CreateAsync(parent, Changed(name), mode, flags, caller, cancellationToken).ConfigureAwait(false);
+        var (entry, opened) = await files.CreateAsync(parent, Changed(name), mode, flags, killsPrivileges, caller, cancellationToken).ConfigureAwait(false);
         return (entry, await CreatedAsync(entry.NodeId, opened, flags).ConfigureAwait(false));
     }
 

@@ -40,6 +40,9 @@ internal static class FuseConstants
     public const uint FATTR_KILL_SUIDGID = 1 << 11;
 
     public const uint FUSE_WRITE_KILL_SUIDGID = 1 << 2;
+
+    /// <summary>Of a file that is opened with O_TRUNC.</summary>
+    public const uint FUSE_OPEN_KILL_SUIDGID = 1;
     public const uint FUSE_FSYNC_FDATASYNC = 1;
     public const uint FOPEN_PASSTHROUGH = 1 << 7;
 

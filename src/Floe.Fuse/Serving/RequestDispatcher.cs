@@ -138,11 +138,12 @@ internal sealed partial class RequestDispatcher(
                 Answer(request, files.LinkAsync(linked, request.NodeId, message.ReadName(), request.Token), ReplyEntry);
                 break;
             case FuseOpcode.Open:
-                Answer(request, files.OpenAsync(request.NodeId, message.Read<OpenIn>().Flags, request.Token), ReplyOpened);
+                var open = message.Read<OpenIn>();
+                Answer(request, files.OpenAsync(request.NodeId, open.Flags, KillsPrivileges(open.OpenFlags), request.Token), ReplyOpened);
                 break;
             case FuseOpcode.Create:
                 var create = message.Read<CreateIn>();
-                Answer(request, files.CreateAsync(request.NodeId, message.ReadName(), create.Mode, create.Flags, request.Caller, request.Released, request.Token), ReplyCreated);
+                Answer(request, files.CreateAsync(request.NodeId, message.ReadName(), create.Mode, create.Flags, KillsPrivileges(create.OpenFlags), request.Caller, request.Released, request.Token), ReplyCreated);
                 break;
             case FuseOpcode.TmpFile:
                 var temporary = message.Read<CreateIn>();
@@ -305,6 +306,8 @@ internal sealed partial class RequestDispatcher(
             KillsPrivileges = (valid & FuseConstants.FATTR_KILL_SUIDGID) != 0,
         };
     }
+
+    private static bool KillsPrivileges(uint openFlags) => (openFlags & FuseConstants.FUSE_OPEN_KILL_SUIDGID) != 0;
 
     private static FuseTime? TimeOf(uint valid, uint isSet, uint isNow, ulong seconds, uint nanos)
     {

@@ -126,6 +126,22 @@ public sealed class AttributeTests : CoreTests
         Tree.Files.Release(handle);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Open_CutKillingPrivileges_TakesSetUserId(bool byCreate)
+    {
+        await Tree.WriteAsync("f", "x", 0xDED);
+        var entry = await Tree.FindAsync("f");
+        const uint Flags = Tree.WriteOnly | Interop.O_TRUNC;
+        var opened = byCreate
+            ? (await Tree.Files.CreateAsync(1, "f", 0x1A4, Flags, killsPrivileges: true, Tree.Caller, default)).Opened
+            : await Tree.Files.OpenAsync(entry.NodeId, Flags, killsPrivileges: true, default);
+        Tree.Files.Release(opened.Handle);
+        Assert.Equal(0x1EDu, (await Tree.StatAsync("f")).Mode & 0xFFF);
+        Tree.Files.Forget(entry.NodeId, byCreate ? 2UL : 1);
+    }
+
     [Fact]
     public async Task MakeFolder_InASetGroupIdFolder_InheritsTheGroup()
     {
