@@ -190,6 +190,11 @@ public sealed partial class ObjectFileSystem
     private async Task<ReadPage?> TryFetchAsync(FolderReader reader, FolderReader.Start start, CancellationToken cancellationToken)
     {
         var folder = reader.Folder;
+        if (!folder.Folder!.IsInBucket)
+        {
+            return await BucketsAsync(folder, start, cancellationToken).ConfigureAwait(false);
+        }
+
         IBucketClient bucket;
         string prefix;
         long changes;
@@ -197,11 +202,6 @@ public sealed partial class ObjectFileSystem
         List<Node> own;
         lock (Gate)
         {
-            if (!folder.Folder!.IsInBucket)
-            {
-                return new ReadPage(start, [.. folder.Folder.Children.Values.Select(c => new ListedName(c.Name, IsFolder: true, null))], null);
-            }
-
             if (folder.IsUnlinked)
             {
                 return new ReadPage(start, [], null);
@@ -363,7 +363,8 @@ public sealed partial class ObjectFileSystem
 
         if (node is null)
         {
-            if (!mayMake || listed.Name == folder.Folder.Arriving || (listed.Object is null && !listed.IsFolder))
+            // A bucket's is made by whoever looks it up.
+            if (!mayMake || !folder.Folder.IsInBucket || listed.Name == folder.Folder.Arriving || (listed.Object is null && !listed.IsFolder))
             {
                 return null;
             }

@@ -1,5 +1,6 @@
 using Floe.FileSystem.Directories;
 using Floe.FileSystem.Inodes;
+using Floe.S3;
 using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Operations;
@@ -7,6 +8,28 @@ namespace Floe.FileSystem.Operations;
 /// <summary>Listing a folder as a whole, where many names of it are looked up.</summary>
 public sealed partial class ObjectFileSystem
 {
+    /// <summary>What lies above the buckets: of those, the account's and the ones that were looked up, which may be others'.</summary>
+    private async Task<ReadPage> BucketsAsync(Node folder, FolderReader.Start start, CancellationToken cancellationToken)
+    {
+        IEnumerable<string> names = [];
+        if (folder != _inodes.Root)
+        {
+            try
+            {
+                names = (await _buckets.ListBucketsAsync(cancellationToken).ConfigureAwait(false)).Select(b => b.Name);
+            }
+            catch (ObjectStoreException)
+            {
+                // Whoever may not list them can have them by their names.
+            }
+        }
+
+        lock (Gate)
+        {
+            return new ReadPage(start, [.. names.Union(folder.Folder!.Children.Keys).Order(StringComparer.Ordinal).Select(name => new ListedName(name, IsFolder: true, null))], null);
+        }
+    }
+
     /// <summary>Of all listings under way together, at some 450 KiB each. Who finds no room asks for one name.</summary>
     private const int MaxPagesUnderWay = 64;
 

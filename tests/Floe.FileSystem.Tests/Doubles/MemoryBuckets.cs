@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Floe.S3;
 using Floe.S3.Buckets;
 
 namespace Floe.FileSystem.Tests.Doubles;
@@ -18,7 +19,11 @@ internal sealed class MemoryBuckets : IBucketService
 
     public MemoryBucket this[string name] => _buckets[name];
 
-    public Task<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<BucketInfo>>(
+    /// <summary>The credentials may not list buckets.</summary>
+    public bool HidesBuckets { get; set; }
+
+    public Task<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellationToken) => HidesBuckets
+        ? throw new ObjectStoreException(ObjectStoreErrorKind.AccessDenied, "buckets") : Task.FromResult<IReadOnlyList<BucketInfo>>(
         [.. _buckets.Values.Where(b => b.Exists).Select(b => new BucketInfo(b.Bucket, DateTimeOffset.UnixEpoch)).OrderBy(b => b.Name, StringComparer.Ordinal)]);
 
     public IBucketClient Open(string bucket) => bucket.Length >= 3
