@@ -175,7 +175,7 @@ public sealed partial class ObjectFileSystem
     {
         lock (Gate)
         {
-            if (node.IsShownByDefaults && (node.Mode, node.Uid, node.Gid) != (DefaultMode(node.Kind), _options.Uid, _options.Gid))
+            if (node is { IsShownByDefaults: true, HasStoredAttributes: true } && (node.Mode, node.Uid, node.Gid) != (DefaultMode(node.Kind), _options.Uid, _options.Gid))
             {
                 throw new FuseException(ESTALE, $"{node.Name} is not as the listing had it");
             }
