@@ -25,7 +25,7 @@ internal sealed partial class Supervisor
     private long? _failedAt;
     private bool _hasCriuDied;
 
-    // The task has been told to end after a snapshot at SIGTERM failed, and its own status no longer counts.
+    // The task has been told to end after a snapshot at SIGTERM failed, and its own status no longer counts. That does not travel: so nor does the task any more.
     private bool _isEnding;
 
     /// <summary>
@@ -174,6 +174,9 @@ internal sealed partial class Supervisor
 
     [LoggerMessage(EventId = 4301, Level = LogLevel.Information, Message = "SIGTERM during a reclaim is not passed on to the task")]
     private partial void LogTermIgnored();
+
+    [LoggerMessage(EventId = 4310, Level = LogLevel.Warning, Message = "{Source} takes this machine away; the task has been told to end, and is not snapshotted in the middle of that")]
+    private partial void LogNoticeIgnored(string source);
 
     [LoggerMessage(EventId = 4302, Level = LogLevel.Error, Message = "No snapshot could be taken: the task gets SIGTERM")]
     private partial void LogTermAfterFailure();

@@ -132,6 +132,10 @@ internal sealed partial class Supervisor : IAsyncDisposable
                 LetGoUnlessOnTrial();
                 return null;
 
+            case SupervisorEvent.Reclaim late when _isEnding:
+                LogNoticeIgnored(late.Notice.Source);
+                return null;
+
             case SupervisorEvent.Reclaim reclaim:
                 _hasGivenUp = false;
                 LogNotice(reclaim.Notice.Source, reclaim.Notice.Action.ToString().ToLowerInvariant(), reclaim.Notice.Remaining(_time.GetUtcNow()).TotalSeconds);

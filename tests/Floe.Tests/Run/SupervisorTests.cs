@@ -1,7 +1,9 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Floe.Agent;
 using Floe.Agent.Control;
 using Floe.Agent.Files;
+using Floe.Agent.Notices;
 using Floe.Agent.Run;
 using Floe.Agent.Snapshots;
 using Floe.Agent.Stdio;
@@ -157,6 +159,34 @@ public sealed class SupervisorTests : IAsyncLifetime
         Assert.IsType<TaskOutcome.SnapshotFailed>(await running.WaitAsync(Token));
     }
 
+    /// <summary>Restored in the middle of its handler it would end with a status that counts.</summary>
+    [Fact]
+    public async Task RunAsync_NoticeAfterTheTaskWasToldToEnd_IsNotSnapshotted()
+    {
+        await using var other = _store.BeginSnapshot(_lease, _known, SnapshotFixture.SmallBuffers);
+        _options = _options with { OnTerm = TermPolicy.Snapshot };
+        var told = _folder["told"];
+        var root = Shell($"trap 'echo >{told}' TERM; echo >{told}.ready; while :; do sleep 0.02; done");
+        await using var task = RunningTask.Adopt(root, TaskOutput.Create([], []));
+        await using var snapshots = Snapshots();
+        await using var supervisor = Supervise(task, snapshots, isRestored: false);
+        var running = supervisor.RunAsync();
+        await UntilAsync(() => File.Exists($"{told}.ready"));
+        _signals.Receive(PosixSignal.SIGTERM);
+        await UntilAsync(() => File.Exists(told));
+        var source = new OneNotice();
+        supervisor.Watch(source);
+        await source.Taken.WaitAsync(Token);
+        await Assert.ThrowsAsync<FloeException>(() => supervisor.RequestSnapshotAsync(leaveRunning: true).WaitAsync(Token));
+        supervisor.LeaseLost("the test is over");
+        Assert.IsType<TaskOutcome.LeaseLost>(await running.WaitAsync(Token));
+
+        await _trace.FinishAsync(a => a, TimeSpan.FromMinutes(1));
+        var trace = await File.ReadAllTextAsync(_folder["trace"], Token);
+        Assert.Contains("\"trigger\":\"Term\"", trace, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"trigger\":\"Notice\"", trace, StringComparison.Ordinal);
+    }
+
     /// <summary>Its result is another machine's to make again: nothing of it may go to the bucket.</summary>
     [Fact]
     public async Task RunAsync_LeaseIsLostAsTheTaskEnds_IsNoResult()
@@ -232,4 +262,20 @@ public sealed class SupervisorTests : IAsyncLifetime
 
     private Supervisor Supervise(RunningTask task, SnapshotTaker snapshots, bool isRestored) =>
         new(_options, task, isRestored, snapshots, _signals, _trace, TimeProvider.System, NullLogger.Instance);
+
+    /// <summary>A deadline that has passed: a snapshot would be tried once.</summary>
+    private sealed class OneNotice : INoticeSource
+    {
+        private readonly TaskCompletionSource _taken = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Taken => _taken.Task;
+
+        public async IAsyncEnumerable<ReclaimNotice> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            var now = TimeProvider.System.GetUtcNow();
+            yield return new ReclaimNotice("test", ReclaimAction.Terminate, now, now, "");
+            _taken.SetResult();
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        }
+    }
 }
