@@ -38,7 +38,7 @@ internal sealed class FolderCalls(StoreUrl store, int atOnce, TimeProvider time)
     }
 
     /// <param name="operation">Tells the call whenever it moves on.</param>
-    /// <param name="canBeLeft">Not where it writes into the caller's memory.</param>
+    /// <param name="canBeLeft">Not where it uses the caller's memory, but for what it gives (<see cref="FolderCall.Give"/>).</param>
     /// <exception cref="ObjectStoreException">Stopped, and did not end: <see cref="ObjectStoreException.StillRunning"/>.</exception>
     public async Task<T> RunAsync<T>(Func<FolderCall, T> operation, bool canBeLeft, CancellationToken cancellationToken)
     {
@@ -55,6 +55,7 @@ internal sealed class FolderCalls(StoreUrl store, int atOnce, TimeProvider time)
             await Task.WhenAny(work, WhenCancelledAsync(work, cancellationToken)).ConfigureAwait(false);
             if (!work.IsCompleted)
             {
+                call.Leave();
                 throw new ObjectStoreException(
                     ObjectStoreErrorKind.Unavailable,
                     $"store {store}: the folder has not answered for {call.StoodStillFor.TotalSeconds:0} s; check the file system that it is on")
@@ -109,7 +110,9 @@ internal sealed class FolderCalls(StoreUrl store, int atOnce, TimeProvider time)
 /// <summary>One call while it runs.</summary>
 internal sealed class FolderCall(TimeProvider time, CancellationToken cancellationToken)
 {
+    private readonly Lock _giving = new();
     private long _moved = time.GetTimestamp();
+    private bool _isLeft;
 
     public TimeSpan StoodStillFor => time.GetElapsedTime(Interlocked.Read(ref _moved));
 
@@ -119,5 +122,29 @@ internal sealed class FolderCall(TimeProvider time, CancellationToken cancellati
     {
         cancellationToken.ThrowIfCancellationRequested();
         Interlocked.Exchange(ref _moved, time.GetTimestamp());
+    }
+
+    /// <summary>Copies into the caller's memory, which is the caller's alone again once the call is left behind.</summary>
+    /// <exception cref="OperationCanceledException">It was.</exception>
+    public void Give(ReadOnlySpan<byte> bytes, Span<byte> destination)
+    {
+        lock (_giving)
+        {
+            if (_isLeft)
+            {
+                throw new OperationCanceledException(cancellationToken);
+            }
+
+            bytes.CopyTo(destination);
+        }
+    }
+
+    /// <summary>When this returns nothing more is given.</summary>
+    public void Leave()
+    {
+        lock (_giving)
+        {
+            _isLeft = true;
+        }
     }
 }

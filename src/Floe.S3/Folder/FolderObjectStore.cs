@@ -10,7 +10,7 @@ namespace Floe.S3.Folder;
 /// (<c>.floe/locks</c>, flock), and its directory is synced: when a PUT returns, the object outlives a power cut.
 /// Several machines may share the folder where its file system has flock and atomic link and rename across them (NFS does).
 /// </summary>
-internal sealed class FolderObjectStore : IMultipartStore
+internal sealed partial class FolderObjectStore : IMultipartStore
 {
     private const int LargeReadBytes = 4 << 20;
 
@@ -80,42 +80,6 @@ internal sealed class FolderObjectStore : IMultipartStore
             ? new ObjectInfo(key, found.Size, found.ETag, found.LastModified)
             : IsAbsence(errno) ? null : throw FolderErrors.From(Url, $"looking at {key}", errno);
     }, cancellationToken);
-
-    public Task<SmallObject?> GetAsync(ObjectKey key, int maxBytes, CancellationToken cancellationToken) => RunAsync(key, call =>
-    {
-        using var file = TryOpen(key, out var version);
-        if (file is null)
-        {
-            return null;
-        }
-
-        if (version.Size > maxBytes)
-        {
-            throw new ObjectStoreException(ObjectStoreErrorKind.TooLarge, $"store {Url}: {key} has {version.Size} bytes, at most {maxBytes} are taken");
-        }
-
-        var content = new byte[version.Size];
-        Read(key, file, 0, content, call);
-        return new SmallObject(content, version.ETag, ServerTime: null);
-    }, cancellationToken);
-
-    public Task ReadRangeAsync(ObjectKey key, long offset, ScatteredMemory destination, CancellationToken cancellationToken)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        Check(key);
-        return _calls.RunAsync(call =>
-        {
-            using var file = TryOpen(key, out _) ?? throw FolderErrors.From(Url, $"reading {key}", Errno.ENOENT);
-            for (var done = 0; done < destination.Length;)
-            {
-                var piece = destination.From(done);
-                Read(key, file, offset + done, piece.Span, call);
-                done += piece.Length;
-            }
-
-            return true;
-        }, canBeLeft: false, cancellationToken);
-    }
 
     public Task<ETag> PutAsync(ObjectKey key, ReadOnlyMemory<byte> content, PutCondition condition, CancellationToken cancellationToken) =>
         RunAsync(key, call =>
@@ -236,54 +200,6 @@ internal sealed class FolderObjectStore : IMultipartStore
     {
         Check(key);
         return _calls.RunAsync(operation, canBeLeft: true, cancellationToken);
-    }
-
-    /// <summary>Null for absence. Non-blocking, so that a FIFO planted in the folder cannot hold the caller up.</summary>
-    private SafeFileHandle? TryOpen(ObjectKey key, out FolderFile version)
-    {
-        version = default;
-        var file = Interop.openat(_root, key.Value, Interop.O_RDONLY | Interop.O_NONBLOCK | Interop.O_NOFOLLOW | Interop.O_CLOEXEC, 0);
-        if (file.IsInvalid)
-        {
-            var errno = Marshal.GetLastPInvokeError();
-            return IsAbsence(errno) ? null : throw FolderErrors.From(Url, $"reading {key}", errno);
-        }
-
-        if (FolderFile.TryStat(file, "", out _) is not { } found)
-        {
-            file.Dispose();
-            return null;
-        }
-
-        version = found;
-        return file;
-    }
-
-    private unsafe void Read(ObjectKey key, SafeFileHandle file, long offset, Span<byte> destination, FolderCall call)
-    {
-        fixed (byte* start = destination)
-        {
-            var descriptor = (int)file.DangerousGetHandle();
-            for (var done = 0; done < destination.Length;)
-            {
-                call.MovesOn();
-                // SAFETY: the span is pinned and done + count stays within it; the caller keeps the handle open.
-                var count = Interop.pread(descriptor, start + done, (nuint)Math.Min(destination.Length - done, LargeReadBytes), offset + done);
-                if (count == 0)
-                {
-                    throw new ObjectStoreException(
-                        ObjectStoreErrorKind.Truncated,
-                        $"store {Url}: {key} ends at byte {offset + done}, but {destination.Length} bytes from {offset} were expected");
-                }
-
-                if (count < 0 && Marshal.GetLastPInvokeError() is var errno and not Errno.EINTR)
-                {
-                    throw FolderErrors.From(Url, $"reading {key}", errno);
-                }
-
-                done += (int)Math.Max(count, 0);
-            }
-        }
     }
 
     private ETag Publish(ObjectKey key, FolderTemporary temporary, PutCondition condition, FolderCall call)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Floe.Linux;
 using Floe.S3;
 using Floe.S3.Folder;
@@ -75,6 +76,27 @@ public sealed class FolderThatHangsTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => put);
     }
 
+    /// <summary>The caller's memory is another's by the time that the file system is back.</summary>
+    [Fact]
+    public async Task ReadRangeAsync_Stopped_IsLeftBehindAndFillsNothingWhenItGoesOn()
+    {
+        await using var store = FolderObjectStore.Open(_url, _time);
+        await store.PutAsync(s_key, new byte[] { 1, 2, 3 }, PutCondition.None, Token);
+        using var stop = new CancellationTokenSource();
+        using var hangs = new HangingMemory(3);
+        var read = store.ReadRangeAsync(s_key, 0, hangs.Memory, stop.Token);
+        await hangs.Reached.WaitAsync(Token);
+        await stop.CancelAsync();
+        await UntilAsync(() => read.IsCompleted, TimeSpan.FromSeconds(5));
+
+        var failure = await Assert.ThrowsAsync<ObjectStoreException>(() => read);
+        Assert.False(failure.StillRunning!.IsCompleted);
+
+        hangs.GoOn();
+        await failure.StillRunning;
+        Assert.Equal(new byte[3], hangs.Bytes);
+    }
+
     [Fact]
     public async Task DisposeAsync_PackBeingWrittenHangs_DoesNotWaitForIt()
     {
@@ -123,5 +145,35 @@ public sealed class FolderThatHangsTests : IDisposable
         }
 
         Assert.True(holds());
+    }
+
+    /// <summary>Who is about to fill it stands still until it may go on.</summary>
+    private sealed class HangingMemory(int length) : MemoryManager<byte>
+    {
+        private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly ManualResetEventSlim _mayGoOn = new();
+
+        public Task Reached => _reached.Task;
+
+        public byte[] Bytes { get; } = new byte[length];
+
+        public override Memory<byte> Memory => CreateMemory(length);
+
+        public void GoOn() => _mayGoOn.Set();
+
+        public override Span<byte> GetSpan()
+        {
+            _reached.TrySetResult();
+            _mayGoOn.Wait(CancellationToken.None);
+            return Bytes;
+        }
+
+        public override MemoryHandle Pin(int elementIndex = 0) => throw new NotSupportedException();
+
+        public override void Unpin()
+        {
+        }
+
+        protected override void Dispose(bool disposing) => _mayGoOn.Set();
     }
 }
