@@ -59,6 +59,7 @@ public sealed partial class FileContent
     private Task? WaitToMove()
     {
         bool isAway, isQueued;
+        Task background;
         lock (_lock)
         {
             if (_session is null)
@@ -68,13 +69,15 @@ public sealed partial class FileContent
 
             isAway = HasAwayIn(1, PartGrid.Count(_size));
             isQueued = _isQueued && !_isHeldBack;
+            background = _background;
             if (!isAway && ((!isQueued && _sendingAll is null) || _session.Sent.Values.Sum(s => s.Part.Size) < _size / 2))
             {
                 return null;
             }
         }
 
-        return isQueued ? SettleAsync() : isAway ? PublishAwayAsync(_store.Stopping) : PassGateAsync();
+        // No longer than this one: what the file's next writer leaves may be held back.
+        return isQueued ? background : isAway ? PublishAwayAsync(_store.Stopping) : PassGateAsync();
     }
 
     /// <summary>Until the publication that has the gate is through with it.</summary>
