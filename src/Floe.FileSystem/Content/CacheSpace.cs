@@ -236,11 +236,11 @@ internal sealed class CacheSpace(long maxBytes, TimeProvider time)
     }
 
     /// <summary>Something is on its way to or from the bucket that waits for no space: who does may go on hoping.</summary>
-    public void BeginTransfer()
+    public void BeginTransfer(int count = 1)
     {
         lock (_lock)
         {
-            _transfers++;
+            _transfers += count;
         }
     }
 

@@ -17,7 +17,7 @@ public sealed partial class ContentStore
     /// </summary>
     public void BeginRestore()
     {
-        Begin(new HoldOfUploads(isOfAll: true), isReplacing: true);
+        Begin(new HoldOfUploads(Space, isOfAll: true), isReplacing: true);
         Backlog.IsOpen = true;
         Space.IsOpen = true;
     }
@@ -31,34 +31,32 @@ public sealed partial class ContentStore
             return;
         }
 
+        Begin(holdsBack ? new HoldOfUploads(Space, isOfAll: false) : null, isReplacing: true);
+        before.End();
         Backlog.IsOpen = false;
         Space.IsOpen = false;
-        Begin(holdsBack ? new HoldOfUploads(isOfAll: false) : null, isReplacing: true);
-        before.End();
     }
 
     /// <summary>
     /// What becomes of the task next may show that it must go back to its last snapshot, whose files rest on objects of the bucket: until <see cref="LetGo"/>
     /// closed files that would replace one wait. Not those that somebody waits for: in fsync, in <see cref="DrainAsync"/>, or for room in the cache.
     /// </summary>
-    public void HoldBack() => Begin(new HoldOfUploads(isOfAll: false), isReplacing: false);
+    public void HoldBack() => Begin(new HoldOfUploads(Space, isOfAll: false), isReplacing: false);
 
     /// <summary>Ends what <see cref="HoldBack"/> began. False: nothing has waited.</summary>
     public bool LetGo()
     {
-        HoldOfUploads? hold;
+        // In one step: who finds no hold finds what was held back on its way.
         lock (_holding)
         {
-            hold = _hold;
-            if (hold is not { IsOfAll: false })
+            if (_hold is not { IsOfAll: false } hold)
             {
                 return false;
             }
 
             _hold = null;
+            return hold.End();
         }
-
-        return hold.End();
     }
 
     /// <summary>The hold that keeps a content from being published in the background; null: none does.</summary>
@@ -72,9 +70,12 @@ public sealed partial class ContentStore
         }
     }
 
-    internal sealed class HoldOfUploads(bool isOfAll)
+    /// <param name="space">Told what goes on at the end.</param>
+    internal sealed class HoldOfUploads(CacheSpace space, bool isOfAll)
     {
+        private readonly Lock _lock = new();
         private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private bool _hasEnded;
         private int _waiting;
 
         /// <summary>Also of what replaces nothing, and for whoever wants room.</summary>
@@ -82,15 +83,41 @@ public sealed partial class ContentStore
 
         public int Waiting => Volatile.Read(ref _waiting);
 
-        public async Task WaitAsync(CancellationToken cancellationToken)
+        /// <summary>Until its end. Gives whether the caller has a transfer then: it is begun with the end, and none lasts while the caller waits.</summary>
+        /// <param name="isTransfer">The caller has one already.</param>
+        public async Task<bool> WaitAsync(bool isTransfer, CancellationToken cancellationToken)
         {
-            Interlocked.Increment(ref _waiting);
+            lock (_lock)
+            {
+                if (_hasEnded)
+                {
+                    return isTransfer;
+                }
+
+                _waiting++;
+                if (isTransfer)
+                {
+                    space.EndTransfer();
+                }
+            }
+
             await _ended.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            lock (_lock)
+            {
+                _waiting -= _hasEnded ? 0 : 1;
+                return _hasEnded;
+            }
         }
 
-        /// <summary>Whether anything has waited: it goes on by itself from now on.</summary>
+        /// <summary>Whether anything has waited: it is on its way from now on, though it takes a moment until it goes on.</summary>
         public bool End()
         {
+            lock (_lock)
+            {
+                _hasEnded = true;
+                space.BeginTransfer(_waiting);
+            }
+
             _ended.TrySetResult();
             return Waiting > 0;
         }

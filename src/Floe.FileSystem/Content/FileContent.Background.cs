@@ -57,15 +57,20 @@ public sealed partial class FileContent
 
     private async Task PublishQueuedAsync()
     {
+        var isTransfer = false;
         while (!_store.Stopping.IsCancellationRequested && _store.HoldOf(ReplacesObject) is { } hold)
         {
             _isHeldBack = true;
-            await hold.WaitAsync(_store.Stopping).ConfigureAwait(false);
+            isTransfer = await hold.WaitAsync(isTransfer, _store.Stopping).ConfigureAwait(false);
         }
 
         _isHeldBack = false;
         // From now on, however long it waits for its turn: what closed files have in the cache is going to be room.
-        _store.Space.BeginTransfer();
+        if (!isTransfer)
+        {
+            _store.Space.BeginTransfer();
+        }
+
         _store.Backlog.Begin();
         try
         {

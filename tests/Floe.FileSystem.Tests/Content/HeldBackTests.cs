@@ -91,6 +91,54 @@ public sealed class HeldBackTests
         AssertSame(Bytes(900_000, seed: 2), fixture.Server.Read("known"));
     }
 
+    /// <summary>Who looks for room before its publication goes on would be refused: nothing seemed to be on its way.</summary>
+    [Fact]
+    public async Task LetGo_FileWasHeldBack_IsOnItsWayAtOnce()
+    {
+        const int UploadSlots = 32;
+        await using var fixture = await StartAsync();
+        var known = await fixture.OpenAsync("known", Bytes(Size), Token);
+        fixture.Store.HoldBack();
+        await AppendAsync(known, Size);
+        for (var i = 0; i < UploadSlots; i++)
+        {
+            Assert.False(await fixture.Store.EnterSmallAsync(1, Token));
+        }
+
+        Assert.True(fixture.Store.Space.IsIdle);
+        Assert.True(fixture.Store.LetGo());
+        Assert.False(fixture.Store.Space.IsIdle);
+
+        for (var i = 0; i < UploadSlots; i++)
+        {
+            fixture.Store.LeaveSmall(isLarge: false);
+        }
+
+        await known.SettleAsync().WaitAsync(Token);
+        Assert.True(fixture.Store.Space.IsIdle);
+    }
+
+    /// <summary>The hold of before begins a transfer for what goes on from it, which the next one ends.</summary>
+    [Fact]
+    public async Task EndRestore_FileIsHeldBackAnew_IsNotOnItsWay()
+    {
+        await using var fixture = await StartAsync(o => o with { MaxCacheBytes = 1 << 20 });
+        var known = await fixture.OpenAsync("known", Bytes(Size), Token);
+        fixture.Store.BeginRestore();
+        await AppendAsync(known, Size);
+        fixture.Store.EndRestore(holdsBack: true);
+        while (fixture.Store.HeldBack == 0)
+        {
+            await Task.Delay(10, Token);
+        }
+
+        Assert.True(fixture.Store.Space.IsIdle);
+        Assert.True(fixture.Store.LetGo());
+        await known.SettleAsync().WaitAsync(Token);
+        Assert.True(fixture.Store.Space.IsIdle);
+        AssertSame([.. Bytes(Size), 1], fixture.Server.Read("known"));
+    }
+
     /// <summary>A restore writes unlinked files anew, and nothing makes room before its end.</summary>
     [Fact]
     public async Task WriteAsync_CacheIsFullDuringARestore_GoesPastTheLimit()
