@@ -49,18 +49,36 @@ public sealed partial class ContentStore
         // In one step: who finds no hold finds what was held back on its way.
         lock (_holding)
         {
-            if (_hold is not { IsOfAll: false } hold)
-            {
-                return false;
-            }
-
-            _hold = null;
-            return hold.End();
+            return _hold is { IsOfAll: false } hold && LetGo(hold);
         }
+    }
+
+    /// <summary>
+    /// Waits for the end of a hold, in the background. Each that waits takes memory, as each on its way does: as many as may be on their way end it, as a full
+    /// cache does, and from then on writers are held up.
+    /// </summary>
+    internal Task<bool> WaitAsync(HoldOfUploads hold, bool isTransfer)
+    {
+        var waiting = hold.WaitAsync(isTransfer, Stopping);
+        if (hold is { IsOfAll: false, Waiting: >= MaxBacklog })
+        {
+            lock (_holding)
+            {
+                _ = _hold == hold && LetGo(hold);
+            }
+        }
+
+        return waiting;
     }
 
     /// <summary>The hold that keeps a content from being published in the background; null: none does.</summary>
     internal HoldOfUploads? HoldOf(bool replacesObject) => _hold is { } hold && (hold.IsOfAll || replacesObject) ? hold : null;
+
+    private bool LetGo(HoldOfUploads hold)
+    {
+        _hold = null;
+        return hold.End();
+    }
 
     private void Begin(HoldOfUploads? hold, bool isReplacing)
     {

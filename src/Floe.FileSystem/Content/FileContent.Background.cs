@@ -61,7 +61,7 @@ public sealed partial class FileContent
         while (!_store.Stopping.IsCancellationRequested && _store.HoldOf(ReplacesObject) is { } hold)
         {
             _isHeldBack = true;
-            isTransfer = await hold.WaitAsync(isTransfer, _store.Stopping).ConfigureAwait(false);
+            isTransfer = await _store.WaitAsync(hold, isTransfer).ConfigureAwait(false);
         }
 
         _isHeldBack = false;
