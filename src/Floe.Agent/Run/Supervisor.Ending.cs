@@ -47,11 +47,10 @@ internal sealed partial class Supervisor
     /// <summary>No snapshot could be taken. One that has ended by itself meanwhile, which may be why, ends as any other.</summary>
     private void TellToEnd()
     {
-        if (!_task.Root.HasExited)
+        if (_task.Root.Signal(Interop.SIGTERM))
         {
             _isEnding = true;
             LogTermAfterFailure();
-            _task.Root.Signal(Interop.SIGTERM);
         }
     }
 
