@@ -251,6 +251,9 @@ internal sealed partial class Supervisor : IAsyncDisposable
         {
             _trace.Update(a => a.Tried(TraceEntries.Failed(e.Message, trigger, startedAt, deadline, _time.GetElapsedTime(started))));
             _failedAt = _time.GetTimestamp();
+
+            // Of the first one the answer may be lost, and what it rests on is held back from now on.
+            _snapshots.Mount?.HoldBack();
             _hasCriuDied = e.InnerException is CriuException { HasDied: true };
             _ = ReportTrialOverAsync(s_suspicion);
             throw;
