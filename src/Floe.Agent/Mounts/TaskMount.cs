@@ -235,11 +235,22 @@ internal sealed partial class TaskMount : IAsyncDisposable
     }
 
     /// <summary>After the task's end: everything to the bucket. False: something is not there; it was logged and is kept on this machine.</summary>
-    public async Task<bool> FinishAsync(CancellationToken cancellationToken)
+    /// <param name="lost">The task is another machine's from then on, as at <see cref="HandOverAsync"/>.</param>
+    /// <exception cref="OperationCanceledException">Also where it was lost: then nothing more goes up.</exception>
+    public async Task<bool> FinishAsync(CancellationToken lost, CancellationToken cancellationToken)
     {
         _isFinishing = true;
-        var failures = await _mount!.UnmountAsync(cancellationToken).ConfigureAwait(false);
-        return failures.Count == 0;
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(lost, cancellationToken);
+        try
+        {
+            var failures = await _mount!.UnmountAsync(either.Token).ConfigureAwait(false);
+            return failures.Count == 0;
+        }
+        catch (OperationCanceledException) when (lost.IsCancellationRequested)
+        {
+            await HandOverAsync().ConfigureAwait(false);
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()

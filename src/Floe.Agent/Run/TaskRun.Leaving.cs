@@ -10,11 +10,35 @@ namespace Floe.Agent.Run;
 /// <summary>What a task leaves in the store, whatever became of it.</summary>
 public sealed partial class TaskRun
 {
+    /// <summary>Whether all that the task wrote to its mount is in the bucket; null: another machine has the task, and its result is that one's.</summary>
+    private static async Task<bool?> UploadAsync(SnapshotContext context, CancellationToken cancellationToken)
+    {
+        var lost = context.Lease.Lost;
+        var isUploaded = true;
+        try
+        {
+            // It may take hours, in which nobody else looks at the lease.
+            isUploaded = context.Mount is not { } mount || await mount.FinishAsync(lost, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (lost.IsCancellationRequested)
+        {
+        }
+
+        return lost.IsCancellationRequested ? null : isUploaded;
+    }
+
     private async Task<int> FinishAsync(SnapshotContext context, TaskOutcome outcome, TaskOutput output, CancellationToken cancellationToken)
     {
+        var isUploaded = outcome is TaskOutcome.Ended ? await UploadAsync(context, cancellationToken).ConfigureAwait(false) : true;
+        if (isUploaded is null)
+        {
+            LogLostAtTheEnd();
+            outcome = new TaskOutcome.LeaseLost("another machine took it over");
+        }
+
         switch (outcome)
         {
-            case TaskOutcome.Ended ended when context.Mount is { } mount && !await mount.FinishAsync(cancellationToken).ConfigureAwait(false):
+            case TaskOutcome.Ended ended when isUploaded is false:
                 // The command has done its part, but its results are not where they belong: its snapshots stay.
                 LogNotUploaded(ended.Status.ShellCode);
                 await RecordAsync(context, TraceOutcome.Exited, ExitCodes.StoreError).ConfigureAwait(false);
@@ -100,6 +124,9 @@ public sealed partial class TaskRun
 
     [LoggerMessage(EventId = 4605, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote is in the bucket")]
     private partial void LogNotUploaded(int status);
+
+    [LoggerMessage(EventId = 4615, Level = LogLevel.Error, Message = "The lease of this task was lost before its result was complete: another machine may run it, and what is not in the bucket yet is left")]
+    private partial void LogLostAtTheEnd();
 
     [LoggerMessage(EventId = 4611, Level = LogLevel.Error, Message = "The command ended with {Status}, but not all that it wrote to its output could be passed on: {Reason}")]
     private partial void LogOutputLost(int status, string reason);
