@@ -24,11 +24,11 @@ check: ## run all tests: unit tests, then those that need root, real CRIU, machi
 check-slurm: bundle ## jobs of a real Slurm are requeued in their middle and finish on another node (root; minutes)
 	@eng/check-slurm
 
-soak-filesystem: bundle ## run the file system's random tests twenty times as long, and all workloads moved on the mount (root; ten minutes)
+soak-filesystem: bundle ## run the file system's random tests twenty times as long, all workloads moved on the mount, and restores that are killed (root; half an hour)
 	@dotnet build tests/Floe.FileSystem.Tests -c Release -v q
 	@dotnet build tests/Floe.IntegrationTests -c Release -v q
 	@FLOE_SOAK=$${FLOE_SOAK:-20} artifacts/bin/Floe.FileSystem.Tests/release/Floe.FileSystem.Tests -noColor -noLogo -namespace 'Floe.FileSystem.Tests.M*'
-	@FLOE_SOAK=1 artifacts/bin/Floe.IntegrationTests/release/Floe.IntegrationTests -noColor -noLogo -class '*MovedWorkloadTests'
+	@FLOE_SOAK=1 FLOE_TEST_KILLS=$${FLOE_TEST_KILLS:-40} artifacts/bin/Floe.IntegrationTests/release/Floe.IntegrationTests -noColor -noLogo -class '*MovedWorkloadTests' -class '*KilledRestoreTests'
 
 soak-reclaims: bundle ## reclaim tasks 200 times at random moments and look for lost or doubled lines (root; half an hour)
 	@dotnet build tests/Floe.IntegrationTests -c Release -v q

@@ -35,7 +35,7 @@ internal sealed class MountedFleet : IAsyncDisposable
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static async Task<MountedFleet> StartAsync() => new(await S3Double.StartAsync());
+    public static async Task<MountedFleet> StartAsync(S3DoubleOptions? options = null) => new(await S3Double.StartAsync(options));
 
     public async Task<Machine> MachineAsync(string hostName)
     {
