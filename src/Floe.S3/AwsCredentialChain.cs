@@ -9,7 +9,8 @@ namespace Floe.S3;
 /// The AWS SDK's chain: environment, web identity, profile, container endpoint, instance metadata. Asked for when first needed, off the caller's
 /// thread; the SDK renews temporary keys by itself before they expire.
 /// </summary>
-internal sealed class AwsCredentialChain : ICredentialSource
+/// <param name="resolve">Goes through the chain.</param>
+internal sealed class AwsCredentialChain(Func<Task<AWSCredentials>> resolve) : ICredentialSource
 {
     private const string Advice =
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE), or give the job or instance a role";
@@ -28,13 +29,19 @@ internal sealed class AwsCredentialChain : ICredentialSource
 
     static AwsCredentialChain() => AssumedRole.RegisterWebIdentity();
 
+    public AwsCredentialChain()
+        : this(static async () => AssumedRole.Wrap(await DefaultAWSCredentialsIdentityResolver.GetCredentialsAsync().ConfigureAwait(false)))
+    {
+    }
+
     public async ValueTask<AccessKeys> GetAsync(CancellationToken cancellationToken)
     {
         try
         {
             var source = Source();
             var keys = await ReadAsync(source, cancellationToken).ConfigureAwait(false);
-            if (keys == _refused)
+            var refused = _refused;
+            if (keys == refused)
             {
                 // The SDK still holds what the service refused: it must ask for new ones, and the chain be resolved anew.
                 ((await source.ConfigureAwait(false)) as RefreshingAWSCredentials)?.ClearCredentials();
@@ -44,6 +51,11 @@ internal sealed class AwsCredentialChain : ICredentialSource
                 }
 
                 keys = await ReadAsync(Source(), cancellationToken).ConfigureAwait(false);
+                if (keys == refused)
+                {
+                    // There are no others for now: they are asked for again when the service refuses these again.
+                    Interlocked.CompareExchange(ref _refused, null, refused);
+                }
             }
 
             s_hasGivenKeys = true;
@@ -94,7 +106,7 @@ internal sealed class AwsCredentialChain : ICredentialSource
         {
             return _source is { IsFaulted: false, IsCanceled: false } source
                 ? source
-                : _source = Task.Run(static async () => AssumedRole.Wrap(await DefaultAWSCredentialsIdentityResolver.GetCredentialsAsync().ConfigureAwait(false)));
+                : _source = Task.Run(resolve);
         }
     }
 

@@ -77,6 +77,27 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         Assert.Equal(1, source.Renewals);
     }
 
+    /// <summary>An agent gives the same keys until they are about to expire.</summary>
+    [Fact]
+    public async Task GetAsync_RefusedKeysAreAllThatThereIs_LooksForOthersOnceForEachRefusal()
+    {
+        var resolved = 0;
+        var chain = new AwsCredentialChain(() =>
+        {
+            resolved++;
+            return Task.FromResult<AWSCredentials>(new BasicAWSCredentials("K", "secret"));
+        });
+        var keys = await chain.GetAsync(Token);
+        Assert.Equal(1, resolved);
+        foreach (var after in (int[])[3, 5])
+        {
+            Assert.True(chain.Invalidate(keys));
+            Assert.Equal(keys, await chain.GetAsync(Token));
+            Assert.Equal(keys, await chain.GetAsync(Token));
+            Assert.Equal(after, resolved);
+        }
+    }
+
     [Fact]
     public void IsSourceAway_ByWhatFailed()
     {
