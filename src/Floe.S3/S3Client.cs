@@ -106,8 +106,14 @@ internal sealed partial class S3Client : IDisposable
             {
                 keys = await _credentials.GetAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (ObjectStoreException e) when (e.IsSourceAway && attempt < _options.MaxAttempts)
+            catch (ObjectStoreException e) when (e.IsSourceAway)
             {
+                Interlocked.CompareExchange(ref _failingSince, _time.GetTimestamp(), 0);
+                if (attempt >= _options.MaxAttempts)
+                {
+                    throw;
+                }
+
                 await PauseAsync(request, e.Message, attempt, retryAfter: null, cancellationToken).ConfigureAwait(false);
                 continue;
             }

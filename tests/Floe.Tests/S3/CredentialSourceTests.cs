@@ -77,6 +77,17 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         Assert.Equal(1, source.Renewals);
     }
 
+    [Fact]
+    public async Task FailingFor_WhoGivesKeysIsAway_GrowsUntilAnAnswer()
+    {
+        var source = new Source(_server.Keys) { FailsTimes = 1, IsAway = true };
+        await using var store = _server.Open(change: o => o with { MaxAttempts = 1 }, credentials: source);
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.PutAsync(new("x"), new byte[10], PutCondition.None, Token));
+        Assert.NotEqual(TimeSpan.Zero, store.FailingFor);
+        await store.PutAsync(new("x"), new byte[10], PutCondition.None, Token);
+        Assert.Equal(TimeSpan.Zero, store.FailingFor);
+    }
+
     /// <summary>An agent gives the same keys until they are about to expire.</summary>
     [Fact]
     public async Task GetAsync_RefusedKeysAreAllThatThereIs_LooksForOthersOnceForEachRefusal()
