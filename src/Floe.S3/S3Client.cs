@@ -41,6 +41,8 @@ internal sealed partial class S3Client : IDisposable
     private readonly Lock _knownKeysGate = new();
     private AccessKeys? _knownKeys;
     private long _knownSince;
+    private long _renewedAt;
+    private int _renewals;
 
     public S3Client(StoreUrl store, ObjectStoreOptions options, ICredentialSource credentials, TimeProvider time, ILogger logger)
     {
@@ -101,6 +103,7 @@ internal sealed partial class S3Client : IDisposable
         {
             var request = next();
             var address = await AddressAsync(cancellationToken).ConfigureAwait(false);
+            var renewals = Volatile.Read(ref _renewals);
             AccessKeys keys;
             try
             {
@@ -138,7 +141,7 @@ internal sealed partial class S3Client : IDisposable
                 fault = new S3Fault("it was stopped", e) { IsForGood = true };
             }
 
-            var remedy = RemedyOf(fault, address, keys, signedAt);
+            var remedy = RemedyOf(fault, address, keys, signedAt, renewals);
             if (remedy != S3Remedy.Retry)
             {
                 Interlocked.Exchange(ref _failingSince, 0);
@@ -180,7 +183,7 @@ internal sealed partial class S3Client : IDisposable
         await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(false);
     }
 
-    private S3Remedy RemedyOf(S3Fault fault, S3Address address, AccessKeys keys, DateTimeOffset signedAt)
+    private S3Remedy RemedyOf(S3Fault fault, S3Address address, AccessKeys keys, DateTimeOffset signedAt, int renewals)
     {
         var remedy = fault.Remedy(signedAt);
         if (remedy == S3Remedy.ChangeRegion && fault.IsHead && fault.Region == address.Region)
@@ -189,23 +192,36 @@ internal sealed partial class S3Client : IDisposable
             remedy = S3Remedy.RenewKeys;
         }
 
-        return remedy == S3Remedy.RenewKeys && fault is { IsHead: true, Status: HttpStatusCode.Forbidden } && !MayHaveExpired(keys) ? S3Remedy.GiveUp : remedy;
+        return remedy == S3Remedy.RenewKeys && !MayRenew(fault, keys, renewals) ? S3Remedy.GiveUp : remedy;
     }
 
     /// <summary>
-    /// A HEAD is refused with the same status for want of a right, which new keys do not give: they are asked for when those are not new, and at most once in a
-    /// while, for whoever has to do with keys that nobody may read would else ask for them all the time.
+    /// A HEAD is refused with the same status for want of a right (403), or of a customer's key of the object (400), which new keys do not give: they are asked for
+    /// at most once in a while, for whoever has to do with objects that nobody may read would else ask for them all the time. Where it is a right, which AWS does
+    /// not say of expired keys, not for those that are new either.
     /// </summary>
-    private bool MayHaveExpired(AccessKeys keys)
+    /// <param name="renewals">How many there were before the request had its keys.</param>
+    private bool MayRenew(S3Fault fault, AccessKeys keys, int renewals)
     {
         lock (_knownKeysGate)
         {
-            if (keys == _knownKeys && _time.GetElapsedTime(_knownSince) < s_mayExpireAfter)
+            if (fault.IsHead)
             {
-                return false;
+                if (keys != _knownKeys || renewals != _renewals)
+                {
+                    // Others have asked for new ones since: it was not refused with those.
+                    return true;
+                }
+
+                if ((_renewals > 0 && _time.GetElapsedTime(_renewedAt) < s_mayExpireAfter)
+                    || (fault.Status == HttpStatusCode.Forbidden && _time.GetElapsedTime(_knownSince) < s_mayExpireAfter))
+                {
+                    return false;
+                }
             }
 
-            _knownSince = _time.GetTimestamp();
+            _renewals++;
+            _renewedAt = _time.GetTimestamp();
             return true;
         }
     }

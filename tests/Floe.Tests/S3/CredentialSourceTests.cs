@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Amazon.Runtime;
 using Floe.S3;
@@ -77,6 +78,45 @@ public sealed class CredentialSourceTests : IAsyncLifetime
         Assert.Equal(1, source.Renewals);
     }
 
+    /// <summary>Also where keys are right, a HEAD of an object with a customer's key is refused so.</summary>
+    [Fact]
+    public async Task HeadAsync_RefusedInTheRegionThatWasAskedEachTime_AsksForNewKeysOnceInAWhile()
+    {
+        var time = new FakeTimeProvider();
+        var source = new Source(_server.Keys);
+        await using var store = _server.Open(change: o => o with { Region = "us-east-1" }, credentials: source, time: time);
+        _server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = 400, Headers = [("x-amz-bucket-region", "us-east-1")] });
+        foreach (var (minutes, renewals) in ((int, int)[])[(1, 1), (1, 1), (6, 2), (1, 2)])
+        {
+            time.Advance(TimeSpan.FromMinutes(minutes));
+            await Assert.ThrowsAsync<ObjectStoreException>(() => store.HeadAsync(new("x"), Token));
+            Assert.Equal(renewals, source.Renewals);
+        }
+    }
+
+    /// <summary>Who was under way with expired keys tries those that another has asked for meanwhile.</summary>
+    [Theory]
+    [InlineData(400)]
+    [InlineData(403)]
+    public async Task HeadAsync_ManyAreRefusedAtOnce_EachTriesTheNewKeys(int status)
+    {
+        const int atOnce = 4;
+        var time = new FakeTimeProvider();
+        var source = new Source(_server.Keys);
+        await using var store = _server.Open(change: o => o with { Region = "us-east-1" }, credentials: source, time: time);
+        Assert.Null(await store.HeadAsync(new("x"), Token));
+        time.Advance(TimeSpan.FromMinutes(6));
+        source.Together = atOnce;
+        var refused = new ConcurrentDictionary<string, bool>();
+        _server.Faults.Add(new(S3DoubleFaultKind.Error, atOnce)
+        {
+            Where = c => refused.TryAdd(c.Key, true),
+            Status = status,
+            Headers = [("x-amz-bucket-region", "us-east-1"), ("Date", time.GetUtcNow().ToString("R", CultureInfo.InvariantCulture))],
+        });
+        Assert.All(await Task.WhenAll(Enumerable.Range(0, atOnce).Select(i => store.HeadAsync(new($"x{i}"), Token))), Assert.Null);
+    }
+
     [Fact]
     public async Task FailingFor_WhoGivesKeysIsAway_GrowsUntilAnAnswer()
     {
@@ -121,6 +161,12 @@ public sealed class CredentialSourceTests : IAsyncLifetime
 
     private sealed class Source(AccessKeys keys) : ICredentialSource
     {
+        private readonly TaskCompletionSource _allHaveAsked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _waiting;
+
+        /// <summary>So many who ask from now on have their keys when all of them have asked; 0: at once.</summary>
+        public int Together { get; set; }
+
         public int FailsTimes { get; init; }
 
         public bool IsAway { get; init; }
@@ -129,8 +175,20 @@ public sealed class CredentialSourceTests : IAsyncLifetime
 
         public int Renewals { get; private set; }
 
-        public ValueTask<AccessKeys> GetAsync(CancellationToken cancellationToken) => Asked++ < FailsTimes
-            ? throw new ObjectStoreException(ObjectStoreErrorKind.Credentials, "none") { IsSourceAway = IsAway } : ValueTask.FromResult(keys);
+        public async ValueTask<AccessKeys> GetAsync(CancellationToken cancellationToken)
+        {
+            if (Together > 0)
+            {
+                if (Interlocked.Increment(ref _waiting) == Together)
+                {
+                    _allHaveAsked.SetResult();
+                }
+
+                await _allHaveAsked.Task.WaitAsync(cancellationToken);
+            }
+
+            return Asked++ < FailsTimes ? throw new ObjectStoreException(ObjectStoreErrorKind.Credentials, "none") { IsSourceAway = IsAway } : keys;
+        }
 
         public bool Invalidate(AccessKeys refused)
         {
