@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 
 namespace Floe.S3;
@@ -47,7 +48,7 @@ internal sealed class S3Deletion(S3Client client, StoreUrl store)
         return isSentOnce ? S3Request.With(request, ReadOnlyMemory<byte>.Empty) : request;
     }
 
-    /// <summary>False where the service does not know the call.</summary>
+    /// <summary>False where the service refuses the call as a whole.</summary>
     private async Task<bool> TryDeleteBatchAsync(string[] keys, CancellationToken cancellationToken)
     {
         // S3 answers 200 and lists single failures: those that may pass are asked for again.
@@ -58,9 +59,10 @@ internal sealed class S3Deletion(S3Client client, StoreUrl store)
             {
                 errors = await SendBatchAsync(keys, cancellationToken).ConfigureAwait(false);
             }
-            catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.Unsupported)
+            catch (ObjectStoreException e) when (e.Kind == ObjectStoreErrorKind.Unsupported || IsUnknownCall(e.InnerException as S3Fault))
             {
-                _hasBatches = false;
+                // What else is refused may be this request's fault, or a proxy's on the way.
+                _hasBatches &= !IsUnknownCall(e.InnerException as S3Fault);
                 return false;
             }
 
@@ -88,6 +90,10 @@ internal sealed class S3Deletion(S3Client client, StoreUrl store)
             }
         }
     }
+
+    /// <summary>The service does not have the call, or wants another checksum with it.</summary>
+    private static bool IsUnknownCall(S3Fault? fault) => fault is { Status: HttpStatusCode.NotImplemented or HttpStatusCode.MethodNotAllowed } or { Code: "NotImplemented" }
+        || (fault is { Code: "InvalidRequest" } && fault.Message.Contains("MD5", StringComparison.Ordinal));
 
     private Task<List<(string Key, string Code, string Message)>> SendBatchAsync(string[] keys, CancellationToken cancellationToken)
     {

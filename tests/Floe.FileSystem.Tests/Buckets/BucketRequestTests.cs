@@ -71,6 +71,31 @@ public sealed class BucketRequestTests
     }
 
     [Fact]
+    public async Task DeleteAsync_ServiceRefusesABatchAsItRefusesMuch_IsAskedForTheNextAgain()
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var buckets = server.OpenBuckets();
+        server.Faults.Add(new(S3DoubleFaultKind.Error, 1) { Status = 413, Code = "RequestEntityTooLarge" });
+        await buckets.Open(S3Double.Bucket).DeleteAsync(["a", "b"], Token);
+        await buckets.Open(S3Double.Bucket).DeleteAsync(["c", "d"], Token);
+        Assert.Equal(["DELETE", "DELETE", "POST", "POST"], server.Calls.Select(c => c.Method).Order());
+    }
+
+    [Theory]
+    [InlineData(501, "")]
+    [InlineData(405, "MethodNotAllowed")]
+    [InlineData(400, "InvalidRequest", "Missing required header for this request: Content-MD5")]
+    public async Task DeleteAsync_ServiceSaysThatItHasNoBatches_IsAskedForOneOnce(int status, string code, string message = "")
+    {
+        await using var server = await S3Double.StartAsync();
+        await using var buckets = server.OpenBuckets();
+        server.Faults.Add(new(S3DoubleFaultKind.Error, int.MaxValue) { Status = status, Code = code, Xml = $"<Message>{message}</Message>", Where = c => c.Method == "POST" });
+        await buckets.Open(S3Double.Bucket).DeleteAsync(["a", "b"], Token);
+        await buckets.Open(S3Double.Bucket).DeleteAsync(["c", "d"], Token);
+        Assert.Single(server.Calls, c => c.Method == "POST");
+    }
+
+    [Fact]
     public async Task AnyWrite_TypeAndTheLike_AreThereAgain()
     {
         await using var server = await S3Double.StartAsync();
