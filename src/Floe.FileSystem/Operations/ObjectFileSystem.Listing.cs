@@ -1,5 +1,6 @@
 using Floe.FileSystem.Directories;
 using Floe.FileSystem.Inodes;
+using Floe.FileSystem.Names;
 using Floe.S3;
 using Floe.S3.Buckets;
 
@@ -16,9 +17,10 @@ public sealed partial class ObjectFileSystem
         {
             try
             {
-                names = (await _buckets.ListBucketsAsync(cancellationToken).ConfigureAwait(false)).Select(b => b.Name);
+                names = (await _buckets.ListBucketsAsync(cancellationToken).ConfigureAwait(false)).Select(b => b.Name)
+                    .Where(IsBucketName);
             }
-            catch (ObjectStoreException)
+            catch (ObjectStoreException e) when (e.Kind is ObjectStoreErrorKind.AccessDenied or ObjectStoreErrorKind.Unsupported)
             {
                 // Whoever may not list them can have them by their names.
             }
@@ -26,9 +28,13 @@ public sealed partial class ObjectFileSystem
 
         lock (Gate)
         {
-            return new ReadPage(start, [.. names.Union(folder.Folder!.Children.Keys).Order(StringComparer.Ordinal).Select(name => new ListedName(name, IsFolder: true, null))], null);
+            var listed = names.Union(folder.Folder!.Children.Keys).Select(name => new ListedName(name, IsFolder: true, null));
+            return new ReadPage(start, [.. listed.Where(n => start.After is not { } after || NameRules.Compare(n.Key, after) > 0).OrderBy(n => n.Key, StringComparer.Ordinal)], null);
         }
     }
+
+    /// <summary>Services have others too, which no lookup finds.</summary>
+    private static bool IsBucketName(string name) => StoreUrl.TryParse($"s3://{name}", out _)?.Container == name;
 
     /// <summary>Of all listings under way together, at some 450 KiB each. Who finds no room asks for one name.</summary>
     private const int MaxPagesUnderWay = 64;

@@ -20,7 +20,7 @@ public sealed partial class ObjectFileSystem
     private List<ListingState> CaptureListings()
     {
         List<ListingState> listings = [];
-        foreach (var reader in _folders.Values.Where(r => r.Folder.Folder!.IsInBucket && IsOrHolds(_inodes.Root, r.Folder)))
+        foreach (var reader in _folders.Values.Where(r => IsOrHolds(_inodes.Root, r.Folder)))
         {
             var path = PathOf(reader.Folder);
             if (reader.Given is { } given)

@@ -1,4 +1,5 @@
 using Floe.Linux;
+using Floe.S3;
 using Xunit;
 
 namespace Floe.FileSystem.Tests.Core;
@@ -98,7 +99,7 @@ public sealed class ListingTests : CoreTests
     [Fact]
     public async Task List_AllBucketsWithoutTheRightToListThem_ShowsThoseThatWereUsed()
     {
-        Service.HidesBuckets = true;
+        Service.ListFault = ObjectStoreErrorKind.AccessDenied;
         await using var tree = new Tree(Service, new FileSystemOptions(), Time);
         Bucket.Put("k", "text");
         Assert.Equal([("s3", Folder)], await tree.ListAsync(""));

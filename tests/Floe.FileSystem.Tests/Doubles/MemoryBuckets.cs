@@ -13,17 +13,19 @@ internal sealed class MemoryBuckets : IBucketService
     {
         foreach (var name in names)
         {
-            _buckets[name] = new MemoryBucket(this, name) { Exists = true };
+            Add(name);
         }
     }
 
+    public void Add(string name) => _buckets[name] = new MemoryBucket(this, name) { Exists = true };
+
     public MemoryBucket this[string name] => _buckets[name];
 
-    /// <summary>The credentials may not list buckets.</summary>
-    public bool HidesBuckets { get; set; }
+    /// <summary>Why the buckets cannot be listed; null: they can.</summary>
+    public ObjectStoreErrorKind? ListFault { get; set; }
 
-    public Task<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellationToken) => HidesBuckets
-        ? throw new ObjectStoreException(ObjectStoreErrorKind.AccessDenied, "buckets") : Task.FromResult<IReadOnlyList<BucketInfo>>(
+    public Task<IReadOnlyList<BucketInfo>> ListBucketsAsync(CancellationToken cancellationToken) => ListFault is { } fault
+        ? throw new ObjectStoreException(fault, "buckets") : Task.FromResult<IReadOnlyList<BucketInfo>>(
         [.. _buckets.Values.Where(b => b.Exists).Select(b => new BucketInfo(b.Bucket, DateTimeOffset.UnixEpoch)).OrderBy(b => b.Name, StringComparer.Ordinal)]);
 
     public IBucketClient Open(string bucket) => bucket.Length >= 3
