@@ -46,7 +46,7 @@ public sealed partial class FuseServer : IAsyncDisposable
         _channels.Add(main);
     }
 
-    /// <summary>Where it is mounted.</summary>
+    /// <summary>Where it is mounted, without symbolic links.</summary>
     public string Directory { get; }
 
     /// <summary>Ends when the mount is gone and every request is answered.</summary>
@@ -76,6 +76,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     /// <exception cref="FuseException">The kernel's FUSE is too old.</exception>
     public static FuseServer Mount(string directory, IFuseFileSystem files, FuseServerOptions options, TimeProvider time, ILogger logger)
     {
+        directory = FuseMountPoint.Resolve(directory);
         var device = FuseChannel.OpenDevice();
         var main = new FuseChannel(device);
         var buffers = new RequestBufferPool(options.MaxBufferBytes, options.MaxTransferBytes + 4096, options.OpenSpill);
@@ -112,7 +113,7 @@ public sealed partial class FuseServer : IAsyncDisposable
     }
 
     /// <summary>Whether something is mounted on a folder (absolute path), also what nobody serves any more.</summary>
-    public static bool IsMountPoint(string directory) => MountTable.DeviceOn(directory) is not null;
+    public static bool IsMountPoint(string directory) => MountTable.DeviceOn(FuseMountPoint.Resolve(directory)) is not null;
 
     /// <summary>
     /// Takes the mount away, where it is seen. False: files in it are open or somebody's working directory lies in it, and it stays. A lazy unmount always

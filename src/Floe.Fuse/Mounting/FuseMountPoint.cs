@@ -10,6 +10,16 @@ internal static unsafe class FuseMountPoint
 {
     private const int ENOTCONN = 107;
 
+    /// <summary>
+    /// A folder without symbolic links: mount(2) follows the last one too, and what takes the mount away shall not, wherever the link leads by then. Asks no file
+    /// system that is mounted there, so it may be dead. What cannot be resolved is as it was given.
+    /// </summary>
+    public static string Resolve(string directory)
+    {
+        using var place = Interop.openat(Interop.AT_FDCWD, directory, Interop.O_PATH | Interop.O_CLOEXEC, 0);
+        return !place.IsInvalid && new FileInfo($"/proc/self/fd/{(int)place.DangerousGetHandle()}").LinkTarget is { } path && path.StartsWith('/') ? path : directory;
+    }
+
     /// <exception cref="LinuxException">The kernel refuses; the message says what is needed.</exception>
     public static void Mount(string directory, SafeFileHandle device, FuseServerOptions options)
     {

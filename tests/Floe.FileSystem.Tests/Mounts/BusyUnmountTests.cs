@@ -156,6 +156,25 @@ public sealed class BusyUnmountTests : IAsyncLifetime
         Assert.True(isOk, output);
     }
 
+    /// <summary>mount(2) follows the link, and umount2(2) is told not to.</summary>
+    [Fact]
+    public async Task Unmount_MountedByASymbolicLink_IsGone()
+    {
+        var folder = _scratch.Folder("behind");
+        File.CreateSymbolicLink(_scratch["link"], folder);
+        Bucket.Put("f", "text");
+        await using (var linked = TestMount.Start(_scratch, _buckets, directory: _scratch["link"]))
+        {
+            Assert.True(FuseServer.IsMountPoint(_scratch["link"]));
+            Assert.Equal(folder, linked.Path);
+            // What the link names meanwhile is of no account.
+            File.Delete(_scratch["link"]);
+            await linked.UnmountAsync();
+        }
+
+        Assert.False(FuseServer.IsMountPoint(folder));
+    }
+
     [Fact]
     public async Task IsMountPoint_NameThatTheTableWritesInDigits_IsFound()
     {

@@ -26,8 +26,9 @@ internal sealed class TestMount : IAsyncDisposable
 
     public static TestMount Start(
         ScratchFolder scratch, IBucketService buckets, FileSystemOptions? options = null, long maxCacheBytes = 1 << 30, FuseServerOptions? fuse = null, string cache = "cache",
-        int? maxOpenLocalFiles = null, long? maxHashedFileBytes = null) => new(FileSystemMount.Start(
-        scratch.Folder("mount"), buckets, options ?? new FileSystemOptions { Root = new BucketFolder(Tree.Bucket, "") },
+        int? maxOpenLocalFiles = null, long? maxHashedFileBytes = null,
+        string? directory = null) => new(FileSystemMount.Start(
+        directory ?? scratch.Folder("mount"), buckets, options ?? new FileSystemOptions { Root = new BucketFolder(Tree.Bucket, "") },
         new ContentStoreOptions { CacheFolder = scratch[cache], MaxCacheBytes = maxCacheBytes, MaxOpenLocalFiles = maxOpenLocalFiles, MaxHashedFileBytes = maxHashedFileBytes ?? 1 << 30 },
         NullLoggerFactory.Instance, TimeProvider.System, fuse));
 
