@@ -80,6 +80,24 @@ public sealed class AttributeTests : CoreTests
         Tree.Files.Forget(nodes["public"], 1);
     }
 
+    /// <summary>Who has the file by a descriptor alone is not looked up again: to others that stays stale.</summary>
+    [Fact]
+    public async Task SetAttributes_ListedAndOfOtherPermissions_RootNeedNotLookAgain()
+    {
+        const int ESTALE = 116;
+        Bucket.Put("private", "text", new ObjectHeaders { Metadata = PosixMetadata.Encode(Interop.S_IFREG | 0x180, 7, 8, null) });
+        var handle = Tree.Files.OpenFolder(1);
+        var listed = new Tree.ListBuffer(int.MaxValue, takesEntries: true);
+        await Tree.Files.ReadFolderAsync(handle, 0, listed, default);
+        Tree.Files.ReleaseFolder(handle);
+        var node = listed.Entries.Find(e => e.Name == "private").Node;
+        var change = new FuseSetAttributes { Mode = 0x1A4 };
+        await FailsAsync(ESTALE, () => Tree.Files.SetAttributesAsync(node, change, Tree.Caller with { Uid = 5 }, default).AsTask());
+        var shown = (await Tree.Files.SetAttributesAsync(node, change, Tree.Caller, default)).Attributes;
+        Assert.Equal((0x1A4u, 7u, 8u), (shown.Mode & 0xFFF, shown.Uid, shown.Gid));
+        Tree.Files.Forget(node, 1);
+    }
+
     [Fact]
     public async Task SetAttributes_BeforeTheUpload_IsInTheMetadata()
     {
