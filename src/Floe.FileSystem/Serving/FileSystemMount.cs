@@ -10,16 +10,18 @@ namespace Floe.FileSystem.Serving;
 /// <summary>
 /// A mounted object-store file system: the tree, its contents and the FUSE server. Nothing in the process that serves it may touch a path below it.
 /// </summary>
-public sealed class FileSystemMount : IAsyncDisposable
+public sealed partial class FileSystemMount : IAsyncDisposable
 {
     /// <summary>A mount that is gone ends at once, unless others have copies of it: those may be there for ever.</summary>
     private static readonly TimeSpan s_copyPatience = TimeSpan.FromSeconds(1);
 
     private readonly FuseServer _server;
+    private readonly ILogger _logger;
 
-    private FileSystemMount(FuseServer server, ObjectFileSystem files, ContentStore contents)
+    private FileSystemMount(FuseServer server, ObjectFileSystem files, ContentStore contents, ILogger logger)
     {
         _server = server;
+        _logger = logger;
         Files = files;
         Contents = contents;
     }
@@ -74,7 +76,7 @@ public sealed class FileSystemMount : IAsyncDisposable
         _ = contents.LocalFiles.TellsMappedWrites;
         adapter.Serve(server);
         _ = new NameTrimmer(files, server, time).RunAsync();
-        return new FileSystemMount(server, files, contents);
+        return new FileSystemMount(server, files, contents, logger);
     }
 
     /// <summary>
@@ -100,6 +102,10 @@ public sealed class FileSystemMount : IAsyncDisposable
             {
                 Contents.IsBeingFrozen = false;
             }
+        }
+        else if (!_server.Ended.IsCompleted && Files.Mappable().Count > 0)
+        {
+            LogPagesOutOfReach(Directory);
         }
 
         if (_server.TryUnmount(isLazy: false))
@@ -138,4 +144,8 @@ public sealed class FileSystemMount : IAsyncDisposable
         await _server.DisposeAsync().ConfigureAwait(false);
         await Contents.DisposeAsync().ConfigureAwait(false);
     }
+
+    [LoggerMessage(3121, LogLevel.Warning,
+        "The mount on {Directory} is not seen there any more, and files of it are open for reading and writing: what was written to them through mappings since the last msync or fsync may be lost")]
+    private partial void LogPagesOutOfReach(string directory);
 }
