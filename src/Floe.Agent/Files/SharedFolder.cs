@@ -4,8 +4,8 @@ using Floe.Linux;
 namespace Floe.Agent.Files;
 
 /// <summary>
-/// A folder that is to go, where others write too: what in it changed since the snapshot is theirs and stays, with the folders that lead to it. A folder's own
-/// times tell nothing of what is deep in it.
+/// A folder that is to go, but perhaps not whole: where others write too, what in it changed since the snapshot is theirs and stays, and so does anywhere what is no part
+/// of the task, with the folders that lead to it. A folder's own times tell nothing of what is deep in it.
 /// </summary>
 internal sealed class SharedFolder(ScopeTree scope, OthersFiles others, SetAside aside)
 {
@@ -17,12 +17,12 @@ internal sealed class SharedFolder(ScopeTree scope, OthersFiles others, SetAside
         return has || !isRead;
     }
 
-    /// <summary>Takes away what is as old as the snapshot.</summary>
+    /// <summary>Takes away what is to go; as a whole, where nothing at or below it may stay.</summary>
     /// <returns>Whether something stays.</returns>
     public bool Clear(int parent, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path)
     {
         var stays = Stays(parent, name, path, out var isDirectory);
-        if (isDirectory)
+        if (isDirectory && (scope.Find(path) is not null || scope.IsShared(path)))
         {
             NativeName.Check(NativeName.Stat(parent, name, out var before), "look at", path);
             var isRead = ForEach(parent, name, path, (directory, entry, below) => stays |= Clear(directory, entry, below));
@@ -44,11 +44,15 @@ internal sealed class SharedFolder(ScopeTree scope, OthersFiles others, SetAside
 
     private delegate void Entry(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path);
 
-    /// <summary>Asked before anything in a directory is taken, which changes its times. What is not the task's at all, a mount perhaps, is not looked into.</summary>
+    /// <summary>
+    /// Asked before anything in a directory is taken, which changes its times. What is not the task's at all, a mount perhaps, is not looked into; a root below stays
+    /// as roots do. Elsewhere change times tell nothing of others: all of a machine's image may have been unpacked after the snapshot.
+    /// </summary>
     private bool Stays(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path, out bool isDirectory)
     {
         isDirectory = false;
-        if (scope.Find(path) is { Mark: ScopeMark.Excluded })
+        var mark = scope.Find(path)?.Mark;
+        if (mark == ScopeMark.Excluded)
         {
             return true;
         }
@@ -59,11 +63,11 @@ internal sealed class SharedFolder(ScopeTree scope, OthersFiles others, SetAside
         }
 
         isDirectory = (stat.stx_mode & Interop.S_IFMT) == Interop.S_IFDIR;
-        return others.IsChangedSince(stat);
+        return (isDirectory && mark == ScopeMark.Root) || (scope.IsShared(path) && others.IsChangedSince(stat));
     }
 
     /// <returns>False for a directory that may not be read: what is in it is not known, and not the task's.</returns>
-    private static bool ForEach(int parent, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path, Entry entry)
+    private bool ForEach(int parent, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path, Entry entry)
     {
         RuntimeHelpers.EnsureSufficientExecutionStack();
         var directory = NativeName.Open(parent, name, Interop.O_RDONLY | Interop.O_DIRECTORY);
@@ -79,7 +83,10 @@ internal sealed class SharedFolder(ScopeTree scope, OthersFiles others, SetAside
             names.Read(directory, path);
             for (var i = 0; i < names.Count; i++)
             {
-                entry(directory, names.Terminated(i), TreeRemoval.Join(path, names[i]));
+                if (!names[i].SequenceEqual(ScopeTree.StagingName) || !scope.IsRoot(path))
+                {
+                    entry(directory, names.Terminated(i), TreeRemoval.Join(path, names[i]));
+                }
             }
 
             return true;
