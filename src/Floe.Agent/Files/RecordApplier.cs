@@ -145,7 +145,8 @@ internal sealed class RecordApplier(ScopeTree scope, StagingArea staging, SetAsi
         {
             if (!names[i].SequenceEqual(ScopeTree.StagingName))
             {
-                aside.Take(directory, names.Terminated(i), TreeRemoval.Join(path, names[i]));
+                // What is no part of the task stays, with the folders that lead to it.
+                _ = _folders.Clear(directory, names.Terminated(i), TreeRemoval.Join(path, names[i]));
             }
         }
     }

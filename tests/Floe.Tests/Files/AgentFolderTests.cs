@@ -165,6 +165,21 @@ public sealed class AgentFolderTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(In("gone/root")));
     }
 
+    [Fact]
+    public async Task PutBack_RemovedRootHasAnExcludedPart_LeavesThatPartOnly()
+    {
+        var snapshot = Removed("gone");
+        var scope = FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Included, Include = [In("gone")], Exclude = [In("gone/excluded"), In("gone/deep/excluded")] });
+        Directory.CreateDirectory(In("gone/excluded"));
+        Directory.CreateDirectory(In("gone/deep/excluded"));
+        File.WriteAllText(In("gone/deep/file"), "x");
+        Directory.CreateDirectory(In("gone/image"));
+
+        await PutBackLaterAsync(scope, snapshot);
+
+        Assert.Equal([In("gone/deep"), In("gone/deep/excluded"), In("gone/excluded")], Directory.EnumerateFileSystemEntries(In("gone"), "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal));
+    }
+
     private FileCaptureResult _captured = null!;
 
     private string In(string path) => Path.Combine(_root, path);
