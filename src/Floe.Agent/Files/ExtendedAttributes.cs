@@ -19,10 +19,20 @@ internal static unsafe class ExtendedAttributes
 
     /// <param name="name">Zero-terminated.</param>
     /// <param name="path">For messages.</param>
-    public static IReadOnlyList<FileAttribute> Read(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path)
+    /// <exception cref="FileStateException">They cannot be read, or there are too many.</exception>
+    public static IReadOnlyList<FileAttribute> Read(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path) =>
+        TryRead(directory, name, path) ?? throw TooMany(path);
+
+    /// <returns>Null where there are more than a snapshot holds, or more than the kernel lists.</returns>
+    public static IReadOnlyList<FileAttribute>? TryRead(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path)
     {
+        if (Names(directory, name, path) is not { Count: <= FileRecordCodec.MaxAttributes } names)
+        {
+            return null;
+        }
+
         List<FileAttribute>? attributes = null;
-        foreach (var attribute in Names(directory, name, path))
+        foreach (var attribute in names)
         {
             if (ReadValue(Reach(directory, name), attribute, path) is { } value)
             {
@@ -33,11 +43,14 @@ internal static unsafe class ExtendedAttributes
         return attributes ?? (IReadOnlyList<FileAttribute>)[];
     }
 
+    public static FileStateException TooMany(ReadOnlySpan<byte> path) =>
+        new($"{KernelPath.Display(path)} has more than {FileRecordCodec.MaxAttributes} extended attributes, which is what a snapshot holds: remove some");
+
     /// <summary>Sets exactly these: others, for example an ACL inherited from the directory, are removed.</summary>
     public static void Write(int directory, ReadOnlySpan<byte> name, IReadOnlyList<FileAttribute> attributes, ReadOnlySpan<byte> path)
     {
         var reached = Reach(directory, name);
-        foreach (var present in Names(directory, name, path))
+        foreach (var present in Names(directory, name, path) ?? throw TooMany(path))
         {
             if (!attributes.Any(attribute => attribute.Name.AsSpan().SequenceEqual(present)))
             {
@@ -68,7 +81,8 @@ internal static unsafe class ExtendedAttributes
         }
     }
 
-    private static List<byte[]> Names(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path)
+    /// <returns>Null where they are longer than the kernel's list of them may be.</returns>
+    private static List<byte[]>? Names(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path)
     {
         var list = Array.Empty<byte>();
         var reached = Reach(directory, name);
@@ -93,6 +107,11 @@ internal static unsafe class ExtendedAttributes
             if (errno == Errno.EOPNOTSUPP)
             {
                 return [];
+            }
+
+            if (errno == Errno.E2BIG)
+            {
+                return null;
             }
 
             if (errno != Errno.ERANGE || list.Length > 0)

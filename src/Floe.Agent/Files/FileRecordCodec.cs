@@ -13,7 +13,7 @@ internal static class FileRecordCodec
     /// <summary>XATTR_SIZE_MAX and XATTR_LIST_MAX of linux/limits.h.</summary>
     public const int MaxAttributeBytes = 64 * 1024;
 
-    private const int MaxAttributes = 4096;
+    public const int MaxAttributes = 4096;
 
     public static void WriteHeader(RecordWriter writer)
     {
@@ -34,7 +34,7 @@ internal static class FileRecordCodec
             WriteTime(writer, record.Accessed);
             if (record.Attributes.Count > MaxAttributes)
             {
-                throw new FileStateException($"{KernelPath.Display(record.Path)} has {record.Attributes.Count} extended attributes, and a snapshot holds {MaxAttributes}: remove some");
+                throw ExtendedAttributes.TooMany(record.Path);
             }
 
             writer.Number((ulong)record.Attributes.Count);

@@ -33,6 +33,14 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
             return new FileRecord { Kind = FileRecordKind.HardLink, Path = path, Target = first };
         }
 
+        var attributes = ExtendedAttributes.TryRead(walker.Directory, walker.Name, path);
+        var isTooLong = type == Interop.S_IFREG && stat.stx_size > ContentSegment.MaxFileBytes;
+        if ((attributes is null || isTooLong) && claim == FileClaim.None && scope.IsPublic(path) && !held.IsOpen(stat))
+        {
+            // Anybody can make it there, and would keep every task of the machine from having a snapshot.
+            return null;
+        }
+
         var record = new FileRecord
         {
             Kind = type switch
@@ -51,7 +59,7 @@ internal sealed unsafe class RecordBuilder(ScopeTree scope, ContentScheduler sch
             Gid = stat.stx_gid,
             Modified = new FileTime(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
             Accessed = new FileTime(stat.stx_atime.tv_sec, stat.stx_atime.tv_nsec),
-            Attributes = ExtendedAttributes.Read(walker.Directory, walker.Name, path),
+            Attributes = attributes ?? throw ExtendedAttributes.TooMany(path),
             Claim = claim,
             DeviceMajor = stat.stx_rdev_major,
             DeviceMinor = stat.stx_rdev_minor,

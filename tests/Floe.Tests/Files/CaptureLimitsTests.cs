@@ -86,6 +86,73 @@ public sealed class CaptureLimitsTests : IDisposable
         }
     }
 
+    /// <summary>In a folder where anybody can make one, it is not the task's.</summary>
+    [Fact]
+    public async Task Capture_FileOfOthersLongerThanASnapshotHolds_IsLeftOut()
+    {
+        using var shared = new MemoryFolder();
+        var scope = PublicScope(shared.Path);
+        var baseline = await FileBaseline.TakeAsync(scope, _scratch["baseline"], CancellationToken.None);
+        using (var file = File.OpenHandle($"{shared.Path}/long", FileMode.CreateNew, FileAccess.Write))
+        {
+            RandomAccess.SetLength(file, 1L << 60);
+        }
+
+        await File.WriteAllTextAsync($"{shared.Path}/short", "x", TestContext.Current.CancellationToken);
+        Assert.Equal([$"{shared.Path}/short"], await CapturedFilesAsync(scope, baseline));
+    }
+
+    /// <param name="count">More than a record takes; more than the kernel lists.</param>
+    [Theory]
+    [InlineData(4097)]
+    [InlineData(7000)]
+    public async Task Capture_FileWithMoreAttributesThanASnapshotHolds_IsLeftOutIfOthersAndFailsElse(int count)
+    {
+        using var shared = new MemoryFolder();
+        var publicScope = PublicScope(shared.Path);
+        var ownScope = FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Included, Include = [shared.Path] });
+        var publicBaseline = await FileBaseline.TakeAsync(publicScope, _scratch["public"], CancellationToken.None);
+        var ownBaseline = await FileBaseline.TakeAsync(ownScope, _scratch["own"], CancellationToken.None);
+        await File.WriteAllTextAsync($"{shared.Path}/few", "", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync($"{shared.Path}/many", "", TestContext.Current.CancellationToken);
+        for (var i = 0; i < count; i++)
+        {
+            Assert.SkipUnless(TrySetAttribute($"{shared.Path}/many", $"user.{i:d5}"), "this kernel has no such attributes in memory");
+        }
+
+        Assert.Equal([$"{shared.Path}/few"], await CapturedFilesAsync(publicScope, publicBaseline));
+        var e = await Assert.ThrowsAsync<FileStateException>(() => FileCapture.RunAsync(ownScope, ownBaseline, new MemorySnapshot(), CancellationToken.None));
+        Assert.Contains($"{shared.Path}/many has more than 4096 extended attributes", e.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<IEnumerable<string>> CapturedFilesAsync(FileScope scope, FileBaseline baseline)
+    {
+        var snapshot = new MemorySnapshot();
+        await FileCapture.RunAsync(scope, baseline, snapshot, CancellationToken.None);
+        using var list = await FileList.LoadAsync(snapshot, CancellationToken.None);
+        return [.. list.Records().Where(record => record.Kind == FileRecordKind.Regular).Select(record => KernelPath.Display(record.Path))];
+    }
+
+    private FileScope PublicScope(string folder) =>
+        FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Work, WorkingDirectory = _work, PublicPaths = [folder] });
+
+    private static unsafe bool TrySetAttribute(string path, string name)
+    {
+        // SAFETY: both are zero-terminated and pinned for the call; there is no value.
+        fixed (byte* pathPointer = System.Text.Encoding.UTF8.GetBytes(path + '\0'))
+        fixed (byte* namePointer = System.Text.Encoding.UTF8.GetBytes(name + '\0'))
+        {
+            return Interop.lsetxattr(pathPointer, namePointer, null, 0, 0) == 0;
+        }
+    }
+
+    private sealed class MemoryFolder : IDisposable
+    {
+        public string Path { get; } = Directory.CreateDirectory($"/dev/shm/floe-test-{Environment.ProcessId}-{Guid.NewGuid():n}").FullName;
+
+        public void Dispose() => Directory.Delete(Path, recursive: true);
+    }
+
     [Fact]
     public async Task Start_WithAnotherLimit_ChildHasItAndThisProcessDoesNot()
     {
