@@ -29,6 +29,9 @@ public sealed class FilesInPlace : IDisposable
     /// <summary>After <see cref="Keep"/>: directories with what was there before that could not be removed.</summary>
     public IReadOnlyList<string> LeftBehind => _staging.LeftBehind;
 
+    /// <summary>After <see cref="Keep"/>: why directories that hold the task's files have not the owner, mode, attributes or times that they had.</summary>
+    public IReadOnlyList<string> NotAsRecorded => _staging.NotAsRecorded;
+
     /// <summary>The task has these files now: what was there before them is removed, where it can be.</summary>
     public void Keep()
     {

@@ -20,10 +20,14 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
     private readonly Dictionary<string, Place> _places = [];
     private readonly Lock _lock = new();
     private readonly List<string> _leftBehind = [];
+    private readonly List<string> _notAsRecorded = [];
     private bool _isFinished;
 
     /// <summary>Directories that could not be removed, or not whole, by the last <see cref="Finish"/>.</summary>
     public IReadOnlyList<string> LeftBehind => _leftBehind;
+
+    /// <summary>Why roots have not the owner, mode, attributes or times that they should have, by the last <see cref="Finish"/>.</summary>
+    public IReadOnlyList<string> NotAsRecorded => _notAsRecorded;
 
     public static byte[] NameOf(long recordIndex) => NativeName.Terminated(Encoding.ASCII.GetBytes(recordIndex.ToString(CultureInfo.InvariantCulture)));
 
@@ -68,7 +72,7 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
 
     /// <summary>
     /// Removes the staging directories and gives the roots their metadata. The files are in place by now: what cannot be removed (a file that another program has
-    /// open on NFS, an immutable one) is left behind.
+    /// open on NFS, an immutable one) is left behind, and what cannot be set (by a root whom a server takes for nobody) stays as it is: the task is about to run.
     /// </summary>
     public void Finish()
     {
@@ -86,7 +90,14 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
                     _leftBehind.Add(KernelPath.Display(TreeRemoval.Join(TreeRemoval.Join(place.Path, ScopeTree.StagingName), place.Name.AsSpan()[..^1])));
                 }
 
-                GiveMetadata(place, isKept: true);
+                try
+                {
+                    GiveMetadata(place, isKept: true);
+                }
+                catch (FileStateException e)
+                {
+                    _notAsRecorded.Add(e.Message);
+                }
             }
         }
     }
@@ -152,18 +163,15 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
             var common = OpenCommon(root, path);
             try
             {
-                try
+                RemoveOwn(common, path);
+                var errno = NativeName.MakeDirectory(common, name, 0x1C0);
+                if (errno == Errno.EEXIST && attempt < MaxAttempts)
                 {
-                    // Left by an attempt that was killed.
-                    TreeRemoval.Remove(common, name, TreeRemoval.Join(path, ScopeTree.StagingName), null);
-                }
-                catch (FileStateException) when (attempt < MaxAttempts)
-                {
+                    // Not to be removed.
                     name = NativeName.Terminated(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{owner}-{attempt + 1}")));
                     continue;
                 }
 
-                var errno = NativeName.MakeDirectory(common, name, 0x1C0);
                 if (errno == Errno.ENOENT && attempt < MaxAttempts)
                 {
                     // The task that used it last has just removed it.
@@ -180,6 +188,37 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
                 _ = Interop.close(common);
             }
         }
+    }
+
+    /// <summary>What attempts that were killed left, or could not remove at their end and may go by now, under any of the task's names.</summary>
+    /// <param name="common">Just opened.</param>
+    private void RemoveOwn(int common, ReadOnlySpan<byte> path)
+    {
+        var names = new DirectoryNames();
+        _ = names.TryRead(common);
+        for (var i = 0; i < names.Count; i++)
+        {
+            if (!IsOwn(names[i]))
+            {
+                continue;
+            }
+
+            try
+            {
+                TreeRemoval.Remove(common, names.Terminated(i), TreeRemoval.Join(path, ScopeTree.StagingName), null);
+            }
+            catch (FileStateException)
+            {
+                // It is left, and another name taken.
+            }
+        }
+    }
+
+    private bool IsOwn(ReadOnlySpan<byte> name)
+    {
+        var own = Encoding.ASCII.GetBytes(owner);
+        return name.StartsWith(own) && (name.Length == own.Length
+            || (name[own.Length] == (byte)'-' && name.Length > own.Length + 1 && !name[(own.Length + 1)..].ContainsAnyExceptInRange((byte)'0', (byte)'9')));
     }
 
     /// <summary>The directory that all tasks' are in. What another user has put there under its name, in /tmp for example, is removed.</summary>

@@ -203,6 +203,11 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
                 LogLeftBehind(string.Join(", ", files.LeftBehind));
             }
 
+            if (files.NotAsRecorded.Count > 0)
+            {
+                LogNotAsRecorded(string.Join(", ", files.NotAsRecorded));
+            }
+
             // Of this snapshot alone: nothing that one which failed has in the store may be counted on.
             var known = new KnownBlocks();
             known.Learn(reader);
@@ -237,6 +242,9 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
     [LoggerMessage(EventId = 4507, Level = LogLevel.Warning,
         Message = "The task runs; what its files replaced could not be removed, because another program has it open or it is protected. It is of no use any more, and can be removed: {Directories}")]
     private partial void LogLeftBehind(string directories);
+
+    [LoggerMessage(EventId = 4508, Level = LogLevel.Warning, Message = "The task runs; folders that hold its files are not quite as they were: {Reasons}")]
+    private partial void LogNotAsRecorded(string reasons);
 
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]
     private partial void LogDamaged(long sequence, string reason);

@@ -141,6 +141,43 @@ public sealed partial class StagingAreaTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(_root));
     }
 
+    /// <summary>By then CRIU is about to let the task run: what cannot be set is named, and no reason to end it.</summary>
+    [Fact]
+    public void Finish_ServerTakesRootForNobody_NamesTheRootAndDoesNotFail()
+    {
+        Assert.SkipUnless(Interop.geteuid() == 0, "only root can make files as somebody else");
+        using var area = new StagingArea(Tree(), "a");
+        area.DirectoryFor(_path);
+        _ = setfsuid(65534);
+        try
+        {
+            area.Finish();
+        }
+        finally
+        {
+            _ = setfsuid(0);
+        }
+
+        Assert.Contains(_root, Assert.Single(area.NotAsRecorded), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void DirectoryFor_OtherNamesOfTheTaskAreLeft_AreRemovedAndNobodyElses()
+    {
+        Directory.CreateDirectory(In(""), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        string[] others = ["a-", "a-1b", "ab", "b-1"];
+        foreach (var name in (string[])["a", "a-1", "a-37", .. others])
+        {
+            Directory.CreateDirectory(In(name));
+            File.WriteAllText(In($"{name}/was-0"), "old");
+        }
+
+        using var area = new StagingArea(Tree(), "a");
+        area.DirectoryFor(_path);
+        Assert.Equal([In("a"), .. others.Select(In)], Directory.GetDirectories(In("")).Order(StringComparer.Ordinal));
+        Assert.Empty(Directory.GetFileSystemEntries(In("a")));
+    }
+
     private static async Task<bool> ChangeAttributeAsync(string change, string path)
     {
         List<byte[]> words = [.. ((string[])["chattr", change, path]).Select(Encoding.UTF8.GetBytes)];
