@@ -29,6 +29,9 @@ public sealed record PutBackOptions
     /// <summary>Names the task among those that put files back into the same folders; letters and digits.</summary>
     public string Owner { get; init; } = "task";
 
+    /// <summary>Told, when the put-back is taken back, of what could not be brought back because others have its place by now, and where it is kept.</summary>
+    public Action<IReadOnlyList<string>>? Saved { get; init; }
+
     /// <summary>Learns which of the files are the task's.</summary>
     public WrittenFiles? Written { get; init; }
 }
@@ -90,7 +93,7 @@ public static class FilePutBack
         var aside = new SetAside(tree, staging);
         var others = new OthersFiles(tree, options);
         var passedOver = new HashSet<long>();
-        var files = new FilesInPlace(staging, aside, options.Baseline, list, () => options.Baseline?.Note(Notes(list, passedOver, others.Found)));
+        var files = new FilesInPlace(staging, aside, options.Baseline, list, () => options.Baseline?.Note(Notes(list, passedOver, others.Found)), options.Saved);
         try
         {
             await StageAsync(list, source, staging, cancellationToken).ConfigureAwait(false);

@@ -11,12 +11,15 @@ public sealed class FilesInPlace : IDisposable
     private readonly FileBaseline? _baseline;
     private readonly FileList _list;
     private readonly Action _note;
+    private readonly Action<IReadOnlyList<string>>? _saved;
     private bool _settled;
 
     /// <param name="list">Owned by this.</param>
     /// <param name="note">Tells the baseline what was done.</param>
-    internal FilesInPlace(StagingArea staging, SetAside aside, FileBaseline? baseline, FileList list, Action note)
+    /// <param name="saved">See <see cref="PutBackOptions.Saved"/>.</param>
+    internal FilesInPlace(StagingArea staging, SetAside aside, FileBaseline? baseline, FileList list, Action note, Action<IReadOnlyList<string>>? saved)
     {
+        _saved = saved;
         _staging = staging;
         _aside = aside;
         _baseline = baseline;
@@ -58,5 +61,9 @@ public sealed class FilesInPlace : IDisposable
 
         _staging.Dispose();
         _list.Dispose();
+        if (_aside.Saved.Count > 0)
+        {
+            _saved?.Invoke(_aside.Saved);
+        }
     }
 }

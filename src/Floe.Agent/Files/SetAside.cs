@@ -18,8 +18,12 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
     private readonly List<Step> _steps = [];
     private readonly Dictionary<string, bool> _copies = [];
     private readonly IReadOnlyList<VisibleMount> _mounts = MountTable.ReadSelf();
+    private readonly List<string> _saved = [];
     private int _copiedFiles;
     private long _copiedBytes;
+
+    /// <summary>What the last <see cref="BringBack"/> could not bring back, and where it is instead.</summary>
+    public IReadOnlyList<string> Saved => _saved;
 
     /// <summary>Takes away what is at the path; <paramref name="name"/> in <paramref name="directory"/>, zero-terminated.</summary>
     public void Take(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path)
@@ -50,7 +54,7 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
         if (scope.IsShared(path))
         {
             NativeName.Check(NativeName.Stat(directory, name, out var stat), "look at", path);
-            _steps.Add(new Step(path.ToArray(), null, null) { Inode = stat.stx_ino });
+            _steps.Add(new Step(path.ToArray(), null, null) { Made = new FileSignature(stat) });
         }
     }
 
@@ -63,21 +67,40 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
         for (; _steps.Count > 0; _steps.RemoveAt(_steps.Count - 1))
         {
             var step = _steps[^1];
+            var isBack = false;
             try
             {
-                if (Undo(step, baseline))
-                {
-                    back.Add(step.Path);
-                }
+                isBack = Undo(step, baseline);
             }
             catch (FileStateException)
             {
                 // The rest is worth having. The next review names what is not as it was.
             }
+
+            if (isBack)
+            {
+                back.Add(step.Path);
+            }
+            else if (step.Kept is { } kept)
+            {
+                Save(step.Path, kept);
+            }
         }
 
         back.Sort(static (a, b) => KernelPath.Compare(a, b));
         return back;
+    }
+
+    private void Save(byte[] path, byte[] kept)
+    {
+        try
+        {
+            _saved.Add($"{staging.Save(path, kept)} (was {KernelPath.Display(path)})");
+        }
+        catch (FileStateException)
+        {
+            // As above.
+        }
     }
 
     /// <returns>Whether what was set aside is back in its place.</returns>
@@ -123,15 +146,19 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
         }
     }
 
-    /// <summary>Unless others have replaced it since, or have files in it.</summary>
+    /// <summary>Unless others have replaced it since, have written in it, or have files in it.</summary>
     private static void RemoveMade(int directory, ReadOnlySpan<byte> name, Step step)
     {
-        if (NativeName.Stat(directory, name, out var stat) == 0 && stat.stx_ino == step.Inode)
+        if (NativeName.Stat(directory, name, out var stat) == 0 && IsAsMade(new FileSignature(stat), step.Made))
         {
             var errno = NativeName.Unlink(directory, name, (stat.stx_mode & Interop.S_IFMT) == Interop.S_IFDIR);
             NativeName.Check(errno == Errno.ENOTEMPTY ? 0 : errno, "remove", step.Path);
         }
     }
+
+    private static bool IsAsMade(in FileSignature now, in FileSignature made) =>
+        now.Inode == made.Inode && (now.IsDirectory
+            || (now.ByteCount, now.ModifiedSeconds, now.ModifiedNanoseconds) == (made.ByteCount, made.ModifiedSeconds, made.ModifiedNanoseconds));
 
     /// <returns>False when it is not, or not whole, at its new place: what is there is to be removed from both.</returns>
     private bool TryMove(int directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> path, in Interop.StatxBuffer stat, int target, ReadOnlySpan<byte> kept)
@@ -228,6 +255,6 @@ internal sealed class SetAside(ScopeTree scope, StagingArea staging)
         public FileSignature Was { get; init; }
 
         /// <summary>Of what was made.</summary>
-        public ulong Inode { get; init; }
+        public FileSignature Made { get; init; }
     }
 }

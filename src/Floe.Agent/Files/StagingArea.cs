@@ -39,6 +39,35 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
             throw new FileStateException($"cannot put back {KernelPath.Display(path)}: {reason}");
         }
 
+        return PlaceOf(root).Staging;
+    }
+
+    /// <summary>
+    /// Takes out of the staging directory what was set aside there and cannot go back, since others have its place by now: nobody else has it. No later attempt
+    /// removes it.
+    /// </summary>
+    /// <param name="kept">Its name in the staging directory, zero-terminated.</param>
+    /// <returns>Where it is, as it is shown.</returns>
+    public string Save(ReadOnlySpan<byte> path, ReadOnlySpan<byte> kept)
+    {
+        _ = scope.Contains(path, out var root, out _);
+        var place = PlaceOf(root);
+        var name = Encoding.ASCII.GetBytes($"was.{Guid.NewGuid():n}");
+        var common = NativeName.Open(place.Root, NativeName.Terminated(ScopeTree.StagingName), Interop.O_RDONLY | Interop.O_DIRECTORY);
+        NativeName.Check(Math.Min(common, 0) * -1, "open a directory in", root);
+        try
+        {
+            NativeName.Check(NativeName.Rename(place.Staging, kept, common, NativeName.Terminated(name)), "keep what was", path);
+            return KernelPath.Display(TreeRemoval.Join(TreeRemoval.Join(place.Path, ScopeTree.StagingName), name));
+        }
+        finally
+        {
+            _ = Interop.close(common);
+        }
+    }
+
+    private Place PlaceOf(ReadOnlySpan<byte> root)
+    {
         var key = Encoding.Latin1.GetString(root);
         lock (_lock)
         {
@@ -48,7 +77,7 @@ internal sealed class StagingArea(ScopeTree scope, string owner) : IDisposable
                 _places.Add(key, place);
             }
 
-            return place.Staging;
+            return place;
         }
     }
 

@@ -129,6 +129,7 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
             IsOtherMachine = Facts.IsOtherMachine(manifest.Machine),
             Written = context.Written,
             Owner = Owner(context),
+            Saved = saved => LogSaved(string.Join(", ", saved)),
         };
         using var files = await FilePutBack.BeginAsync(context.Scope, reader, putBack, cancellationToken).ConfigureAwait(false);
 
@@ -245,6 +246,9 @@ internal sealed partial class TaskRestorer(TimeProvider time, ILogger logger)
 
     [LoggerMessage(EventId = 4508, Level = LogLevel.Warning, Message = "The task runs; folders that hold its files are not quite as they were: {Reasons}")]
     private partial void LogNotAsRecorded(string reasons);
+
+    [LoggerMessage(EventId = 4509, Level = LogLevel.Warning, Message = "The restore failed, and what it had replaced could not go back, because others have its place by now; it is kept: {Files}")]
+    private partial void LogSaved(string files);
 
     [LoggerMessage(EventId = 4500, Level = LogLevel.Warning, Message = "Snapshot {Sequence} is damaged and passed over: {Reason}")]
     private partial void LogDamaged(long sequence, string reason);

@@ -14,6 +14,7 @@ public sealed class SharedFolderTakenBackTests : IDisposable
     private readonly string _work;
     private DateTimeOffset _taken;
     private int _listings;
+    private readonly List<string> _saved = [];
 
     public SharedFolderTakenBackTests() => _work = _scratch.Folder("work");
 
@@ -27,13 +28,15 @@ public sealed class SharedFolderTakenBackTests : IDisposable
             Write("made", "the task's");
             Write("replaced", "the task's");
             Write("kept", "the task's");
+            Write("appended", "the task's");
             Directory.CreateDirectory(In("folder"));
             Directory.CreateDirectory(In("empty"));
         });
         Empty();
         Write("replaced", "old");
         Write("kept", "old");
-        foreach (var name in (string[])["replaced", "kept"])
+        Write("appended", "older");
+        foreach (var name in (string[])["replaced", "kept", "appended"])
         {
             File.SetLastWriteTimeUtc(In(name), TimeProvider.System.GetUtcNow().UtcDateTime.AddHours(-1));
         }
@@ -48,10 +51,22 @@ public sealed class SharedFolderTakenBackTests : IDisposable
             }
 
             Write("folder/result", "theirs");
+            File.AppendAllText(In("appended"), " and theirs");
         }
 
         Assert.Equal(("theirs", "theirs", "theirs", "old"), (Read("made"), Read("replaced"), Read("folder/result"), Read("kept")));
         Assert.False(Path.Exists(In("empty")));
+        Assert.Equal("the task's and theirs", Read("appended"));
+
+        // What cannot go back nobody else has.
+        var saved = Directory.GetFiles(In(".floe-putback"));
+        Assert.Equal(["old", "older"], saved.Select(File.ReadAllText).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            saved.Select(file => $"{file} (was {In(File.ReadAllText(file) == "old" ? "replaced" : "appended")})").Order(StringComparer.Ordinal),
+            _saved.Order(StringComparer.Ordinal));
+        using var files = await BeginAsync(snapshot, await ListAsync(), _taken);
+        files.Keep();
+        Assert.Equal(saved, Directory.GetFiles(In(".floe-putback")));
     }
 
     /// <summary>They were made for a file of the task, and belong to whom the folder around them does.</summary>
@@ -114,7 +129,7 @@ public sealed class SharedFolderTakenBackTests : IDisposable
     }
 
     private Task<FilesInPlace> BeginAsync(MemorySnapshot snapshot, FileBaseline baseline, DateTimeOffset taken) =>
-        FilePutBack.BeginAsync(Scope(), snapshot, new PutBackOptions { Baseline = baseline, Taken = taken }, CancellationToken.None);
+        FilePutBack.BeginAsync(Scope(), snapshot, new PutBackOptions { Baseline = baseline, Taken = taken, Saved = _saved.AddRange }, CancellationToken.None);
 
     private FileScope Scope() => FileScope.Create(new FileScopeOptions { Mode = FileScopeMode.Work, WorkingDirectory = _work, Exclude = ["/tmp", "/dev/shm"] });
 
