@@ -38,6 +38,9 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
 {
     private const int MaxAttempts = 16;
 
+    /// <summary>Before a slot that was refused, with nothing in it, is tried again; longer each time. The task may stand still meanwhile.</summary>
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(50);
+
     /// <summary>A manifest was sent, whatever came of it.</summary>
     public bool IsTried { get; private set; }
 
@@ -49,10 +52,11 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
         }
 
         var (bytes, rawBytes) = Encode(draft.Index);
+        IndexReference? reference = null;
         for (var attempt = 0; attempt < MaxAttempts; attempt++)
         {
             var seq = lease.NextSeq;
-            var reference = await PutIndexAsync(seq, bytes, rawBytes, cancellationToken).ConfigureAwait(false);
+            reference ??= await PutIndexAsync(seq, bytes, rawBytes, cancellationToken).ConfigureAwait(false);
             await lease.RenewAsync(cancellationToken).ConfigureAwait(false);
             var manifest = Complete(draft, reference, seq, keep, began);
             if (await TryPutManifestAsync(manifest, cancellationToken).ConfigureAwait(false))
@@ -63,6 +67,15 @@ internal sealed class SnapshotCommit(IObjectStore objects, Lease lease, TimeProv
             }
 
             await YieldSlotAsync(seq, cancellationToken).ConfigureAwait(false);
+            if (lease.NextSeq != seq)
+            {
+                // Its name has the snapshot's number.
+                reference = null;
+            }
+            else if (attempt + 1 < MaxAttempts)
+            {
+                await Task.Delay(s_firstPause * Math.Min(attempt + 1, 10), time, cancellationToken).ConfigureAwait(false);
+            }
         }
 
         throw new ObjectStoreException(ObjectStoreErrorKind.Unavailable, $"no place for the next snapshot of task {lease.Key} could be had in {MaxAttempts} attempts");

@@ -212,8 +212,10 @@ public sealed class LeaseTests : IAsyncDisposable
         await using var lease = await store.AcquireLeaseAsync(Key, Request(), default);
         var slot = lease.NextSeq;
         var refused = false;
+        var indexes = 0;
         _objects.Before = (operation, key) =>
         {
+            indexes += operation == "PUT" && StoreLayout.TryParseIndex(Key, key) is not null ? 1 : 0;
             if (operation == "PUT" && key.Value.EndsWith($"{slot:D8}.json", StringComparison.Ordinal) && !refused)
             {
                 refused = true;
@@ -222,8 +224,11 @@ public sealed class LeaseTests : IAsyncDisposable
 
             return Task.CompletedTask;
         };
-        Assert.Equal(slot, (await WriteAsync(store, lease, new KnownBlocks(), s_content)).Seq);
-        Assert.True(refused);
+        var writing = WriteAsync(store, lease, new KnownBlocks(), s_content);
+        await _time.WhenTimerStartsAsync(TimeSpan.FromMilliseconds(50)).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        _time.Advance(TimeSpan.FromMilliseconds(50));
+        Assert.Equal(slot, (await writing).Seq);
+        Assert.Equal((true, 1), (refused, indexes));
     }
 
     [Fact]
