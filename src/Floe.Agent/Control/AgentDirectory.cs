@@ -116,11 +116,27 @@ public sealed class AgentDirectory
         }
     }
 
+    private static bool IsOwn(string folder)
+    {
+        try
+        {
+            RequireOwn(folder, Interop.geteuid());
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>All agents whose folders lie under <paramref name="parent"/>, dead ones included.</summary>
-    public static IReadOnlyList<(AgentRecord Record, string ControlSocket)> List(string parent)
+    public static IReadOnlyList<(AgentRecord Record, string ControlSocket)> List(string parent) => List(parent, OwnInTemporary);
+
+    /// <param name="ownInTemporary">Somebody else who took that name first would be asked, and answer.</param>
+    internal static IReadOnlyList<(AgentRecord Record, string ControlSocket)> List(string parent, string ownInTemporary)
     {
         var found = new List<(AgentRecord, string)>();
-        if (!Directory.Exists(parent))
+        if (!Directory.Exists(parent) || (Path.GetDirectoryName(parent) == ownInTemporary && !IsOwn(ownInTemporary)))
         {
             return found;
         }

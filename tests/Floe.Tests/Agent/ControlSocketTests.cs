@@ -190,6 +190,18 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Throws<IOException>(() => AgentDirectory.RequireOwn(own, Interop.geteuid()));
     }
 
+    [Fact]
+    public void List_FolderInTemporaryIsOpenToOthers_HasNone()
+    {
+        var own = Own("mine");
+        var agent = AgentDirectory.Create(Path.Combine(own, "floe"), new AgentRecord("a", "file:///s", "here"));
+        Assert.Equal(agent.ControlSocket, Assert.Single(AgentDirectory.List(Path.Combine(own, "floe"), own)).ControlSocket);
+
+        File.SetUnixFileMode(own, File.GetUnixFileMode(own) | UnixFileMode.OtherWrite);
+        Assert.Empty(AgentDirectory.List(Path.Combine(own, "floe"), own));
+        Assert.Single(AgentDirectory.List(Path.Combine(own, "floe"), _folder));
+    }
+
     private string Own(string name) =>
         Directory.CreateDirectory(Path.Combine(_folder, name), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
 
