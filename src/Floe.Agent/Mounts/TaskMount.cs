@@ -244,6 +244,11 @@ internal sealed partial class TaskMount : IAsyncDisposable
         try
         {
             var failures = await _mount!.UnmountAsync(either.Token).ConfigureAwait(false);
+            if (lost.IsCancellationRequested)
+            {
+                await HandOverAsync().ConfigureAwait(false);
+            }
+
             return failures.Count == 0;
         }
         catch (OperationCanceledException) when (lost.IsCancellationRequested)

@@ -13,7 +13,8 @@ public sealed partial class TaskRun
     /// <summary>Whether all that the task wrote to its mount is in the bucket; null: another machine has the task, and its result is that one's.</summary>
     private static async Task<bool?> UploadAsync(SnapshotContext context, CancellationToken cancellationToken)
     {
-        var lost = context.Lease.Lost;
+        // Where the task was removed from the store nobody else has it: what it has done is all that there is of it.
+        var lost = context.Lease.TakenOver;
         var isUploaded = true;
         try
         {

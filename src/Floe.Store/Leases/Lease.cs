@@ -19,6 +19,7 @@ public sealed partial class Lease : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _turn = new(1);
     private readonly CancellationTokenSource _lost = new();
+    private readonly CancellationTokenSource _takenOver = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _standingLock = new();
     private readonly TimeSpan _ttl;
@@ -66,6 +67,9 @@ public sealed partial class Lease : IAsyncDisposable
 
     /// <summary>Cancelled for good when another agent has the lease. Not by an unreachable store: see <see cref="LeaseStanding.Unconfirmed"/>.</summary>
     public CancellationToken Lost => _lost.Token;
+
+    /// <summary>Cancelled before <see cref="Lost"/> where there is another agent; not where somebody removed the task from the store.</summary>
+    public CancellationToken TakenOver => _takenOver.Token;
 
     internal string Incarnation => _document.Incarnation;
 
@@ -245,6 +249,7 @@ public sealed partial class Lease : IAsyncDisposable
                 || current.Document.Incarnation != Incarnation || current.Document.State != LeaseState.Held || attempt == MaxAdoptions)
             {
                 Become(LeaseStanding.Lost);
+                await (found is null ? Task.CompletedTask : _takenOver.CancelAsync()).ConfigureAwait(false);
                 await _lost.CancelAsync().ConfigureAwait(false);
                 throw new LeaseLostException(found is { } taken
                     ? $"task {Key} was taken over by {taken.Document.HolderId} on {taken.Document.Host} (generation {taken.Document.Generation}, own {Generation})"

@@ -52,6 +52,18 @@ public sealed class LeaseTests : IAsyncDisposable
         Assert.Contains("one on host-of-one", refused.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>The outputs of a task that has ended are another machine's affair in one of the cases only.</summary>
+    [Fact]
+    public async Task RenewAsync_TaskWasRemovedFromTheStore_IsLostToNobody()
+    {
+        var store = await OpenAsync(_objects, _time);
+        await using var held = await store.AcquireLeaseAsync(Key, Request("one"), default);
+        await _objects.DeleteAsync([new ObjectKey($"tasks/{Key}/lease.json")], default);
+        await Assert.ThrowsAsync<LeaseLostException>(() => held.RenewAsync(default));
+        Assert.True(held.Lost.IsCancellationRequested);
+        Assert.False(held.TakenOver.IsCancellationRequested);
+    }
+
     [Fact]
     public async Task AcquireLeaseAsync_Released_IsTakenAtOnceWithNextGeneration()
     {
@@ -86,6 +98,7 @@ public sealed class LeaseTests : IAsyncDisposable
         await using var lease = await taking.WaitAsync(TimeSpan.FromSeconds(20));
         Assert.Equal(TimeSpan.FromSeconds(60), waited);
         await Assert.ThrowsAsync<LeaseLostException>(() => dead.RenewAsync(default));
+        Assert.True(dead.TakenOver.IsCancellationRequested);
         Assert.True(dead.Lost.IsCancellationRequested);
         Assert.Equal(LeaseStanding.Lost, dead.Standing);
     }
