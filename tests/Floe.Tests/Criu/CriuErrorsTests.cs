@@ -23,7 +23,7 @@ public sealed class CriuErrorsTests
     [InlineData("Error (criu/pstree.c:304): The root process 1004 is not a session leader. Consider using --shell-job option\n", "session", "setsid")]
     [InlineData("Error (compel/src/lib/infect.c:262): Unseizable non-zombie 1004 found, state S, err -1/10\n", "debugger", "strace")]
     [InlineData("Error (criu/cr-restore.c:1237): Can't fork for 1001: File exists\nError (criu/cr-restore.c:2331): Restoring FAILED.\n", "pid", "fresh container")]
-    [InlineData("Error (criu/files-reg.c:1291): Can't link remap to /work/link_remap.12: File exists\nError (criu/cr-dump.c:1545): Dump files (pid: 1001) failed with -1\n", "a file is in the way", "link_remap")]
+    [InlineData("Error (criu/files-reg.c:1291): Can't link remap to /data/link_remap.12: File exists\nError (criu/cr-dump.c:1545): Dump files (pid: 1001) failed with -1\n", "a file is in the way", "link_remap")]
     [InlineData("  1001: Error (criu/files-reg.c:998): Can't create even fake link!: File exists\n", "a file is in the way", "link_remap")]
     [InlineData("  1001: Error (criu/files-reg.c:2175): File tmp/o has bad size 6 (expect 0)\n  1001: Error (criu/files.c:1221): Unable to open fd=1 id=0x1c\n", "not the one it had", "same image")]
     [InlineData("  1001: Error (criu/files-reg.c:2353): Can't open file tmp/o on restore: No such file or directory\n", "missing here", "same image")]
