@@ -62,10 +62,21 @@ public sealed class FileBaseline
     /// machine that has it would keep it; what it found in place is the task's change all the same, not the image's, and shows again as all does that was put back.
     /// </summary>
     /// <param name="sortedNotes">A path may come twice: removed first.</param>
-    internal void Note(IEnumerable<(byte[] Path, PutBackNote Note)> sortedNotes) => Rewrite((reader, writer) =>
+    internal void Note(IEnumerable<(byte[] Path, PutBackNote Note)> sortedNotes)
     {
         using var notes = sortedNotes.GetEnumerator();
-        var hasNote = notes.MoveNext();
+        if (!notes.MoveNext())
+        {
+            // The task that was restored waits for this, and the list has a line for each file of the machine.
+            return;
+        }
+
+        Rewrite((reader, writer) => Note(notes, reader, writer));
+    }
+
+    private static void Note(IEnumerator<(byte[] Path, PutBackNote Note)> notes, BaselineReader reader, BaselineWriter writer)
+    {
+        var hasNote = true;
         var more = reader.MoveNext();
         while (hasNote || more)
         {
@@ -96,7 +107,7 @@ public sealed class FileBaseline
 
             more = order == 0 ? reader.MoveNext() : more;
         }
-    });
+    }
 
     /// <summary>
     /// What was moved away and back again, at those paths and below, has another change time, and on an overlay perhaps another inode:
